@@ -1,0 +1,58 @@
+# How every target of the tree is made: one place for warnings, sanitizers and the layer rule.
+
+function(lw_compile_options target)
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR} ${CMAKE_BINARY_DIR})
+  # gcc 12 reports a mismatched new/delete in Asio's awaitable frames that is not there.
+  target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-missing-field-initializers
+    $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-mismatched-new-delete -Wno-maybe-uninitialized>
+    $<$<BOOL:${LONGWIRE_WERROR}>:-Werror>)
+  if(LONGWIRE_SANITIZE)
+    target_compile_options(${target} PRIVATE -fsanitize=${LONGWIRE_SANITIZE} -fno-omit-frame-pointer)
+    target_link_options(${target} PUBLIC -fsanitize=${LONGWIRE_SANITIZE})
+  endif()
+endfunction()
+
+# lw_room(LAYER ROOM SOURCES ... [LINKS ...]): one folder of a layer.
+function(lw_room layer room)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_library(lw_${layer}_${room} STATIC ${ARG_SOURCES})
+  lw_compile_options(lw_${layer}_${room})
+  target_link_libraries(lw_${layer}_${room} PUBLIC ${ARG_LINKS})
+endfunction()
+
+# lw_program(NAME SOURCES ... LINKS ...): a program of the suite, into build/PRESET/bin.
+function(lw_program name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  lw_compile_options(${name})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS})
+endfunction()
+
+# lw_test(NAME LABEL unit|contract|e2e|long SOURCES ... LINKS ...): a GoogleTest program, one ctest entry.
+function(lw_test name)
+  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;LINKS" ${ARGN})
+  add_executable(${name} ${ARG_SOURCES})
+  lw_compile_options(${name})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gmock GTest::gtest_main)
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 60)
+  endif()
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# lw_fuzzer(NAME SOURCES ... LINKS ...): tests/fuzz/NAME.cc with its corpus in tests/fuzz/corpus/NAME.
+function(lw_fuzzer name)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
+  if(NOT LONGWIRE_FUZZERS)
+    return()
+  endif()
+  add_executable(${name} ${ARG_SOURCES})
+  lw_compile_options(${name})
+  target_link_libraries(${name} PRIVATE ${ARG_LINKS})
+  target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set(corpus ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${name})
+  add_test(NAME ${name} COMMAND ${CMAKE_SOURCE_DIR}/scripts/fuzz_one $<TARGET_FILE:${name}> ${corpus})
+  set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 600)
+endfunction()
