@@ -1,0 +1,84 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "proto/address_space.h"
+#include "proto/error.h"
+#include "proto/plan/plan.h"
+#include "proto/rpc/messages.h"
+
+namespace longwire {
+
+/// What travelled since the target was opened. A round trip is one link in the longest chain of requests that waited
+/// for one another: requests sent while another is in flight add to `requests` but not to `round_trips`.
+struct TargetCounters {
+  std::uint64_t requests = 0, round_trips = 0;
+  std::uint64_t bytes_received = 0, bytes_sent = 0;  ///< client to server
+};
+
+/// What the engine debugs: a kernel behind a KD service now; a remote process and a crash dump later. Synchronous;
+/// used from the engine's thread only, except BreakIn(). Calls block until answered, cancelled (kCancelled, by
+/// Interrupt) or timed out; memory read while halted is remembered until the next resume or write.
+class Target {
+ public:
+  virtual ~Target() = default;
+
+  virtual rpc::TargetState state() const = 0;
+  /// Present once the target has answered; changes when it restarts.
+  virtual const std::optional<rpc::TargetDescription>& description() const = 0;
+  /// The stop the target is in; nullopt unless halted.
+  virtual const std::optional<rpc::StopEvent>& stop() const = 0;
+  virtual std::string SessionName() const = 0;
+  virtual TargetCounters counters() const = 0;
+
+  /// Reads the readable prefix of [address, address + out.size()) and returns its length; kUnreadable (with the
+  /// address) when the first byte cannot be read.
+  virtual Result<std::size_t> Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) = 0;
+  virtual Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address, std::span<std::byte> out) = 0;
+  virtual Result<std::size_t> Write(AddressSpace space, std::uint64_t address, std::span<const std::byte> data) = 0;
+  /// Starts reading ranges without waiting: a later Read() of them uses the answer. Errors show up there.
+  virtual void Prefetch(AddressSpace space, std::span<const rpc::ReadRange> ranges) = 0;
+  /// Runs a plan next to the target; memory it emitted is remembered like memory read.
+  virtual Result<plan::Output> Run(const plan::Plan& plan) = 0;
+
+  /// Raw CONTEXT and special register records (kd-protocol.md 5.9, 5.10).
+  virtual Result<std::vector<std::byte>> ReadContext(std::uint32_t processor) = 0;
+  virtual Result<void> WriteContext(std::uint32_t processor, std::span<const std::byte> context) = 0;
+  virtual Result<std::vector<std::byte>> ReadControlSpace(std::uint32_t processor, std::uint64_t selector,
+                                                          std::uint32_t size) = 0;
+  virtual Result<std::uint64_t> ReadMsr(std::uint32_t processor, std::uint32_t number) = 0;
+  virtual Result<void> WriteMsr(std::uint32_t processor, std::uint32_t number, std::uint64_t value) = 0;
+
+  virtual Result<std::uint64_t> SetBreakpoint(const rpc::SetBreakpoint& breakpoint) = 0;
+  virtual Result<void> ClearBreakpoint(std::uint64_t id) = 0;
+
+  struct ResumeOptions {
+    bool step = false;
+    bool handled = true;
+    std::vector<std::uint64_t> temporary_breakpoints;
+  };
+  virtual Result<void> Resume(const ResumeOptions& options) = 0;
+  /// Asks a running target to stop; returns at once. Any thread.
+  virtual void BreakIn() = 0;
+  /// Next event, in order; state(), description() and stop() already reflect it. nullopt: the deadline passed.
+  /// kCancelled: Interrupt was raised. Any other error: the connection is gone for good.
+  virtual Result<std::optional<rpc::Event>> WaitEvent(std::chrono::steady_clock::time_point deadline) = 0;
+
+  virtual Result<void> SwitchProcessor(std::uint32_t processor) = 0;  ///< a StopEvent follows
+  virtual Result<void> AnswerPrompt(std::string text) = 0;
+  virtual Result<void> Configure(const rpc::Configure& options) = 0;
+  virtual Result<void> Reboot() = 0;
+  virtual Result<void> Crash() = 0;
+  virtual Result<void> Resynchronize() = 0;
+  virtual Result<rpc::LinkStatus> LinkStatus() = 0;
+  virtual Result<void> EndServer(bool force) = 0;
+  /// Gives the target back; `resume` false leaves it as it is. The target is unusable afterwards.
+  virtual Result<void> Close(bool resume) = 0;
+};
+
+}  // namespace longwire
