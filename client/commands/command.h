@@ -1,0 +1,83 @@
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/engine/report.h"
+#include "client/engine/session.h"
+#include "proto/error.h"
+
+namespace longwire {
+
+/// The text behind a command's name, consumed from the front.
+class Arguments {
+ public:
+  Arguments(Session& session, std::string_view text) : session_(session), text_(text) {}
+
+  void SkipBlanks();
+  bool AtEnd();                                   ///< nothing but blanks left
+  std::string_view rest() const { return text_; }
+  std::string_view& text() { return text_; }      ///< for EvaluateMasm, ParseRange
+  std::string_view Word();                        ///< up to the next blank; empty at the end
+  std::string TakeRest();                         ///< everything, trimmed
+  /// `/x`, `-x` style option: consumes and returns true if the next word is exactly `option`.
+  bool Option(std::string_view option);
+  Result<std::uint64_t> Expression();             ///< error texts name the command's text (engine.md 2.13)
+  Result<AddressRange> Range(unsigned element_size);
+  Result<void> ExpectEnd();                       ///< `^ Extra character error in '...'`
+
+ private:
+  Session& session_;
+  std::string_view text_;
+};
+
+/// What a command tells the console besides its report.
+enum class CommandFlow : std::uint8_t {
+  kPrompt,      ///< show the prompt again
+  kRunning,     ///< the target was resumed: wait for its next stop
+  kQuit,        ///< `q`: leave, target as it is
+  kQuitDetach,  ///< `qd`: leave, target resumed
+  kServerEnded, ///< `.endpsrv`
+};
+
+struct Command {
+  std::vector<std::string> names;  ///< matched ignoring case unless `exact_case`
+  std::string grammar;             ///< "lm [kv] [m PATTERN]"
+  std::string help;                ///< one sentence
+  std::function<Result<CommandFlow>(Session&, Arguments&, Report&)> run;
+  bool exact_case = false;
+  bool needs_halt = true;          ///< refused with a clear text while the target runs or is offline
+  /// True: `name` is a prefix of the typed word ("db", "~1s" style commands parse their own tail).
+  bool repeats_on_enter = false;
+};
+
+/// The registry: a plain list filled by functions, one per file of commands. `main` decides what is in it.
+class CommandTable {
+ public:
+  void Add(Command command);
+  const Command* Find(std::string_view name) const;
+  const std::vector<Command>& commands() const { return commands_; }
+  /// Runs one line: splits at `;` and block rules (engine.md 2.1), looks commands up, collects the last flow. Commands
+  /// after one that resumes the target run after its next stop; `pending` receives that remaining text.
+  Result<CommandFlow> Execute(Session& session, std::string_view line, Report& report, std::string& pending) const;
+
+ private:
+  std::vector<Command> commands_;
+};
+
+void AddMemoryCommands(CommandTable& table);       ///< d* e* f m c s
+void AddExpressionCommands(CommandTable& table);   ///< ? ?? n .formats .printf-like
+void AddRegisterCommands(CommandTable& table);     ///< r rm
+void AddDisassemblyCommands(CommandTable& table);  ///< u ub
+void AddStackCommands(CommandTable& table);        ///< k* .frame dv .cxr .trap
+void AddTypeCommands(CommandTable& table);         ///< dt
+void AddSymbolCommands(CommandTable& table);       ///< x ln lm .reload .sympath .symfix .exepath !sym ld
+void AddRunCommands(CommandTable& table);          ///< g gh gn gu p t
+void AddBreakpointCommands(CommandTable& table);   ///< bp bu ba bl bc bd be
+void AddTargetCommands(CommandTable& table);       ///< vertarget ~ .process .thread .bugcheck .reboot .crash .restart sx*
+void AddExtensionCommands(CommandTable& table);    ///< .load .unload .chain .extpath !ext.cmd
+void AddConsoleCommands(CommandTable& table);      ///< .echo .sleep q qd .endpsrv .help .lastevent .linkinfo
+
+}  // namespace longwire

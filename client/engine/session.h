@@ -1,0 +1,137 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/engine/evaluator.h"
+#include "client/engine/machine.h"
+#include "client/engine/unwinder.h"
+#include "client/symbols/module.h"
+#include "client/symbols/symbol_table.h"
+#include "client/target/interrupt.h"
+#include "client/target/target.h"
+#include "proto/error.h"
+
+namespace longwire {
+
+class Breakpoints;
+class EventFilters;
+class ExtensionHost;
+
+struct SessionOptions {
+  std::string symbol_path, image_path;
+  bool noisy_symbols = false;   ///< -n, !sym noisy
+  bool verbose = false;         ///< -v
+  bool source_lines = false;    ///< -lines
+  bool quiet = false;           ///< KDQUIET
+};
+
+/// The engine's state for one target: what is selected (processor, process, thread, frame), symbols, breakpoints and
+/// the user's variables. Commands and extensions work on it. Used from the engine's thread only.
+///
+///   scope = the register context commands speak of:  explicit (.cxr, .thread, .frame)  or the current processor's
+class Session {
+ public:
+  using TextSink = std::function<void(std::string_view)>;
+  /// `notes` receives text that belongs to no command: target output, symbol traces, warnings.
+  Session(Target& target, Interrupt& interrupt, SessionOptions options, TextSink notes);
+  ~Session();
+
+  Target& target() { return target_; }
+  Interrupt& interrupt() { return interrupt_; }
+  SymbolTable& symbols() { return *symbols_; }
+  ModuleList& modules() { return symbols_->modules(); }
+  Breakpoints& breakpoints() { return *breakpoints_; }
+  EventFilters& filters() { return *filters_; }
+  ExtensionHost& extensions() { return *extensions_; }
+  SessionOptions& options() { return options_; }
+  void Note(std::string_view text) { notes_(text); }
+
+  Architecture architecture() const;
+  unsigned pointer_size() const { return PointerSize(architecture()); }
+  bool halted() const { return target_.stop().has_value(); }
+  std::string Address(std::uint64_t address) const { return FormatAddress(address, pointer_size()); }
+
+  // ---- selection -----------------------------------------------------------------------------------------------
+  std::uint32_t processor() const { return processor_; }
+  void SelectProcessor(std::uint32_t processor);  ///< to read from; the target's own "stopped" processor stays
+  /// Registers of the scope; read once per stop.
+  Result<const RegisterSet*> Registers();
+  /// Registers of a processor, whatever the scope is.
+  Result<const RegisterSet*> ProcessorRegisters(std::uint32_t processor);
+  /// Writes one register of the current processor's context (scope must not be explicit).
+  Result<void> SetRegister(std::string_view name, std::uint64_t value);
+  void SetScope(RegisterSet registers, unsigned frame_number);
+  void ResetScope();
+  bool has_explicit_scope() const { return scope_.has_value(); }
+  unsigned frame_number() const { return frame_number_; }
+  /// Address space of the selected process: that of the stopped thread, or a page-table base after `.process`.
+  AddressSpace address_space() const { return space_; }
+  void SelectProcess(std::uint64_t process, std::uint64_t directory_base);
+  void ResetProcess();
+  std::uint64_t selected_process() const { return process_; }  ///< EPROCESS, 0 = that of the stop
+  void SelectThread(std::uint64_t thread) { thread_ = thread; }
+  std::uint64_t selected_thread() const { return thread_; }    ///< KTHREAD, 0 = that of the stop
+
+  // ---- memory --------------------------------------------------------------------------------------------------
+  /// Readable prefix in the selected address space; kUnreadable when there is none.
+  Result<std::size_t> Read(std::uint64_t address, std::span<std::byte> out);
+  Result<void> ReadExact(std::uint64_t address, std::span<std::byte> out);
+  Result<std::uint64_t> ReadUnsigned(std::uint64_t address, unsigned size);  ///< little-endian, size 1..8
+  Result<std::uint64_t> ReadPointer(std::uint64_t address) { return ReadUnsigned(address, pointer_size()); }
+  Result<void> Write(std::uint64_t address, std::span<const std::byte> data);
+  Result<std::string> ReadUnicodeString(std::uint64_t address);   ///< UNICODE_STRING at `address`, as UTF-8, at most 32 KiB
+
+  // ---- names and expressions -----------------------------------------------------------------------------------
+  EvaluationScope Evaluation();
+  Result<std::uint64_t> Evaluate(std::string_view text);
+  /// "nt!KeBugCheckEx+0x14", "mydrv+0x334c", or "" when no module holds the address.
+  std::string NameOf(std::uint64_t address);
+  unsigned radix() const { return radix_; }
+  void set_radix(unsigned radix) { radix_ = radix; }
+
+  // ---- modules and stacks --------------------------------------------------------------------------------------
+  /// Reads the target's module list again if it may have changed (one plan), or always if `force`.
+  Result<void> RefreshModules(bool force);
+  Result<std::vector<StackFrame>> Walk(const RegisterSet& from, std::size_t maximum);
+  /// Disassembly lines need the bytes under planted breakpoints; the server already hides them.
+  Result<std::size_t> ReadCode(std::uint64_t address, std::span<std::byte> out) { return Read(address, out); }
+
+  /// Called for every event before it is shown: drops what a resume or a restart made void.
+  void OnEvent(const rpc::Event& event);
+
+  /// `d*` and `u` continue where they ended.
+  std::uint64_t next_data_address = 0, next_code_address = 0;
+  std::array<std::uint64_t, 20> user_registers{};  ///< $t0..$t19
+  std::uint64_t last_expression = 0;               ///< $exp
+  std::uint64_t last_data_value = 0;               ///< $p
+
+ private:
+  Result<std::uint64_t> PseudoRegister(std::string_view name);
+
+  Target& target_;
+  Interrupt& interrupt_;
+  SessionOptions options_;
+  TextSink notes_;
+  std::unique_ptr<SymbolTable> symbols_;
+  std::unique_ptr<Breakpoints> breakpoints_;
+  std::unique_ptr<EventFilters> filters_;
+  std::unique_ptr<ExtensionHost> extensions_;
+  std::uint32_t processor_ = 0;
+  std::map<std::uint32_t, RegisterSet> processor_registers_;
+  std::optional<RegisterSet> scope_;
+  unsigned frame_number_ = 0;
+  AddressSpace space_;
+  std::uint64_t process_ = 0, thread_ = 0;
+  unsigned radix_ = 16;
+  std::uint64_t known_module_counter_ = ~std::uint64_t{0};
+};
+
+}  // namespace longwire
