@@ -1,0 +1,32 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "client/target/interrupt.h"
+#include "client/target/target.h"
+#include "proto/error.h"
+#include "transport/kernel_string.h"
+#include "transport/stream.h"
+
+namespace longwire {
+
+/// Starts a KD service for the peer behind the stream, on the executor. What it returns keeps the service alive and
+/// ends it when released, on the executor's thread.
+using LocalService = std::function<std::shared_ptr<void>(Executor, std::unique_ptr<Stream>)>;
+
+struct ConnectOptions {
+  bool break_in = false;         ///< -bonc
+  bool break_on_reboot = false;  ///< -b
+  std::string software;          ///< "longwire 0.1.0"
+  LocalService serve_locally;    ///< for links of this process; empty: not available
+};
+
+/// Connects to the KD connection server the string names, or to a service hosted in this process, and opens the link. The target
+/// itself may answer later. `interrupt` must outlive the target. Errors: those of the dial and the hello (kUsage,
+/// kUnreachable, kTimedOut, kAuthentication, kVersionMismatch), then those of the link (kLinkFailed, kLinkInUse).
+Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const ConnectOptions& options,
+                                              Interrupt& interrupt);
+
+}  // namespace longwire
