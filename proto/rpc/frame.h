@@ -1,6 +1,8 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -27,8 +29,11 @@ Result<FrameHeader> DecodeFrameHeader(std::span<const std::byte, kFrameHeaderByt
 
 /// The protobuf part of an envelope (everything but Envelope::bulk).
 std::vector<std::byte> EncodeEnvelope(const Envelope& envelope);
+/// Frame header and protobuf part in one piece; the caller sends Envelope::bulk behind it.
+std::vector<std::byte> EncodeFrameHead(const Envelope& envelope);
 /// Checks shapes, ranges and enum values. An envelope of an unknown kind (a newer peer) gives kUnsupported with
-/// `id` kept, so that a request can be answered; the stream stays usable.
+/// its id in Error::address, so that a request can be answered; the stream stays usable. A response whose answer is of
+/// an unknown kind is decoded as a response with that error. Plans still need plan::Validate.
 Result<Envelope> DecodeEnvelope(std::span<const std::byte> bytes);
 
 }  // namespace longwire::rpc
