@@ -18,7 +18,8 @@ struct PortRange {
   std::uint16_t first = 0, last = 0;  ///< equal for a single port; first 0: the system chooses
 };
 
-/// A parsed transport string (remote-debugging.md 2.5, 2.6). Which members are set depends on protocol and side.
+/// A parsed transport string (remote-debugging.md 2.5, 2.6). Which members are set depends on protocol and
+/// side.
 struct Endpoint {
   Protocol protocol = Protocol::kTcp;
   EndpointSide side = EndpointSide::kServer;
@@ -31,18 +32,26 @@ struct Endpoint {
   std::uint8_t channel = 0;           ///< com, 0..254
   bool hidden = false;
   bool icf_enable = false;
-  std::optional<int> ip_version;      ///< 4 or 6
-  std::optional<Secret> password;
-  std::string proto;                  ///< spipe, ssl: "tls1", "tls1.2", "tls1.3"
+  std::optional<int> ip_version;   ///< 4 or 6
+  std::optional<Secret> password;  ///< engaged but empty (client only): `Password=*` was given, ask for it
+  std::string proto;               ///< spipe, ssl: "tls1", "tls1.2", "tls1.3"
   std::optional<std::string> certuser, machuser;
-  bool verify_none = false;           ///< verify=none
+  bool verify_none = false;  ///< verify=none
   std::optional<std::uint32_t> connect_timeout_seconds, retry_seconds;
-  std::string warning;                ///< something the user should be told, e.g. a password longer than 12 characters
+  std::string warning;  ///< something the user should be told, e.g. a password longer than 12 characters
 };
 
+/// Errors are kUsage (kUnsupported for `gdb:`), name the key and never hold a password. `password=env:` and
+/// `password=file:` are resolved here.
 Result<Endpoint> ParseServerEndpoint(std::string_view text);
 Result<Endpoint> ParseClientEndpoint(std::string_view text);
-/// Canonical text: `tcp:Port=5005,Server=HOST,Password=*`. Accepted back by the parsers (Password=* means: ask).
+/// The two sides of a repeater (`-s`, `-c`): fewer protocols and keys than the above (2.5).
+Result<Endpoint> ParseRepeaterServerEndpoint(std::string_view text);
+Result<Endpoint> ParseRepeaterClientEndpoint(std::string_view text);
+/// Checks what the two strings of one repeater must not share (section 7 rule 9).
+Result<void> CheckRepeaterSides(const Endpoint& server, const Endpoint& client);
+/// Canonical text: `tcp:Port=5005,Server=HOST,Password=*`. A client string is accepted back by the
+/// client parser (Password=* means: ask); a server never takes Password=*.
 std::string FormatEndpoint(const Endpoint& endpoint);
 
 }  // namespace longwire
