@@ -22,7 +22,8 @@ class RpcChannel {
   static std::unique_ptr<RpcChannel> Make(Executor executor, std::unique_ptr<Stream> stream, ChannelLimits limits = {});
   virtual ~RpcChannel() = default;
 
-  /// Next message that is not a keepalive. Errors end the channel: kClosed (in order), kTimedOut (silence), kMalformed,
+  /// Next message that is not a keepalive. Messages of kinds this version does not know are answered (requests) or passed
+  /// over; before the Welcome little is accepted (rpc::kMaxHelloBytes). Errors end the channel: kClosed (in order), kTimedOut (silence), kMalformed,
   /// kCancelled (own Close), kIo. Only one call at a time.
   virtual Awaitable<Result<rpc::Envelope>> Receive() = 0;
   /// Never blocks. kLimitExceeded: the queue is full and nothing was queued; the caller decides what that means.
@@ -37,7 +38,8 @@ class RpcChannel {
 /// Client side of the hello exchange: sends `hello`, returns the Welcome, or the Reject as an error (kVersionMismatch,
 /// kAuthentication, ...). Deadline 10 s.
 Awaitable<Result<rpc::Welcome>> GreetServer(RpcChannel& channel, rpc::Hello hello);
-/// Server side: receives a Hello, answers Welcome (version chosen, capabilities intersected) or Reject.
+/// Server side: receives a Hello, answers Welcome (version chosen, capabilities intersected) or Reject. The Hello returned
+/// holds the capabilities both sides have. Deadline 10 s.
 Awaitable<Result<rpc::Hello>> GreetClient(RpcChannel& channel, rpc::Welcome welcome);
 
 }  // namespace longwire

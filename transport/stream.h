@@ -33,6 +33,9 @@ class Stream {
   /// Writes `head`, then `body`, as if they were one buffer.
   virtual Awaitable<Result<void>> WriteAll(std::span<const std::byte> head, std::span<const std::byte> body) = 0;
   Awaitable<Result<void>> WriteAll(std::span<const std::byte> data) { return WriteAll(data, {}); }
+  /// Writes as much as goes without waiting and returns how much that was, 0 where a stream cannot tell. Errors show in
+  /// the WriteAll() for the rest. Only while no write is pending.
+  virtual std::size_t TryWrite(std::span<const std::byte> data) noexcept;
   /// Everything written before is delivered, then the peer reads 0. Streams that cannot half-close (serial) do nothing.
   virtual Awaitable<Result<void>> ShutdownWrite() = 0;
   /// Idempotent; pending calls end with kCancelled.

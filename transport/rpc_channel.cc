@@ -1,0 +1,330 @@
+#include "transport/rpc_channel.h"
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cstring>
+
+#include "proto/rpc/frame.h"
+#include "transport/send_queue.h"
+
+namespace longwire {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// One read should get a whole small frame, and often several.
+constexpr std::size_t kInputBytes = 64u << 10;
+/// Urgent frames are few and small; a full queue must not keep a cancel or a goodbye from leaving.
+constexpr std::size_t kUrgentSlackBytes = 1u << 20;
+
+/// Everything a channel has, kept alive by the calls and handlers that are under way.
+///
+/// Coroutines: Receive() (the caller's; reads, owns `input`) and WriteLoop() (at most one, while `writing`;
+/// owns `batch`). Handlers: Flush() (posted, while `flush_posted`) and the keepalive timer.
+struct Core {
+  Core(Executor on, std::unique_ptr<Stream> over, ChannelLimits within)
+      : executor(std::move(on)),
+        stream(std::move(over)),
+        limits(within),
+        timer(executor),
+        input(kInputBytes) {}
+
+  Executor executor;
+  std::unique_ptr<Stream> stream;
+  const ChannelLimits limits;
+  boost::asio::steady_timer timer;
+
+  std::vector<std::byte> input;  ///< [ used | begin ... end | free ]
+  std::size_t begin = 0, end = 0;
+  bool reading = false, greeted = false;
+  std::size_t hello_bytes = 0;  ///< received before the Welcome
+  Clock::time_point last_received, last_sent;
+
+  SendQueue queue;
+  SendQueue::Batch batch;
+  bool writing = false, flush_posted = false;
+  std::vector<std::shared_ptr<boost::asio::steady_timer>> drains;
+
+  bool closed = false, silent = false;
+  std::optional<Error> write_error;
+
+  std::size_t Outgoing() const { return queue.bytes() + batch.size(); }
+};
+using CorePointer = std::shared_ptr<Core>;
+
+void CloseCore(Core& core) {
+  if (core.closed) return;
+  core.closed = true;
+  core.queue.Clear();
+  core.timer.cancel();
+  for (const auto& drain : core.drains) drain->cancel();
+  core.stream->Close();
+}
+
+// ---- sending
+// ---------------------------------------------------------------------------------------------------
+
+void NotifyDrained(Core& core) {
+  for (const auto& drain : core.drains) drain->cancel();
+}
+
+void StopWriting(Core& core, Error error) {
+  // The stream stays open: what the peer said before it went (a Reject, a Goodbye) can still be read.
+  core.write_error = std::move(error);
+  core.queue.Clear();
+  core.batch.Clear();
+  NotifyDrained(core);
+}
+
+Awaitable<void> WriteLoop(CorePointer core, std::size_t written) {
+  while (!core->closed) {
+    const auto head = std::span<const std::byte>(core->batch.head).subspan(written);
+    const auto done = co_await core->stream->WriteAll(head, core->batch.body);
+    core->last_sent = Clock::now();
+    if (!done) {
+      if (!core->closed) StopWriting(*core, done.error());
+      break;
+    }
+    core->batch.Clear();
+    written = 0;
+    if (core->queue.empty()) break;
+    core->queue.Take(core->batch);
+  }
+  core->writing = false;
+  NotifyDrained(*core);
+}
+
+/// Writes what was queued during one turn of the executor, in one go and without a coroutine while the stream
+/// takes it.
+void Flush(const CorePointer& core) {
+  core->flush_posted = false;
+  while (!core->closed && !core->writing && !core->queue.empty()) {
+    core->queue.Take(core->batch);
+    const std::size_t written = core->stream->TryWrite(core->batch.head);
+    if (written < core->batch.head.size() || !core->batch.body.empty()) {
+      core->writing = true;
+      boost::asio::co_spawn(core->executor, WriteLoop(core, written), [core](std::exception_ptr failure) {
+        if (failure) CloseCore(*core);
+      });
+      return;
+    }
+    core->batch.Clear();
+    core->last_sent = Clock::now();
+  }
+  if (!core->writing) NotifyDrained(*core);
+}
+
+Result<void> Enqueue(const CorePointer& core, rpc::Envelope envelope, bool urgent) {
+  if (core->closed) return Error{Errc::kCancelled, "The connection was closed on this side."};
+  if (core->write_error) return *core->write_error;
+  SendQueue::Frame frame{rpc::EncodeFrameHead(envelope), std::move(envelope.bulk)};
+  const std::size_t size = frame.head.size() + frame.bulk.size();
+  if (frame.head.size() > rpc::kMaxEnvelopeBytes + rpc::kFrameHeaderBytes ||
+      frame.bulk.size() > rpc::kMaxBulkBytes) {
+    return Error{Errc::kLimitExceeded, "A message of " + std::to_string(size) +
+                                           " bytes is larger than a frame may be; ask for less at once."};
+  }
+  if (core->Outgoing() + size > core->limits.queued_bytes + (urgent ? kUrgentSlackBytes : 0)) {
+    return Error{Errc::kLimitExceeded, "The peer reads too slowly: " + std::to_string(core->Outgoing()) +
+                                           " bytes are waiting to be sent."};
+  }
+  if (std::holds_alternative<rpc::Welcome>(envelope.message)) core->greeted = true;
+  core->queue.Push(std::move(frame), urgent);
+  if (!core->writing && !core->flush_posted) {
+    core->flush_posted = true;
+    boost::asio::post(core->executor, [core] { Flush(core); });
+  }
+  return {};
+}
+
+Awaitable<Result<void>> Drain(CorePointer core, std::chrono::milliseconds limit) {
+  const auto wait = std::make_shared<boost::asio::steady_timer>(core->executor, limit);
+  const auto until = wait->expiry();
+  core->drains.push_back(wait);
+  while (!core->closed && !core->write_error && core->Outgoing() > 0 && Clock::now() < until) {
+    co_await wait->async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+  }
+  std::erase(core->drains, wait);
+  if (core->closed) co_return Error{Errc::kCancelled, "The connection was closed on this side."};
+  if (core->write_error) co_return *core->write_error;
+  if (core->Outgoing() > 0) {
+    co_return Error{Errc::kTimedOut, std::to_string(core->Outgoing()) + " bytes could not be sent in time."};
+  }
+  co_return Result<void>();
+}
+
+// ---- time
+// ------------------------------------------------------------------------------------------------------
+
+/// One timer for both duties. It is not touched when messages pass; it looks at what happened when it
+/// expires.
+void Tick(const CorePointer& core) {
+  if (core->closed) return;
+  const auto now = Clock::now();
+  auto next = now + std::min(core->limits.keepalive, core->limits.silence);
+  if (core->reading) {
+    if (now - core->last_received >= core->limits.silence) {
+      core->silent = true;
+      core->stream->Close();
+      return;
+    }
+    next = std::min(next, core->last_received + core->limits.silence);
+  }
+  if (!core->writing && !core->write_error) {
+    if (now - core->last_sent >= core->limits.keepalive) {
+      (void)Enqueue(core, {0, rpc::Keepalive{}, {}}, true);
+      core->last_sent = now;
+    }
+    next = std::min(next, core->last_sent + core->limits.keepalive);
+  }
+  core->timer.expires_at(next);
+  core->timer.async_wait([core](const boost::system::error_code& error) {
+    if (!error) Tick(core);
+  });
+}
+
+// ---- receiving
+// -------------------------------------------------------------------------------------------------
+
+Error StreamEnded(const Core& core, bool inside) {
+  if (core.silent) {
+    return {Errc::kTimedOut, "Nothing was heard from " + core.stream->peer().address + " for " +
+                                 std::to_string(core.limits.silence.count()) +
+                                 " ms; the peer or the network is gone."};
+  }
+  if (core.closed) return {Errc::kCancelled, "The connection was closed on this side."};
+  if (inside) return {Errc::kIo, core.stream->peer().address + " went away in the middle of a message."};
+  return {Errc::kClosed, core.stream->peer().address + " closed the connection."};
+}
+
+/// Reads into `out` at least one byte; errors end the channel. `inside`: part of a frame was read already.
+Awaitable<Result<std::size_t>> ReadSome(Core& core, std::span<std::byte> out, bool inside) {
+  if (core.silent || core.closed) co_return StreamEnded(core, inside);
+  // A caller that was away for long must not find the peer dead before it looked.
+  if (!core.reading) core.last_received = Clock::now();
+  core.reading = true;
+  const auto count = co_await core.stream->ReadSome(out);
+  core.reading = false;
+  core.last_received = Clock::now();
+  if (core.silent || core.closed) co_return StreamEnded(core, inside);
+  if (!count) co_return count.error();
+  if (*count == 0) co_return StreamEnded(core, inside);
+  co_return *count;
+}
+
+/// Makes `wanted` bytes stand in the input buffer.
+Awaitable<Result<void>> Fill(Core& core, std::size_t wanted) {
+  while (core.end - core.begin < wanted) {
+    if (core.begin + wanted > core.input.size()) {
+      std::memmove(core.input.data(), core.input.data() + core.begin, core.end - core.begin);
+      core.end -= core.begin;
+      core.begin = 0;
+      if (wanted > core.input.size()) core.input.resize(wanted);
+    }
+    const auto count =
+        co_await ReadSome(core, std::span(core.input).subspan(core.end), core.end > core.begin);
+    if (!count) co_return count.error();
+    core.end += *count;
+  }
+  co_return Result<void>();
+}
+
+void Consume(Core& core, std::size_t count) {
+  core.begin += count;
+  if (core.begin < core.end) return;
+  core.begin = core.end = 0;
+  // A large envelope is rare; its room is not kept for the life of a connection.
+  if (core.input.size() > 4 * kInputBytes) {
+    core.input.resize(kInputBytes);
+    core.input.shrink_to_fit();
+  }
+}
+
+Awaitable<Result<std::vector<std::byte>>> ReadBulk(Core& core, std::size_t size) {
+  std::vector<std::byte> bulk(size);
+  std::size_t have = std::min(size, core.end - core.begin);
+  std::memcpy(bulk.data(), core.input.data() + core.begin, have);
+  Consume(core, have);
+  while (have < size) {
+    const auto count = co_await ReadSome(core, std::span(bulk).subspan(have), true);
+    if (!count) co_return count.error();
+    have += *count;
+  }
+  co_return bulk;
+}
+
+/// The next frame as a message. kUnsupported leaves the stream at the next frame.
+Awaitable<Result<rpc::Envelope>> NextMessage(Core& core) {
+  if (const auto filled = co_await Fill(core, rpc::kFrameHeaderBytes); !filled) co_return filled.error();
+  const auto header = rpc::DecodeFrameHeader(std::span<const std::byte, rpc::kFrameHeaderBytes>(
+                                                 core.input.data() + core.begin, rpc::kFrameHeaderBytes),
+                                             core.greeted);
+  if (!header) co_return header.error();
+  const std::size_t head = rpc::kFrameHeaderBytes + header->envelope_bytes;
+  if (!core.greeted && (core.hello_bytes += head) > rpc::kMaxHelloBytes) {
+    co_return Error{Errc::kMalformed, "The peer sent too much before the handshake was over."};
+  }
+  if (const auto filled = co_await Fill(core, head); !filled) co_return filled.error();
+  auto envelope = rpc::DecodeEnvelope(
+      std::span(core.input).subspan(core.begin + rpc::kFrameHeaderBytes, header->envelope_bytes));
+  Consume(core, head);
+  if (!envelope && envelope.error().code != Errc::kUnsupported) co_return envelope.error();
+  if (header->bulk_bytes > 0) {
+    auto bulk = co_await ReadBulk(core, header->bulk_bytes);
+    if (!bulk) co_return bulk.error();
+    if (envelope) envelope->bulk = std::move(*bulk);
+  }
+  co_return envelope;
+}
+
+Awaitable<Result<rpc::Envelope>> Receive(CorePointer core) {
+  for (;;) {
+    auto envelope = co_await NextMessage(*core);
+    if (envelope) {
+      if (std::holds_alternative<rpc::Keepalive>(envelope->message)) continue;
+      if (std::holds_alternative<rpc::Welcome>(envelope->message)) core->greeted = true;
+      co_return envelope;
+    }
+    if (envelope.error().code != Errc::kUnsupported || !core->greeted) co_return envelope.error();
+    // A newer peer: its requests get an answer, anything else is passed over.
+    Error error = envelope.error();
+    const std::uint64_t id = std::exchange(error.address, 0);
+    if (id != 0) (void)Enqueue(core, {id, rpc::Response{std::move(error)}, {}}, false);
+  }
+}
+
+class Channel final : public RpcChannel {
+ public:
+  explicit Channel(CorePointer core) : core_(std::move(core)) {}
+  ~Channel() override { CloseCore(*core_); }
+
+  Awaitable<Result<rpc::Envelope>> Receive() override { return longwire::Receive(core_); }
+  Result<void> Enqueue(rpc::Envelope envelope, Lane lane) override {
+    return longwire::Enqueue(core_, std::move(envelope), lane == Lane::kUrgent);
+  }
+  Awaitable<Result<void>> Drain(std::chrono::milliseconds limit) override {
+    return longwire::Drain(core_, limit);
+  }
+  std::size_t queued_bytes() const noexcept override { return core_->Outgoing(); }
+  void Close() noexcept override { CloseCore(*core_); }
+  const PeerInfo& peer() const noexcept override { return core_->stream->peer(); }
+
+ private:
+  CorePointer core_;
+};
+
+}  // namespace
+
+std::unique_ptr<RpcChannel> RpcChannel::Make(Executor executor, std::unique_ptr<Stream> stream,
+                                             ChannelLimits limits) {
+  auto core = std::make_shared<Core>(std::move(executor), std::move(stream), limits);
+  core->last_received = core->last_sent = Clock::now();
+  Tick(core);
+  return std::make_unique<Channel>(std::move(core));
+}
+
+}  // namespace longwire
