@@ -16,7 +16,9 @@ namespace longwire {
 struct EvaluationScope {
   Architecture architecture = Architecture::kAmd64;
   unsigned radix = 16;
-  bool sign_extend_32 = false;  ///< kernel mode of a 32-bit target (engine.md 2.2)
+  /// Kernel mode (engine.md 2.2): constants 80000000..FFFFFFFF extend their sign; on a 64-bit target only those typed
+  /// with eight digits or fewer. On a 32-bit target registers and `poi` extend too.
+  bool sign_extend_32 = false;
   std::function<Result<std::uint64_t>(std::string_view name)> symbol;             ///< address of `mod!sym`, `sym`, or `mod`
   std::function<Result<std::uint64_t>(std::string_view name)> register_value;     ///< registers and pseudo-registers, no `@`
   std::function<Result<std::size_t>(std::uint64_t address, std::span<std::byte> out)> read_virtual;
@@ -35,7 +37,7 @@ struct AddressRange {
   bool has_count = false;    ///< false: the command's default
   bool has_address = false;  ///< false: continue where the last one ended
 };
-/// `[address [end | L[?|-]count]]` (engine.md 2.3).
+/// `[address [end | L[?|-]count]]` (engine.md 2.3). `address` may carry `%` (flat) or `&segment:offset` (real mode).
 Result<AddressRange> ParseRange(std::string_view& text, unsigned element_size, const EvaluationScope& scope);
 
 }  // namespace longwire

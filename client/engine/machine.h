@@ -27,20 +27,24 @@ class RegisterSet {
   bool empty() const { return context_.empty(); }
   /// Name without `@`, any case. nullopt: no such register, or not in this record.
   std::optional<std::uint64_t> Get(std::string_view name) const;
+  /// Writes the low bits of `value`; a 32-bit part of a 64-bit register clears the high half, as the processor does.
+  /// False: no such register, or not in this record.
   bool Set(std::string_view name, std::uint64_t value);
   std::uint64_t program_counter() const;
   std::uint64_t stack_pointer() const;
   std::uint64_t frame_pointer() const;
   std::span<const std::byte> context() const { return context_; }
-  /// 128-bit vector register, if the record holds it.
+  /// 128-bit vector register, or an 80-bit st0-st7 in the low ten bytes, if the record holds it. Get() refuses these.
   std::optional<std::array<std::byte, 16>> GetVector(std::string_view name) const;
+  bool SetVector(std::string_view name, const std::array<std::byte, 16>& value);
 
  private:
   Architecture architecture_ = Architecture::kAmd64;
   std::vector<std::byte> context_;
 };
 
-/// True if `name` names a register of the architecture (for the evaluator, before a value is needed).
+/// True if `name` names a register of the architecture (for the evaluator, before a value is needed). Also true for the
+/// kernel's control registers, which no CONTEXT holds.
 bool IsRegisterName(Architecture architecture, std::string_view name);
 
 /// `hhhhhhhh`llllllll` for 64-bit targets, 8 digits for 32-bit ones (engine.md 2.12).
