@@ -57,6 +57,29 @@ typedef struct lw_plan_record {
   uint64_t data_size;
 } lw_plan_record;
 
+/* A list to be read ahead: spans of each element, what its pointers point to, and a list inside each element. Offsets
+ * count from the element's LIST_ENTRY. */
+typedef struct lw_span {
+  int64_t offset;
+  uint64_t size;
+} lw_span;
+
+typedef struct lw_follow {
+  int64_t pointer_offset; /* where the pointer stands */
+  uint64_t mask;          /* kept bits of its value, ~0 for plain pointers */
+  int64_t offset;         /* what to read, relative to where it points */
+  uint64_t size;
+} lw_follow;
+
+typedef struct lw_list {
+  uint64_t head;     /* address of the list head; in an inner list: its offset from the outer element's LIST_ENTRY */
+  uint32_t limit;    /* elements to walk at most; the cycle guard */
+  uint32_t span_count, follow_count, reserved;
+  const lw_span *spans;
+  const lw_follow *follows;
+  const struct lw_list *inner; /* walked once per element, one level deep; may be NULL */
+} lw_list;
+
 typedef struct lw_frame {
   uint64_t instruction_pointer, stack_pointer, return_address;
 } lw_frame;
@@ -93,6 +116,8 @@ typedef struct lw_host {
   lw_status (*write)(lw_session *, lw_space, uint64_t address, const void *data, uint64_t size);
   /* Announces reads to come, so that they share one round trip. Never fails. */
   void (*prefetch)(lw_session *, lw_space, const lw_range *ranges, uint32_t count);
+  /* Walks a list next to the target, one round trip, so that the ordinary reads of it that follow cost none. */
+  lw_status (*prefetch_list)(lw_session *, lw_space, const lw_list *list);
   /* Runs a read plan next to the target; memory it emits is read without a round trip afterwards. */
   lw_status (*run_plan)(lw_session *, const lw_plan_instruction *program, uint32_t count,
                         int (*visit)(void *context, const lw_plan_record *), void *context);
