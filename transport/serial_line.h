@@ -1,0 +1,14 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "proto/error.h"
+
+namespace longwire {
+
+/// Opens and sets up the device for OpenSerial(); gives a non-blocking descriptor that the caller owns. Apart
+/// from the stream because <asm/termbits.h> and <termios.h>, which Asio includes, cannot meet in one file.
+Result<int> OpenSerialLine(const std::string& path, std::uint32_t baud);
+
+}  // namespace longwire
