@@ -30,7 +30,8 @@ struct Field {
 class Report {
  public:
   using TextSink = std::function<void(std::string_view)>;
-  explicit Report(TextSink sink) : sink_(std::move(sink)) {}
+  explicit Report(TextSink sink, TextSink error_sink = {})
+      : sink_(std::move(sink)), error_sink_(std::move(error_sink)) {}
 
   /// A structured row and the text that shows it (without the final newline; may be several lines; empty: no text).
   void Row(std::string_view kind, Fields fields, std::string_view line);
@@ -39,17 +40,22 @@ class Report {
   /// Text as it is, newline included by the caller.
   void Text(std::string_view text);
 
+  /// A command failed: one line for the error channel.
+  void Error(std::string_view message);
+
   struct RowData {
     std::string kind;
     Fields fields;
   };
   const std::vector<RowData>& rows() const { return rows_; }
   const std::string& text() const { return text_; }
+  const std::string& error() const { return error_; }  ///< lines of Error(), empty if nothing failed
 
  private:
-  TextSink sink_;
+  TextSink sink_, error_sink_;
   std::vector<RowData> rows_;
   std::string text_;  ///< everything written, at most 16 MiB, for `--json` and captured output
+  std::string error_;
 };
 
 }  // namespace longwire

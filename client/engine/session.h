@@ -50,7 +50,9 @@ class Session {
   ModuleList& modules() { return symbols_->modules(); }
   Breakpoints& breakpoints() { return *breakpoints_; }
   EventFilters& filters() { return *filters_; }
-  ExtensionHost& extensions() { return *extensions_; }
+  /// The host of extensions, null if this program has none. Shared only because its type is not known here.
+  ExtensionHost* extensions() { return extensions_.get(); }
+  void set_extensions(std::shared_ptr<ExtensionHost> host) { extensions_ = std::move(host); }
   SessionOptions& options() { return options_; }
   void Note(std::string_view text) { notes_(text); }
 
@@ -98,14 +100,24 @@ class Session {
   void set_radix(unsigned radix) { radix_ = radix; }
 
   // ---- modules and stacks --------------------------------------------------------------------------------------
-  /// Reads the target's module list again if it may have changed (one plan), or always if `force`.
+  /// Reads the target's module list again if it may have changed (one plan), or always if `force`. A list that cannot be
+  /// read to its end gives what was read, with a note.
   Result<void> RefreshModules(bool force);
+  /// Reads what is needed to identify these images (headers, debug directory) in one round trip, for those that are not
+  /// loaded yet and have no file here.
+  void PrepareImages(std::span<Module* const> modules);
   Result<std::vector<StackFrame>> Walk(const RegisterSet& from, std::size_t maximum);
   /// Disassembly lines need the bytes under planted breakpoints; the server already hides them.
   Result<std::size_t> ReadCode(std::uint64_t address, std::span<std::byte> out) { return Read(address, out); }
 
   /// Called for every event before it is shown: drops what a resume or a restart made void.
   void OnEvent(const rpc::Event& event);
+
+  /// Little-endian field of the target's KDDEBUGGER_DATA64; nullopt beyond the target's block.
+  std::optional<std::uint64_t> DebuggerData(std::size_t offset, unsigned size = 8) const;
+  /// The stop before this one, for `.lastevent` and `$previp`.
+  const std::optional<rpc::StopEvent>& last_stop() const { return last_stop_; }
+  std::uint64_t previous_program_counter() const { return previous_program_counter_; }
 
   /// `d*` and `u` continue where they ended.
   std::uint64_t next_data_address = 0, next_code_address = 0;
@@ -114,7 +126,9 @@ class Session {
   std::uint64_t last_data_value = 0;               ///< $p
 
  private:
+  Result<std::uint64_t> NamedValue(std::string_view name);
   Result<std::uint64_t> PseudoRegister(std::string_view name);
+  void EnterStop();
 
   Target& target_;
   Interrupt& interrupt_;
@@ -123,7 +137,7 @@ class Session {
   std::unique_ptr<SymbolTable> symbols_;
   std::unique_ptr<Breakpoints> breakpoints_;
   std::unique_ptr<EventFilters> filters_;
-  std::unique_ptr<ExtensionHost> extensions_;
+  std::shared_ptr<ExtensionHost> extensions_;
   std::uint32_t processor_ = 0;
   std::map<std::uint32_t, RegisterSet> processor_registers_;
   std::optional<RegisterSet> scope_;
@@ -132,6 +146,8 @@ class Session {
   std::uint64_t process_ = 0, thread_ = 0;
   unsigned radix_ = 16;
   std::uint64_t known_module_counter_ = ~std::uint64_t{0};
+  std::optional<rpc::StopEvent> last_stop_;
+  std::uint64_t previous_program_counter_ = 0;
 };
 
 }  // namespace longwire
