@@ -141,7 +141,8 @@ class LinkMachine {
   void OnBad(TimePoint now, Framer::Reason reason);
   void OnAcknowledge(TimePoint now, std::uint32_t id);
   void OnReset(TimePoint now);
-  void OnSync(TimePoint now, const Framer::Item& item);
+  void OnSync();
+  void Align(std::uint32_t id);
   bool IsRepetition(const Framer::Item& item) const;
   void Deliver(TimePoint now, Framer::Item item);
   void DeliverManipulate(TimePoint now, Framer::Item item);
@@ -153,6 +154,7 @@ class LinkMachine {
   void TransmitAgain(TimePoint now);
   void Write(const Bytes& bytes);
   void SendReset(TimePoint now);
+  void WriteReset();
   void SendResend(TimePoint now);
   void BeginReset(TimePoint now);
   void Fail(Errc code, std::string message);
@@ -170,6 +172,7 @@ class LinkMachine {
   std::uint32_t next_tx_ = kInitialPacketId;
   std::uint32_t expect_rx_ = kInitialPacketId;
   bool rx_known_ = false;        ///< expect_rx_ is agreed; otherwise the next packet's id is taken as it is
+  bool realigned_ = true;        ///< no packet was taken since ids were realigned
   bool synchronized_ = false;
   bool stream_seen_ = false;     ///< a good data packet came since construction or Reopen
   bool good_packet_seen_ = false;

@@ -13,7 +13,6 @@ namespace longwire::kd {
 
 /// State changes, packet type 7 (kd-protocol.md 2). 240 fixed bytes, variable data behind; longer packets are accepted.
 inline constexpr std::size_t kStateChangeSize = 0xF0;
-inline constexpr std::size_t kInstructionStreamOffsetAmd64 = 0xD8;
 
 /// Exception codes a host must know (2.2).
 inline constexpr std::uint32_t kExceptionBreakpoint = 0x80000003;

@@ -44,7 +44,7 @@ class Translation {
 
  private:
   void AskLevel(std::uint64_t table);
-  void Finish(Outcome outcome, std::uint64_t address);
+  void Finish(Outcome outcome, std::uint64_t frame);
   void FinishAbsent(std::uint64_t entry);
   void SupplyX86(std::uint64_t entry);
   void SupplyArm64(std::uint64_t entry);

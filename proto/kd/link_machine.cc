@@ -1,0 +1,393 @@
+#include "proto/kd/link_machine.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace longwire::kd {
+namespace {
+
+/// RESETs sent longer ago than this are not waiting in a buffer any more: a RESET from the target is its own idea.
+constexpr std::chrono::seconds kLateResetAnswer{10};
+constexpr int kMostUnansweredResets = 16;
+
+}  // namespace
+
+LinkMachine::LinkMachine(Timers timers) : timers_(timers), framer_(timers.gap) {}
+
+void LinkMachine::Receive(TimePoint now, ByteView bytes) {
+  if (bytes.empty()) return;
+  counters_.bytes_received += bytes.size();
+  last_received_ = now;
+  framer_.Receive(now, bytes);
+  Drain(now);
+}
+
+void LinkMachine::Tick(TimePoint now) {
+  framer_.Tick(now);
+  Drain(now);
+  if (resend_due_ && now >= *resend_due_) SendResend(now);
+  TickOutstanding(now);
+  TickReset(now);
+  TickAttach(now);
+}
+
+std::optional<TimePoint> LinkMachine::Deadline() const {
+  std::optional<TimePoint> earliest = framer_.Deadline();
+  const auto consider = [&earliest](std::optional<TimePoint> time) {
+    if (time && (!earliest || *time < *earliest)) earliest = time;
+  };
+  consider(resend_due_);
+  if (outstanding_) consider(outstanding_->deadline);
+  if (resetting_) consider(resetting_->deadline);
+  if (attach_) {
+    if (attach_->mode == AttachMode::kBreakIn) consider(attach_->deadline);
+    consider(attach_->give_up);
+  }
+  return earliest;
+}
+
+Bytes LinkMachine::TakeOutput() { return std::exchange(output_, {}); }
+
+std::vector<LinkEvent> LinkMachine::TakeEvents() { return std::exchange(events_, {}); }
+
+// ---- Receiving
+
+void LinkMachine::Drain(TimePoint now) {
+  while (auto item = framer_.Next()) {
+    switch (item->kind) {
+      case Framer::Kind::kData: OnData(now, std::move(*item)); break;
+      case Framer::Kind::kControl: OnControl(now, *item); break;
+      case Framer::Kind::kBad: OnBad(now, item->reason); break;
+    }
+  }
+  counters_.junk_bytes = framer_.JunkBytes();
+}
+
+void LinkMachine::OnBad(TimePoint now, Framer::Reason reason) {
+  if (reason == Framer::Reason::kChecksum) {
+    ++counters_.checksum_errors;
+  } else {
+    ++counters_.framing_errors;
+  }
+  // Boot text holds hundreds of false leaders: nothing is asked for before the peer has shown that it speaks KD, and
+  // then only so often.
+  if (!good_packet_seen_) return;
+  const TimePoint due = last_resend_ ? *last_resend_ + timers_.resend_interval : now;
+  if (due > now) {
+    resend_due_ = due;
+  } else {
+    SendResend(now);
+  }
+}
+
+void LinkMachine::OnData(TimePoint now, Framer::Item item) {
+  ++counters_.data_packets_received;
+  good_packet_seen_ = true;
+  resend_due_.reset();
+  const std::uint32_t id = item.id & ~kSyncBit;
+  Write(EncodeControlPacket(PacketType::kAcknowledge, id));
+
+  const bool sync = (item.id & kSyncBit) != 0;
+  const bool repetition = IsRepetition(item);
+  const bool fresh = !repetition && (sync || !rx_known_ || id == expect_rx_);
+  if (!fresh) {
+    ++counters_.duplicates;
+    if (repetition) Align(id);
+    return;
+  }
+  const bool first = sync || realigned_;
+  if (sync) OnSync();
+  Align(id);
+  first_packet_.reset();
+  if (first) first_packet_ = FirstPacket{item.type, item.payload};
+  MarkSynchronized();
+  stream_seen_ = true;
+  Deliver(now, std::move(item));
+}
+
+void LinkMachine::Align(std::uint32_t id) {
+  expect_rx_ = id ^ 1;
+  rx_known_ = true;
+  realigned_ = false;
+}
+
+bool LinkMachine::IsRepetition(const Framer::Item& item) const {
+  if (!first_packet_ || first_packet_->type != item.type || first_packet_->payload != item.payload) return false;
+  if ((item.id & kSyncBit) != 0) return true;
+  return realigned_ && rx_known_ && item.id == expect_rx_;
+}
+
+void LinkMachine::OnSync() {
+  ++counters_.syncs;
+  next_tx_ = kInitialPacketId;
+  resets_unanswered_ = 0;
+  resetting_.reset();
+  Fail(Errc::kTargetRestarted, "the target restarted its stream; ask again after it has reported its state");
+  if (stream_seen_) Emit(LinkEvent::Kind::kTargetRestarted);
+}
+
+void LinkMachine::Deliver(TimePoint now, Framer::Item item) {
+  // Only the answer to a RESET, or a packet, tells that the target listens again.
+  resetting_.reset();
+  if (outstanding_ && !outstanding_->acknowledged && outstanding_->expect == Expect::kAcknowledge) {
+    // The target is past the packet and will not acknowledge it any more (8.2): its next new packet says so.
+    OnAcknowledge(now, next_tx_);
+  }
+  switch (item.type) {
+    case PacketType::kStateManipulate: DeliverManipulate(now, std::move(item)); return;
+    case PacketType::kStateChange64: attach_.reset(); break;
+    case PacketType::kDebugIo:
+    case PacketType::kTraceIo:
+    case PacketType::kControlRequest:
+    case PacketType::kFileIo: break;
+    default: Drop(std::move(item), "a packet of unknown type was acknowledged and ignored"); return;
+  }
+  events_.push_back({LinkEvent::Kind::kDataReceived, item.type, std::move(item.payload), {}});
+}
+
+void LinkMachine::DeliverManipulate(TimePoint now, Framer::Item item) {
+  if (!outstanding_ || outstanding_->expect != Expect::kReply) {
+    Drop(std::move(item), "a reply came that nobody waits for");
+    return;
+  }
+  if (Load32(item.payload, 0) != Load32(outstanding_->payload, 0)) {
+    Drop(std::move(item), "a reply to another request came; waiting on");
+    return;
+  }
+  if (!outstanding_->acknowledged) OnAcknowledge(now, next_tx_);
+  outstanding_.reset();
+  events_.push_back({LinkEvent::Kind::kRequestReply, item.type, std::move(item.payload), {}});
+}
+
+void LinkMachine::Drop(Framer::Item item, std::string why) {
+  ++counters_.dropped;
+  events_.push_back({LinkEvent::Kind::kDropped, item.type, std::move(item.payload), {Errc::kMalformed, std::move(why)}});
+}
+
+void LinkMachine::MarkSynchronized() {
+  if (synchronized_) return;
+  synchronized_ = true;
+  Emit(LinkEvent::Kind::kSynchronized);
+}
+
+void LinkMachine::OnControl(TimePoint now, const Framer::Item& item) {
+  ++counters_.control_packets_received;
+  good_packet_seen_ = true;
+  switch (item.type) {
+    case PacketType::kAcknowledge: OnAcknowledge(now, item.id); break;
+    case PacketType::kResend:
+      ++counters_.resends_received;
+      if (outstanding_ && !outstanding_->acknowledged) TransmitAgain(now);
+      break;
+    case PacketType::kReset: OnReset(now); break;
+    default: break;
+  }
+}
+
+void LinkMachine::OnAcknowledge(TimePoint now, std::uint32_t id) {
+  if (!outstanding_ || outstanding_->acknowledged || id != next_tx_) return;
+  next_tx_ ^= 1;
+  // The target reads in order: it has taken every RESET sent before this packet, and this packet ends the repetitions.
+  resets_unanswered_ = 0;
+  first_packet_.reset();
+  if (outstanding_->expect == Expect::kAcknowledge) {
+    outstanding_.reset();
+    Emit(LinkEvent::Kind::kAcknowledged);
+    return;
+  }
+  outstanding_->acknowledged = true;
+  outstanding_->deadline = now + outstanding_->reply_timeout + timers_.FrameTime(kMaxFrame);
+}
+
+void LinkMachine::OnReset(TimePoint now) {
+  ++counters_.resets_received;
+  const bool late = resets_unanswered_ > 0 && last_reset_sent_ && now < *last_reset_sent_ + kLateResetAnswer;
+  next_tx_ = kInitialPacketId;
+  expect_rx_ = kInitialPacketId;
+  rx_known_ = true;
+  realigned_ = true;
+  if (resetting_ || late) {
+    // An answer to one of ours. With several under way the target repeats its packet after each: see IsRepetition.
+    resets_unanswered_ = std::max(0, resets_unanswered_ - 1);
+    resetting_.reset();
+    if (attach_) attach_->deadline = now + timers_.alternation;
+    MarkSynchronized();
+    return;
+  }
+  first_packet_.reset();
+  Fail(Errc::kLinkFailed, "the target reset the link while this was in flight; ask again");
+  if (!last_reset_sent_ || now >= *last_reset_sent_ + timers_.reset_guard) {
+    last_reset_sent_ = now;
+    WriteReset();
+  }
+  synchronized_ = true;
+  Emit(LinkEvent::Kind::kLinkReset);
+}
+
+// ---- Sending
+
+Result<void> LinkMachine::SendRequest(TimePoint now, Bytes payload, std::optional<Duration> reply_timeout) {
+  return Send(now, PacketType::kStateManipulate, std::move(payload), Expect::kReply, reply_timeout.value_or(timers_.reply));
+}
+
+Result<void> LinkMachine::SendNoReply(TimePoint now, Bytes payload) {
+  return Send(now, PacketType::kStateManipulate, std::move(payload), Expect::kAcknowledge, {});
+}
+
+Result<void> LinkMachine::SendData(TimePoint now, PacketType type, Bytes payload) {
+  return Send(now, type, std::move(payload), Expect::kAcknowledge, {});
+}
+
+Result<void> LinkMachine::Send(TimePoint now, PacketType type, Bytes payload, Expect expect, Duration reply_timeout) {
+  if (!CanSend()) return Error{Errc::kBusy, "a packet is still in flight on this link; send after it has ended"};
+  if (payload.empty() || payload.size() > kMaxPayload) {
+    return Error{Errc::kLimitExceeded, "a KD packet carries 1 to 4000 bytes; split the request"};
+  }
+  outstanding_ = Outstanding{type, std::move(payload), expect, false, timers_.tries, reply_timeout, {}};
+  Transmit(now);
+  return {};
+}
+
+void LinkMachine::Transmit(TimePoint now) {
+  const Bytes frame = EncodeDataPacket(outstanding_->type, next_tx_, outstanding_->payload);
+  --outstanding_->tries_left;
+  outstanding_->deadline = now + timers_.acknowledge + timers_.FrameTime(frame.size());
+  ++counters_.data_packets_sent;
+  Write(frame);
+}
+
+void LinkMachine::TransmitAgain(TimePoint now) {
+  if (outstanding_->tries_left <= 0) {
+    Fail(Errc::kTimedOut, "the target did not acknowledge a packet; the link is being reset");
+    BeginReset(now);
+    return;
+  }
+  ++counters_.retransmissions;
+  Transmit(now);
+}
+
+void LinkMachine::Write(const Bytes& bytes) {
+  counters_.bytes_sent += bytes.size();
+  output_.insert(output_.end(), bytes.begin(), bytes.end());
+}
+
+void LinkMachine::SendResend(TimePoint now) {
+  resend_due_.reset();
+  last_resend_ = now;
+  ++counters_.resends_sent;
+  Write(EncodeControlPacket(PacketType::kResend, 0));
+}
+
+void LinkMachine::SendReset(TimePoint now) {
+  last_reset_sent_ = now;
+  resets_unanswered_ = std::min(resets_unanswered_ + 1, kMostUnansweredResets);
+  next_tx_ = kInitialPacketId;
+  expect_rx_ = kInitialPacketId;
+  // A running target throws the RESET away and goes on with its own id; only its answer settles ours.
+  rx_known_ = false;
+  realigned_ = true;
+  first_packet_.reset();
+  WriteReset();
+}
+
+void LinkMachine::WriteReset() {
+  ++counters_.resets_sent;
+  Write(EncodeControlPacket(PacketType::kReset, 0));
+}
+
+void LinkMachine::BreakIn(TimePoint) {
+  ++counters_.break_ins_sent;
+  Write(Bytes{kBreakInByte});
+}
+
+void LinkMachine::Reset(TimePoint now) {
+  Fail(Errc::kCancelled, "the link was reset while this was in flight");
+  BeginReset(now);
+}
+
+void LinkMachine::BeginReset(TimePoint now) {
+  synchronized_ = false;
+  resetting_ = Resetting{timers_.reset_tries - 1, now + timers_.reset_wait};
+  SendReset(now);
+}
+
+void LinkMachine::Reopen() {
+  Fail(Errc::kLinkFailed, "the stream to the target was closed");
+  framer_.Clear();
+  output_.clear();
+  next_tx_ = kInitialPacketId;
+  expect_rx_ = kInitialPacketId;
+  rx_known_ = synchronized_ = stream_seen_ = good_packet_seen_ = false;
+  realigned_ = true;
+  resetting_.reset();
+  attach_.reset();
+  first_packet_.reset();
+  last_reset_sent_.reset();
+  resets_unanswered_ = 0;
+  last_resend_.reset();
+  resend_due_.reset();
+  last_received_.reset();
+}
+
+void LinkMachine::Fail(Errc code, std::string message) {
+  if (!outstanding_) return;
+  outstanding_.reset();
+  events_.push_back({LinkEvent::Kind::kRequestFailed, PacketType::kUnused, {}, {code, std::move(message)}});
+}
+
+void LinkMachine::Emit(LinkEvent::Kind kind) { events_.push_back({kind, PacketType::kUnused, {}, {}}); }
+
+// ---- Timers
+
+void LinkMachine::Attach(TimePoint now, AttachMode mode) {
+  attach_ = Attachment{mode, false, now + timers_.listen, std::nullopt};
+  if (timers_.attach_give_up) attach_->give_up = now + *timers_.attach_give_up;
+}
+
+void LinkMachine::TickOutstanding(TimePoint now) {
+  if (!outstanding_ || now < outstanding_->deadline) return;
+  if (!outstanding_->acknowledged) {
+    TransmitAgain(now);
+    return;
+  }
+  Fail(Errc::kTimedOut, "the target acknowledged a request but did not reply; the link is being reset");
+  BeginReset(now);
+}
+
+void LinkMachine::TickReset(TimePoint now) {
+  if (!resetting_ || now < resetting_->deadline) return;
+  if (resetting_->tries_left <= 0) {
+    resetting_.reset();
+    events_.push_back({LinkEvent::Kind::kLinkLost, PacketType::kUnused, {},
+                       {Errc::kLinkFailed, "the target does not answer; check the cable and whether the machine runs"}});
+    return;
+  }
+  --resetting_->tries_left;
+  resetting_->deadline = now + timers_.reset_wait;
+  SendReset(now);
+}
+
+void LinkMachine::TickAttach(TimePoint now) {
+  if (!attach_) return;
+  if (attach_->give_up && now >= *attach_->give_up) {
+    attach_.reset();
+    events_.push_back({LinkEvent::Kind::kLinkLost, PacketType::kUnused, {},
+                       {Errc::kTargetOffline, "no target answered in time; check that it was started with debugging on"}});
+    return;
+  }
+  if (attach_->mode != AttachMode::kBreakIn || now < attach_->deadline) return;
+  // While something is in flight (the answer to a prompt of a booting target) the target is alive and its turn has come.
+  if (outstanding_ || resetting_) {
+    attach_->deadline = now + timers_.alternation;
+    return;
+  }
+  attach_->deadline = now + timers_.alternation;
+  if (attach_->reset_next) {
+    SendReset(now);
+  } else {
+    BreakIn(now);
+  }
+  attach_->reset_next = !attach_->reset_next;
+}
+
+}  // namespace longwire::kd
