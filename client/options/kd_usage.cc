@@ -1,0 +1,44 @@
+#include "client/options/kd_options.h"
+
+namespace longwire {
+
+std::string_view KdUsage() {
+  return R"(usage: kd [options] [-k LINK]        kernel debugger
+
+  -k LINK             kernel connection; single-quote it. Without LINK (then last) or without -k:
+                      from the environment (_NT_DEBUG_PORT, _NT_DEBUG_BAUD_RATE, _NT_DEBUG_BUS)
+      'com:port=com1,baud=115200'                 serial port of this machine (or port=/dev/ttyUSB0)
+      'com:pipe,port=\\.\pipe\vm1,resets=0,reconnect'   virtual machine's pipe, or port=/PATH of its socket
+      'com:ipport=4000,port=10.0.0.9'             serial port over TCP
+      'net:port=50000,key=1.2.3.4'                network
+      'kdsrv:server=@{tcp:server=HOST,port=N,password=P},trans=@{com:port=com1,baud=115200}'
+                                                  link opened by a kdsrv on HOST
+      @FILE                                       first line of FILE, which hides passwords from ps
+  -b / -d / -x        break at the next reboot: at kernel initialization / first module / like -b, then run
+  -bonc               break in as soon as the session begins
+  -c 'COMMANDS'       run COMMANDS at start; ';' separates
+  -cf FILE            start-up script
+  -y / -i / -srcpath PATH     symbol, image, source path; entries separated by ';', for example -y 'srv*/tmp/sym'
+  -loga / -logo FILE  log, appended / overwritten (-logau, -logou: Unicode)
+  -n -s -lines -failinc       symbols: noisy; not deferred; source lines; strict
+  -sdce -ses -sicv -sins -snc -snul -sup, -sflags 0xN    symbol options
+  -ee masm            default expression evaluator
+  -aEXT               default extension
+  -r -v -t N          show registers; verbose; error level 0 to 3
+  -m -myob -kqm       modem; ignore version mismatch; quiet
+  -noshell            forbid .shell
+  -clines N           lines of history offered to a client
+  --wait SECONDS      give up when no target answered
+  --queue             wait for a link that another client uses
+  --json              machine-readable output of commands
+  -version, -?        version; this text
+
+Parsed, but not supported yet: -server -remote -kl -kx -z -zp -cfr -secure -noio -QR -iu -wake
+
+Options start with - or /. Passwords: password=file:PATH or password=env:VAR keep them out of the process list.
+Exit codes: 0 success, 1 failure, 2 usage, 3 authentication refused, 4 unreachable or timed out,
+5 protocol version mismatch, 6 link failure, 130 interrupted.
+)";
+}
+
+}  // namespace longwire

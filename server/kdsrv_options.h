@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "proto/error.h"
+#include "transport/endpoint.h"
+#include "transport/kernel_string.h"
+
+namespace longwire {
+
+/// What `kdsrv` was asked for (remote-debugging.md 3.2).
+struct KdsrvOptions {
+  enum class Action : std::uint8_t { kServe, kHelp, kVersion, kStatus, kRelease };
+
+  Action action = Action::kServe;
+  std::optional<Endpoint> endpoint;  ///< -t; set for kServe
+  std::vector<std::string> links;    ///< --links: patterns of links a client may open; empty: every link
+  bool open = false;                 ///< -open
+  bool verbose = false;              ///< -v
+  bool json = false;                 ///< --json, with --status
+  bool daemon = false;               ///< --daemon
+  std::string release_link;          ///< --release
+  std::optional<std::string> log_file, pid_file;
+  std::vector<std::string> warnings;  ///< to be printed at start
+};
+
+/// `words` is argv without the program's name. Errors are kUsage, one sentence, without secrets. No words at
+/// all: an error too, whose text asks for -t; the caller prints KdsrvUsage() with it.
+Result<KdsrvOptions> ParseKdsrvOptions(std::span<const std::string> words);
+std::string_view KdsrvUsage();
+
+/// Cuts `com:port=com1,baud=9600,net:port=50000` where the name of a link begins.
+Result<std::vector<std::string>> SplitLinkPatterns(std::string_view list);
+/// True if a pattern names the kind of `link` and each of its parameters fits, `*` and `?` standing for
+/// anything. An empty list allows every link.
+bool AllowsLink(std::span<const std::string> patterns, const KernelLink& link);
+
+}  // namespace longwire
