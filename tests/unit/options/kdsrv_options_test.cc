@@ -1,0 +1,97 @@
+#include "server/kdsrv_options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace longwire {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+KdsrvOptions Options(std::vector<std::string> words) {
+  auto options = ParseKdsrvOptions(words);
+  EXPECT_TRUE(options) << options.error().message;
+  return options ? *options : KdsrvOptions{};
+}
+std::string ErrorOf(std::vector<std::string> words) {
+  auto options = ParseKdsrvOptions(words);
+  if (options) return "no error";
+  EXPECT_EQ(ExitCodeFor(options.error().code), 2);
+  return options.error().message;
+}
+bool Allows(std::string_view list, std::string_view link) {
+  auto patterns = SplitLinkPatterns(list);
+  auto parsed = ParseKernelLink(link, [](const std::string&) { return std::nullopt; });
+  EXPECT_TRUE(patterns && parsed) << list << " " << link;
+  return patterns && parsed && AllowsLink(*patterns, *parsed);
+}
+
+// Numbers are those of the worked examples, remote-debugging.md 2.15.
+
+TEST(WorkedExamples, E01Listen) {
+  const auto options = Options({"-t", "tcp:port=1234,password=secret"});
+  EXPECT_EQ(options.endpoint->port.first, 1234);
+  EXPECT_EQ(options.endpoint->password->Reveal(), "secret");
+}
+
+TEST(WorkedExamples, E22E25E41RefusedServers) {
+  EXPECT_THAT(ErrorOf({"-t", "tcp:port=1000:1010,clicon=desk7"}), HasSubstr("one exact port"));
+  EXPECT_THAT(ErrorOf({"-t", "tcp:port=1025,clicon=desk7,hidden"}), HasSubstr("never listed"));
+  EXPECT_EQ(ErrorOf({"-t", "tcp:port=1027,pasword=x"}),
+            "-t: unknown key 'pasword' at position 15 in the string of a tcp server");
+}
+
+TEST(KdsrvOptions, NeedsATransport) {
+  EXPECT_THAT(ErrorOf({}), HasSubstr("option -t is missing"));
+  EXPECT_THAT(ErrorOf({"-t"}), HasSubstr("-t needs an argument"));
+  EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "-t", "tcp:port=2"}), HasSubstr("given twice"));
+  EXPECT_THAT(ErrorOf({"tcp:port=1"}), HasSubstr("no argument besides options"));
+  EXPECT_THAT(ErrorOf({"-x"}), HasSubstr("unknown option -x"));
+}
+
+TEST(KdsrvOptions, OwnOptionsTakeOneDashOrTwo) {
+  const auto options =
+      Options({"/t", "tcp:port=1", "--open", "-v", "--log", "a.log", "-daemon", "--pidfile=b.pid"});
+  EXPECT_TRUE(options.open && options.verbose && options.daemon);
+  EXPECT_EQ(options.log_file, "a.log");
+  EXPECT_EQ(options.pid_file, "b.pid");
+}
+
+TEST(KdsrvOptions, StatusAndReleaseAskARunningServer) {
+  const auto status = Options({"--status", "--json"});
+  EXPECT_EQ(status.action, KdsrvOptions::Action::kStatus);
+  EXPECT_TRUE(status.json);
+  EXPECT_EQ(Options({"--release", "com:port=com1"}).release_link, "com:port=com1");
+  EXPECT_THAT(ErrorOf({"--status", "-t", "tcp:port=1"}), HasSubstr("leave -t out"));
+  EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "--json"}), HasSubstr("--json goes with --status"));
+  EXPECT_EQ(Options({"-?"}).action, KdsrvOptions::Action::kHelp);
+  EXPECT_EQ(Options({"--version"}).action, KdsrvOptions::Action::kVersion);
+}
+
+TEST(LinkPatterns, AreCutWhereALinkBegins) {
+  EXPECT_THAT(*SplitLinkPatterns("com:pipe,port=@{/a,com:x},reconnect,net:port=50000, usb:"),
+              ElementsAre("com:pipe,port=@{/a,com:x},reconnect", "net:port=50000", "usb:"));
+  EXPECT_FALSE(SplitLinkPatterns("/dev/ttyUSB0"));
+  EXPECT_FALSE(SplitLinkPatterns(""));
+  EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "--links", "com:port=@x"}), HasSubstr("no bracket follows"));
+}
+
+TEST(LinkPatterns, AllowWhatFitsEveryGivenParameter) {
+  EXPECT_TRUE(Allows("com:port=/dev/ttyUSB*", "com:port=/dev/ttyUSB3"));
+  EXPECT_FALSE(Allows("com:port=/dev/ttyUSB*", "com:port=/dev/ttyS0"));
+  EXPECT_FALSE(Allows("com:port=/dev/ttyUSB*", "com:port=/dev/ttyUSB0/../mem"));
+  EXPECT_TRUE(Allows("com:port=com2", "com:port=/dev/ttyS1"));
+  EXPECT_FALSE(Allows("com:port=com2,baud=9600", "com:port=com2"));
+  EXPECT_TRUE(Allows("usb2:", "usb:targetname=A"));
+  EXPECT_FALSE(Allows("com:", "net:port=50000,key=1.2.3.4"));
+  EXPECT_TRUE(Allows("com:port=com1,net:port=50000", "net:port=50000,key=1.2.3.4"));
+  EXPECT_TRUE(Allows("com:pipe,port=/run/vm/*", "com:pipe,port=/run/vm/a"));
+  EXPECT_FALSE(Allows("com:pipe", "com:port=com1"));
+  EXPECT_TRUE(AllowsLink({}, KernelLink(UsbLink{"A"})));
+}
+
+TEST(KdsrvUsage, QuotesItsExamples) { EXPECT_THAT(std::string(KdsrvUsage()), HasSubstr("'tcp:port=1234")); }
+
+}  // namespace
+}  // namespace longwire
