@@ -1,0 +1,34 @@
+#pragma once
+
+#include <chrono>
+#include <functional>
+
+#include "transport/secret.h"
+#include "transport/spake2.h"
+#include "transport/tls_stream.h"
+
+namespace longwire {
+
+/// What a password is turned into once per endpoint (scrypt, some 50 ms), so that a connection costs little.
+struct PasswordKey {
+  Spake2::Scalar w{};
+};
+Result<PasswordKey> DerivePasswordKey(const Secret& password);
+
+/// The two sides of the exchange inside TLS: SPAKE2 bound to this TLS session, so that nothing can be
+/// relayed; the client confirms first, so that a fake server learns nothing. The caller bounds the time by
+/// closing the stream.
+///
+/// Client. kAuthentication with 0x80004005 when either side does not know the password. `on_hold` hears that
+/// the server makes the client wait.
+Awaitable<Result<void>> ProvePassword(TlsStream& stream, PasswordKey key,
+                                      std::function<void(std::chrono::milliseconds)> on_hold);
+
+/// Server. `hold` is announced and waited for before the guess is looked at. kAuthentication: the guess was
+/// wrong, and the client was told.
+Awaitable<Result<void>> CheckPassword(Executor executor, TlsStream& stream, PasswordKey key,
+                                      std::chrono::milliseconds hold);
+/// Tells a client that it is refused without looking at its guess.
+Awaitable<Result<void>> RefusePassword(TlsStream& stream, std::string text);
+
+}  // namespace longwire

@@ -1,0 +1,189 @@
+#include "transport/tls_stream.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <algorithm>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+
+namespace longwire {
+
+/// OpenSSL works on two memory buffers; this file moves bytes between them and the stream below.
+///
+///   WriteAll -> SSL_write -> outgoing -> below      below -> incoming -> SSL_read -> ReadSome
+struct TlsStream::Core {
+  Core(const Executor& executor, std::unique_ptr<Stream> under, TlsContext with)
+      : below(std::move(under)),
+        context(std::move(with)),
+        ssl(SSL_new(context.get()), SSL_free),
+        turn(executor) {
+    turn.expires_at(std::chrono::steady_clock::time_point::max());
+    incoming = BIO_new(BIO_s_mem());
+    outgoing = BIO_new(BIO_s_mem());
+    // An empty buffer means "wait for more", not the end of the stream.
+    BIO_set_mem_eof_return(incoming, -1);
+    BIO_set_mem_eof_return(outgoing, -1);
+    SSL_set_bio(ssl.get(), incoming, outgoing);
+  }
+
+  std::unique_ptr<Stream> below;
+  TlsContext context;
+  std::unique_ptr<SSL, decltype(&SSL_free)> ssl;
+  BIO* incoming = nullptr;  ///< owned by ssl
+  BIO* outgoing = nullptr;  ///< owned by ssl
+  std::vector<std::byte> received = std::vector<std::byte>(32u << 10);
+  std::vector<std::byte> sending;
+  bool flushing = false;           ///< the reader may have to send too (key update), so there are two writers
+  boost::asio::steady_timer turn;  ///< never expires; cancelled when `flushing` ends
+  std::optional<std::size_t> received_left;
+};
+
+namespace {
+
+using CorePointer = std::shared_ptr<TlsStream::Core>;
+
+/// Largest part of a write that is encrypted before it is sent: bounds memory, keeps writes large.
+constexpr std::size_t kEncryptedAtOnce = 64u << 10;
+
+Error TlsError(const TlsStream::Core& core) {
+  const unsigned long number = ERR_get_error();
+  const char* reason = number != 0 ? ERR_reason_error_string(number) : nullptr;
+  return {Errc::kMalformed, "TLS with " + core.below->peer().address +
+                                " failed: " + (reason ? reason : "the peer does not speak it") + "."};
+}
+
+/// Sends what OpenSSL wants sent.
+Awaitable<Result<void>> Flush(CorePointer core) {
+  while (core->flushing) {
+    co_await core->turn.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+  }
+  core->flushing = true;
+  Result<void> done;
+  while (done && BIO_ctrl_pending(core->outgoing) > 0) {
+    core->sending.resize(BIO_ctrl_pending(core->outgoing));
+    BIO_read(core->outgoing, core->sending.data(), static_cast<int>(core->sending.size()));
+    done = co_await core->below->WriteAll(core->sending, {});
+  }
+  core->flushing = false;
+  core->turn.cancel();
+  co_return done;
+}
+
+/// Gets bytes of the peer for OpenSSL.
+Awaitable<Result<void>> Feed(CorePointer core) {
+  const auto count = co_await core->below->ReadSome(core->received);
+  if (!count) co_return count.error();
+  if (*count == 0) {
+    co_return Error{Errc::kClosed,
+                    core->below->peer().address + " closed the connection without ending TLS."};
+  }
+  if (core->received_left) {
+    if (*count > *core->received_left) {
+      co_return Error{Errc::kLimitExceeded,
+                      core->below->peer().address + " sent too much before it proved itself."};
+    }
+    *core->received_left -= *count;
+  }
+  BIO_write(core->incoming, core->received.data(), static_cast<int>(*count));
+  co_return Result<void>();
+}
+
+Awaitable<Result<void>> ShakeHands(CorePointer core) {
+  for (;;) {
+    ERR_clear_error();
+    const int outcome = SSL_do_handshake(core->ssl.get());
+    const int reason = outcome == 1 ? SSL_ERROR_NONE : SSL_get_error(core->ssl.get(), outcome);
+    const Error error = reason == SSL_ERROR_SSL ? TlsError(*core) : Error{};
+    // A failure leaves an alert for the peer to send.
+    const auto flushed = co_await Flush(core);
+    if (reason == SSL_ERROR_SSL) co_return error;
+    if (!flushed) co_return flushed.error();
+    if (reason == SSL_ERROR_NONE) co_return Result<void>();
+    if (reason != SSL_ERROR_WANT_READ) co_return TlsError(*core);
+    if (const auto fed = co_await Feed(core); !fed) co_return fed.error();
+  }
+}
+
+Awaitable<Result<std::size_t>> Read(CorePointer core, std::span<std::byte> out) {
+  for (;;) {
+    ERR_clear_error();
+    const int wanted = static_cast<int>(std::min<std::size_t>(out.size(), 1u << 20));
+    const int count = SSL_read(core->ssl.get(), out.data(), wanted);
+    const int reason = count > 0 ? SSL_ERROR_NONE : SSL_get_error(core->ssl.get(), count);
+    const Error error = reason == SSL_ERROR_SSL ? TlsError(*core) : Error{};
+    if (BIO_ctrl_pending(core->outgoing) > 0 && !core->flushing) {
+      if (const auto flushed = co_await Flush(core); !flushed && count <= 0) co_return flushed.error();
+    }
+    if (count > 0) co_return static_cast<std::size_t>(count);
+    if (reason == SSL_ERROR_ZERO_RETURN) co_return std::size_t{0};
+    if (reason == SSL_ERROR_SSL) co_return error;
+    if (reason != SSL_ERROR_WANT_READ) co_return TlsError(*core);
+    if (const auto fed = co_await Feed(core); !fed) co_return fed.error();
+  }
+}
+
+Awaitable<Result<void>> Write(CorePointer core, std::span<const std::byte> head,
+                              std::span<const std::byte> body) {
+  while (!head.empty() || !body.empty()) {
+    for (std::size_t room = kEncryptedAtOnce; room > 0 && (!head.empty() || !body.empty());) {
+      std::span<const std::byte>& part = head.empty() ? body : head;
+      const std::size_t count = std::min(part.size(), room);
+      ERR_clear_error();
+      if (SSL_write(core->ssl.get(), part.data(), static_cast<int>(count)) != static_cast<int>(count)) {
+        co_return TlsError(*core);
+      }
+      part = part.subspan(count);
+      room -= count;
+    }
+    if (const auto flushed = co_await Flush(core); !flushed) co_return flushed.error();
+  }
+  co_return Result<void>();
+}
+
+Awaitable<Result<void>> Shutdown(CorePointer core) {
+  ERR_clear_error();
+  SSL_shutdown(core->ssl.get());
+  if (const auto flushed = co_await Flush(core); !flushed) co_return flushed.error();
+  co_return co_await core->below->ShutdownWrite();
+}
+
+}  // namespace
+
+Awaitable<Result<std::unique_ptr<TlsStream>>> TlsStream::Handshake(Executor executor,
+                                                                   std::unique_ptr<Stream> below,
+                                                                   TlsContext context, Start start) {
+  const auto core = std::make_shared<Core>(executor, std::move(below), std::move(context));
+  if (!core->ssl) co_return Error{Errc::kInternal, "OpenSSL could not begin a session."};
+  core->received_left = start.received_limit;
+  BIO_write(core->incoming, start.received.data(), static_cast<int>(start.received.size()));
+  start.side == Side::kServer ? SSL_set_accept_state(core->ssl.get())
+                              : SSL_set_connect_state(core->ssl.get());
+  if (const auto shaken = co_await ShakeHands(core); !shaken) co_return shaken.error();
+  co_return std::make_unique<TlsStream>(core);
+}
+
+TlsStream::TlsStream(std::shared_ptr<Core> core) : core_(std::move(core)) {}
+TlsStream::~TlsStream() { Close(); }
+
+Awaitable<Result<std::size_t>> TlsStream::ReadSome(std::span<std::byte> out) { return Read(core_, out); }
+Awaitable<Result<void>> TlsStream::WriteAll(std::span<const std::byte> head,
+                                            std::span<const std::byte> body) {
+  return Write(core_, head, body);
+}
+Awaitable<Result<void>> TlsStream::ShutdownWrite() { return Shutdown(core_); }
+void TlsStream::Close() noexcept { core_->below->Close(); }
+const PeerInfo& TlsStream::peer() const noexcept { return core_->below->peer(); }
+void TlsStream::LiftLimit() noexcept { core_->received_left.reset(); }
+
+Result<TlsStream::ExportedKey> TlsStream::ExportKey(std::string_view label) const {
+  ExportedKey key{};
+  if (SSL_export_keying_material(core_->ssl.get(), reinterpret_cast<unsigned char*>(key.data()), key.size(),
+                                 label.data(), label.size(), nullptr, 0, 0) != 1) {
+    return TlsError(*core_);
+  }
+  return key;
+}
+
+}  // namespace longwire
