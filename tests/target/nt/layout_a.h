@@ -1,0 +1,16 @@
+// Variant a: order of the field groups and the names that differ between the variants.
+#define LW_KTHREAD_GROUPS KT_STACK KT_STATE KT_APC KT_WAIT KT_OWNER
+#define LW_ETHREAD_GROUPS ET_TIMES ET_IDENTITY ET_LISTS
+#define LW_KPROCESS_GROUPS KP_TABLE KP_THREADS KP_TIMES
+#define LW_EPROCESS_GROUPS EP_IDENTITY EP_ORIGIN EP_MEMORY EP_USER EP_NAMES EP_THREADS
+#define LW_KPRCB_GROUPS PRCB_CPU PRCB_GROUP PRCB_COUNTERS PRCB_DPC
+
+#define LW_BUILD_NUMBER 19041
+#define LW_BUILD_LAB "19041.1.amd64fre.lw_release.200101-1200"
+#define LW_PROCESS_NAMES \
+  "smss.exe", "csrss.exe", "wininit.exe", "services.exe", "lsass.exe", "svchost.exe", "explorer.exe"
+#define LW_EXTRA_PROCESS_NAME "worker"
+#define LW_POOL_BASE 0xFFFFB48000000000ull
+#define LW_STACK_BASE 0xFFFFD00000000000ull
+#define LW_PAGED_POOL_BASE 0xFFFF9A8000000000ull
+#define LW_USER_IMAGE_BASE 0x00007FF610000000ull
