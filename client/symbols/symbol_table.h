@@ -38,7 +38,8 @@ class SymbolTable {
   SymbolLoader& loader() { return loader_; }
 
   /// Address of "mod!sym", "sym" or "mod" (its base). "a!b" loads only a; a bare name asks the loaded modules first,
-  /// then the deferred ones in order. kNotFound: "Couldn't resolve error at 'foo!bar'".
+  /// then the deferred ones in order. kNotFound: "Couldn't resolve error at 'foo!bar'"; kUsage: "Ambiguous symbol
+  /// error at 'bar'" when two loaded modules have it.
   Result<std::uint64_t> Resolve(std::string_view name);
   /// The same with the symbol and its module; kNotFound also for a bare module name.
   struct Found {
