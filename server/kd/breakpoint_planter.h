@@ -1,0 +1,42 @@
+#pragma once
+
+#include <optional>
+
+#include "server/kd/breakpoint_table.h"
+#include "server/kd/target_memory.h"
+#include "server/kd/target_registers.h"
+
+namespace longwire {
+
+/// Puts the breakpoints of the table into the stopped target and takes them out again (kd-protocol.md 5.6).
+class BreakpointPlanter {
+ public:
+  BreakpointPlanter(KdLine& line, TargetFacts& facts, BreakpointTable& table, TargetMemory& memory,
+                    TargetRegisters& registers)
+      : line_(line), facts_(facts), table_(table), memory_(memory), registers_(registers) {}
+
+  /// Planted before it returns. The value is the breakpoint's id. `processors`: all get the debug registers.
+  Task<Result<std::uint64_t>> Set(rpc::SetBreakpoint wish, std::uint32_t processors);
+  Task<Result<void>> Clear(std::uint64_t id, std::uint32_t processors);
+  Task<Result<void>> AddTemporary(std::uint64_t address);
+  Task<Result<void>> RemoveTemporary();
+
+  /// Plants what the reports of the target took out, except at `except`. A refusal of the target skips that one.
+  Task<Result<void>> PlantMissing(std::optional<std::uint64_t> except);
+  /// Takes the one at `address` out for now.
+  Task<Result<void>> Lift(std::uint64_t address);
+  /// Takes everything out and forgets it. The rest is still taken out when the target refuses one.
+  Task<Result<void>> RemoveAll(std::uint32_t processors);
+
+ private:
+  Task<Result<void>> Plant(std::uint64_t address);
+  Task<Result<void>> WriteDebugRegisters(std::uint32_t processors);
+
+  KdLine& line_;
+  TargetFacts& facts_;
+  BreakpointTable& table_;
+  TargetMemory& memory_;
+  TargetRegisters& registers_;
+};
+
+}  // namespace longwire

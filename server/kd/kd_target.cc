@@ -1,0 +1,317 @@
+#include "server/kd/kd_target.h"
+
+
+#include <algorithm>
+#include <utility>
+
+#include "proto/kd/control_request.h"
+
+namespace longwire {
+namespace {
+
+/// What a small read is widened to: on a slow line more bytes cost more than they save.
+std::size_t LineBytes(std::uint32_t bytes_per_second) {
+  return bytes_per_second != 0 && bytes_per_second <= 11520 ? 64 : 128;
+}
+
+Error Cancelled() { return Error{Errc::kCancelled, "cancelled"}; }
+
+}  // namespace
+
+KdTarget::KdTarget(TargetOptions options, EventSink events)
+    : options_(std::move(options)),
+      events_(std::move(events)),
+      line_(options_.timers, *this),
+      memory_(line_, facts_, table_, LineBytes(options_.bytes_per_second)),
+      registers_(line_, facts_),
+      planter_(line_, facts_, table_, memory_, registers_),
+      keep_halted_(options_.left_halted),
+      break_in_wanted_(options_.break_in) {}
+
+KdTarget::~KdTarget() = default;
+
+// ---- the byte stream ------------------------------------------------------------------------------------------------
+
+void KdTarget::Opened(kd::TimePoint now) {
+  line_.SetNow(now);
+  SetState(rpc::TargetState::kSynchronizing);
+  BeginAttach();
+  Pump();
+}
+
+void KdTarget::BeginAttach() {
+  first_stop_ = true;
+  break_ins_at_attach_ = line_.counters().break_ins_sent;
+  resets_at_attach_ = line_.counters().resets_received;
+  line_.Attach(kd::LinkMachine::AttachMode::kBreakIn);
+}
+
+void KdTarget::Lost(kd::TimePoint now, const Error& why) {
+  line_.SetNow(now);
+  task_ = {};
+  task_done_ = false;
+  line_.Reopen();
+  FailAll(why);
+  ForgetStop();
+  // A VM that closed its line is gone or restarts; breakpoints of its former life mean nothing.
+  table_.Clear();
+  facts_ = TargetFacts{};
+  prompt_.reset();
+  file_.reset();
+  stepping_over_ = false;
+  if (state_ != rpc::TargetState::kOffline) {
+    state_ = rpc::TargetState::kOffline;
+    events_(rpc::LinkChanged{state_, std::nullopt, why.message, why.code, true});
+  }
+}
+
+void KdTarget::FailAll(const Error& why) {
+  pending_stop_.reset();
+  publish_again_ = false;
+  departing_ = false;
+  if (auto work = std::move(current_)) work->done(why, {});
+  auto queue = std::exchange(queue_, {});
+  for (auto& work : queue) work.done(why, {});
+  if (auto departure = std::exchange(departure_, std::nullopt)) departure->done();
+}
+
+void KdTarget::Receive(kd::TimePoint now, kd::ByteView bytes) {
+  line_.Receive(now, bytes);
+  Pump();
+}
+
+void KdTarget::Tick(kd::TimePoint now) {
+  line_.Tick(now);
+  TickQuestions();
+  Pump();
+}
+
+std::optional<kd::TimePoint> KdTarget::Deadline() const {
+  auto deadline = line_.Deadline();
+  const auto earlier = [&deadline](kd::TimePoint other) { deadline = std::min(deadline.value_or(other), other); };
+  if (prompt_deadline_) earlier(*prompt_deadline_);
+  if (file_) earlier(file_->deadline);
+  return deadline;
+}
+
+void KdTarget::OnStateChange(kd::Bytes payload) { pending_stop_ = std::move(payload); }
+
+void KdTarget::OnPacket(kd::PacketType type, kd::Bytes payload) {
+  if (type == kd::PacketType::kDebugIo) OnDebugIo(payload);
+  if (type == kd::PacketType::kFileIo) OnFileRequest(payload);
+  if (type == kd::PacketType::kControlRequest) {
+    const auto request = kd::DecodeControlRequest(payload);
+    if (!request) return;
+    const bool free = request->breakpoint < table_.data().size() && !table_.data()[request->breakpoint];
+    line_.Post(kd::PacketType::kControlRequest, kd::EncodeControlAnswer(*request, free));
+  }
+}
+
+void KdTarget::OnRestarted() {
+  restarted_ = true;
+  first_stop_ = false;
+  facts_.identified = false;
+  facts_.data.reset();
+  table_.Clear();
+  ForgetStop();
+  stepping_over_ = false;
+  prompt_.reset();
+  prompt_deadline_.reset();
+  file_.reset();
+  SetState(rpc::TargetState::kSynchronizing, "the target restarted; breakpoints and modules are gone");
+}
+
+void KdTarget::OnLost(const Error& error) {
+  facts_.identified = false;
+  for (const std::uint64_t address : table_.CodeAddresses()) table_.FindCode(address)->handle = 0;
+  keep_halted_ = state_ == rpc::TargetState::kHalted;
+  ForgetStop();
+  state_ = rpc::TargetState::kOffline;
+  events_(rpc::LinkChanged{state_, std::nullopt, error.message, error.code, true});
+  BeginAttach();
+}
+
+void KdTarget::ForgetStop() {
+  stop_.reset();
+  published_.reset();
+  hits_.clear();
+  stop_bugcheck_.reset();
+  last_state_change_.clear();
+  memory_.Forget();
+  registers_.Forget();
+}
+
+void KdTarget::SetState(rpc::TargetState state, std::string text) {
+  if (state == state_ && text.empty()) return;
+  state_ = state;
+  rpc::LinkChanged changed;
+  changed.state = state;
+  changed.text = std::move(text);
+  if (facts_.identified) changed.description = facts_.description;
+  events_(std::move(changed));
+}
+
+// ---- work -------------------------------------------------------------------------------------------------------------
+
+void KdTarget::StartTask(Task<void> task) {
+  task_ = std::move(task);
+  task_done_ = false;
+  task_.Start([this] { task_done_ = true; });
+}
+
+/// Starts what is next whenever nothing is under way: a stop first, then a departure, then work in order.
+void KdTarget::Pump() {
+  if (pumping_) return;
+  pumping_ = true;
+  for (;;) {
+    if (!task_.empty()) {
+      if (!task_done_) break;
+      task_ = {};
+      if (std::exchange(departing_, false)) {
+        if (auto departure = std::exchange(departure_, std::nullopt)) departure->done();
+      }
+    }
+    if (pending_stop_) {
+      kd::Bytes payload = *std::exchange(pending_stop_, std::nullopt);
+      StartTask(HandleStop(std::move(payload)));
+    } else if (std::exchange(publish_again_, false)) {
+      StartTask(PublishAgain());
+    } else if (departure_) {
+      departing_ = true;
+      StartTask(Depart());
+    } else if (!queue_.empty()) {
+      current_ = std::make_unique<Work>(std::move(queue_.front()));
+      queue_.pop_front();
+      StartTask(Execute());
+    } else {
+      break;
+    }
+  }
+  pumping_ = false;
+}
+
+void KdTarget::Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done) {
+  line_.SetNow(now);
+  Work work{ticket, std::move(request), std::move(bulk), std::move(done), {}};
+  if (!PerformAtOnce(work)) {
+    queue_.push_back(std::move(work));
+  }
+  Pump();
+}
+
+bool KdTarget::PerformAtOnce(Work& work) {
+  const auto answer = [&work](const Result<void>& result) {
+    work.done(result ? rpc::Answer(rpc::Done{}) : rpc::Answer(result.error()), {});
+    return true;
+  };
+  if (std::holds_alternative<rpc::BreakIn>(work.request)) {
+    BreakIn();
+    return answer({});
+  }
+  if (const auto* prompt = std::get_if<rpc::AnswerPrompt>(&work.request)) return answer(AnswerPrompt(prompt->text));
+  if (const auto* file = std::get_if<rpc::AnswerFile>(&work.request)) return answer(AnswerFile(*file, work.bulk));
+  if (std::holds_alternative<rpc::GetLinkStatus>(work.request)) {
+    work.done(Status(), {});
+    return true;
+  }
+  if (const auto* configure = std::get_if<rpc::Configure>(&work.request)) {
+    if (configure->break_on_reboot) options_.break_on_reboot = *configure->break_on_reboot;
+    if (configure->stop_on_module) stop_on_module_ = *configure->stop_on_module;
+    return answer({});
+  }
+  if (std::holds_alternative<rpc::Resynchronize>(work.request)) {
+    Resynchronize();
+    return answer({});
+  }
+  return false;
+}
+
+void KdTarget::BreakIn() {
+  if (state_ == rpc::TargetState::kHalted) return;
+  break_in_wanted_ = true;
+  // While the target is stopped for a reason of its own, the byte would be lost; Continue() sends it.
+  if (state_ == rpc::TargetState::kRunning && !stop_ && !pending_stop_) {
+    stale_.OnBreakInRequested();
+    line_.BreakIn();
+  }
+}
+
+void KdTarget::SetBreakIn(kd::TimePoint now) {
+  line_.SetNow(now);
+  BreakIn();
+}
+
+void KdTarget::Resynchronize() {
+  const bool halted = state_ == rpc::TargetState::kHalted;
+  if (state_ == rpc::TargetState::kOffline) return;
+  keep_halted_ = halted;
+  facts_.identified = false;
+  for (const std::uint64_t address : table_.CodeAddresses()) table_.FindCode(address)->handle = 0;
+  ForgetStop();
+  SetState(rpc::TargetState::kSynchronizing);
+  if (halted) line_.Reset();
+  BeginAttach();
+}
+
+void KdTarget::Cancel(kd::TimePoint now, std::uint64_t ticket) {
+  line_.SetNow(now);
+  if (current_ && current_->ticket == ticket) current_->limit.cancelled = true;
+  const auto found =
+      std::find_if(queue_.begin(), queue_.end(), [ticket](const Work& work) { return work.ticket == ticket; });
+  if (found == queue_.end()) return;
+  Done done = std::move(found->done);
+  queue_.erase(found);
+  done(Cancelled(), {});
+}
+
+void KdTarget::Leave(kd::TimePoint now, bool resume, std::function<void()> done) {
+  line_.SetNow(now);
+  if (current_) current_->limit.cancelled = true;
+  auto queue = std::exchange(queue_, {});
+  for (auto& work : queue) work.done(Cancelled(), {});
+  departure_ = Departure{resume, std::move(done)};
+  Pump();
+}
+
+void KdTarget::SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present) {
+  line_.SetNow(now);
+  driver_epoch_ = epoch;
+  driver_present_ = present;
+  if (published_) published_->driver_epoch = epoch;
+  if (prompt_) {
+    prompt_deadline_.reset();
+    if (present) {
+      events_(rpc::PromptRequested{prompt_->text, prompt_->max_answer});
+    } else {
+      prompt_deadline_ = now + options_.prompt_patience;
+    }
+  }
+  if (!present && file_) RefuseFile();
+}
+
+std::optional<rpc::TargetDescription> KdTarget::description() const {
+  if (!facts_.identified) return std::nullopt;
+  return facts_.description;
+}
+
+rpc::LinkStatus KdTarget::Status() const {
+  const kd::LinkCounters& counters = line_.counters();
+  rpc::LinkStatus status;
+  status.state = state_;
+  status.bytes_received = counters.bytes_received;
+  status.bytes_sent = counters.bytes_sent;
+  status.packets_received = counters.data_packets_received + counters.control_packets_received;
+  status.packets_sent = counters.data_packets_sent;
+  status.retransmissions = counters.retransmissions;
+  status.resends = counters.resends_sent + counters.resends_received;
+  status.resets = counters.resets_sent + counters.resets_received;
+  status.checksum_errors = counters.checksum_errors;
+  status.exchanges = line_.exchanges();
+  return status;
+}
+
+std::uint32_t KdTarget::processors() const {
+  return stop_ ? std::clamp<std::uint32_t>(stop_->change.processor_count, 1, 256) : 1;
+}
+
+}  // namespace longwire

@@ -1,0 +1,192 @@
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "proto/kd/debug_io.h"
+#include "proto/kd/file_io.h"
+#include "proto/kd/stale_break.h"
+#include "proto/rpc/messages.h"
+#include "server/kd/breakpoint_planter.h"
+#include "server/kd/bugcheck_watch.h"
+#include "server/kd/kd_line.h"
+#include "server/kd/plan_runner.h"
+#include "server/kd/target_memory.h"
+#include "server/kd/target_registers.h"
+
+namespace longwire {
+
+struct TargetOptions {
+  kd::Timers timers = kd::Timers::ForPipe();
+  std::uint32_t bytes_per_second = 0;  ///< of the line; 0: not paced
+  bool break_in = false;               ///< stay stopped after the attach
+  bool left_halted = false;            ///< an earlier session left this target stopped: it stays so after the attach
+  bool break_on_reboot = false;
+  kd::Duration plan_time = std::chrono::seconds(10);
+  kd::Duration prompt_patience = std::chrono::seconds(30);  ///< an empty answer after this, when nobody drives
+  kd::Duration file_patience = std::chrono::seconds(5);     ///< "not found" after this
+  kd::Duration switch_patience = std::chrono::seconds(3);
+  kd::Duration leave_patience = std::chrono::seconds(3);    ///< for the stop that removes the breakpoints
+};
+
+/// The truth of one debugged target: its state (offline -> synchronizing -> running <-> halted), its breakpoints, its
+/// memory as known during this stop, and the work that clients asked for, done in order. Sans-I/O: bytes, time and
+/// requests go in, bytes, events and answers come out; so it runs under a simulated clock. One thread. After every call
+/// take the output and call Tick no later than Deadline().
+class KdTarget : private KdLine::Owner {
+ public:
+  using EventSink = std::function<void(rpc::Event)>;
+  using Done = std::function<void(rpc::Answer, kd::Bytes bulk)>;
+
+  KdTarget(TargetOptions options, EventSink events);
+  ~KdTarget() override;
+
+  // ---- the byte stream
+  void Opened(kd::TimePoint now);
+  /// The stream ended: every piece of work fails with `why`.
+  void Lost(kd::TimePoint now, const Error& why);
+  void Receive(kd::TimePoint now, kd::ByteView bytes);
+  void Tick(kd::TimePoint now);
+  std::optional<kd::TimePoint> Deadline() const;
+  kd::Bytes TakeOutput() { return line_.TakeOutput(); }
+
+  // ---- clients
+  /// `done` is called exactly once, possibly before Perform returns. Break-in, answers to prompts and files, status,
+  /// settings and resynchronization overtake the queue.
+  void Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done);
+  /// Takes a queued piece of work back (kCancelled), or tells the current one to end early.
+  void Cancel(kd::TimePoint now, std::uint64_t ticket);
+  /// Removes every breakpoint, stopping a running target for that if need be, and then lets it run if it ran or if
+  /// `resume`. Work not begun is cancelled. Bounded by the timers of the line and leave_patience.
+  void Leave(kd::TimePoint now, bool resume, std::function<void()> done);
+  /// Who drives: stamped into stops, demanded by Resume; nobody to answer prompts and files when not `present`.
+  void SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present);
+
+  rpc::TargetState state() const { return state_; }
+  std::optional<rpc::TargetDescription> description() const;
+  const std::optional<rpc::StopEvent>& stop() const { return published_; }
+  rpc::LinkStatus Status() const;
+  void SetBreakIn(kd::TimePoint now);  ///< asks for a stop, now or as soon as the target answers
+  void SetBreakOnReboot(bool on) { options_.break_on_reboot = on; }
+
+ private:
+  struct Work {
+    std::uint64_t ticket = 0;
+    rpc::Request request;
+    kd::Bytes bulk;
+    Done done;
+    WorkLimit limit;
+  };
+  struct Departure {
+    bool resume = false;
+    std::function<void()> done;
+  };
+
+  // KdLine::Owner
+  void OnStateChange(kd::Bytes payload) override;
+  void OnPacket(kd::PacketType type, kd::Bytes payload) override;
+  void OnSynchronized() override {}
+  void OnRestarted() override;
+  void OnLost(const Error& error) override;
+
+  // Work, one piece at a time (kd_target.cc).
+  void Pump();
+  void StartTask(Task<void> task);
+  bool PerformAtOnce(Work& work);
+  void BreakIn();
+  void Resynchronize();
+  void SetState(rpc::TargetState state, std::string text = {});
+  void ForgetStop();
+  void FailAll(const Error& why);
+  void BeginAttach();
+
+  // Stops (kd_target_stops.cc).
+  Task<void> HandleStop(kd::Bytes payload);
+  Task<Result<void>> HandleException(bool first);
+  Task<Result<void>> HandleModule();
+  Task<Result<void>> Publish();
+  Task<void> PublishAgain();
+  Task<void> Depart();
+  void BeginStop(const kd::StateChange& change);
+  Task<Result<std::optional<rpc::Bugcheck>>> ReadBugcheck();
+  Task<Result<void>> Expedite(rpc::StopEvent& event);
+  Task<Result<void>> GoOn(bool step, bool handled, bool by_user);
+  Task<Result<void>> Continue(std::uint32_t status, bool trace, bool by_user);
+  Task<Result<bool>> SkipHardBreakpoint();
+  Task<Result<void>> SetProgramCounter(std::uint64_t address);
+
+  // Requests (kd_target_requests.cc).
+  Task<void> Execute();
+  Task<rpc::Answer> ExecuteMemory(Work& work, kd::Bytes& bulk);
+  Task<rpc::Answer> ExecuteRegisters(Work& work, kd::Bytes& bulk);
+  Task<rpc::Answer> ExecuteControl(Work& work);
+  Task<rpc::Answer> ReadRanges(const rpc::ReadMemory& request, WorkLimit& limit, kd::Bytes& bulk);
+  Task<Result<void>> Resume(const rpc::Resume& request);
+  Task<Result<void>> SwitchProcessor(std::uint32_t processor);
+  Task<Result<void>> LeaveForGood(kd::Bytes request, const char* text);
+  std::optional<Error> NotHalted() const;
+  std::uint32_t processors() const;
+
+  // Questions of the target (kd_target_io.cc).
+  void OnDebugIo(kd::ByteView payload);
+  void OnFileRequest(kd::ByteView payload);
+  Result<void> AnswerPrompt(const std::string& text);
+  Result<void> AnswerFile(const rpc::AnswerFile& answer, kd::ByteView bulk);
+  void RefuseFile();
+  void TickQuestions();
+
+  TargetOptions options_;
+  EventSink events_;
+  KdLine line_;
+  TargetFacts facts_;
+  BreakpointTable table_;
+  TargetMemory memory_;
+  TargetRegisters registers_;
+  BreakpointPlanter planter_;
+  kd::StaleBreak stale_;
+  BugcheckWatch bugcheck_;
+
+  rpc::TargetState state_ = rpc::TargetState::kOffline;
+  std::optional<Stop> stop_;                    ///< the target is stopped, published or not
+  std::optional<rpc::StopEvent> published_;     ///< while halted
+  kd::Bytes last_state_change_;
+  std::uint64_t stop_counter_ = 0, module_counter_ = 0, driver_epoch_ = 0;
+  bool driver_present_ = false;
+  bool stop_on_module_ = false;
+
+  bool restarted_ = false;            ///< since the last published stop
+  bool first_stop_ = true;            ///< of this attachment
+  bool keep_halted_ = false;          ///< the next stop of an attach is wanted
+  bool break_in_wanted_ = false;      ///< asked for and not yet answered by a stop
+  bool stepping_over_ = false;        ///< one silent step off an own breakpoint is under way
+  std::uint64_t break_ins_at_attach_ = 0, resets_at_attach_ = 0;
+  std::vector<std::uint64_t> hits_;   ///< breakpoints of the stop in `stop_`
+  bool stop_is_break_in_ = false;
+  std::optional<rpc::Bugcheck> stop_bugcheck_;
+
+  std::deque<Work> queue_;
+  std::unique_ptr<Work> current_;
+  std::optional<kd::Bytes> pending_stop_;
+  bool publish_again_ = false;
+  std::optional<Departure> departure_;
+  bool departing_ = false;
+  bool pumping_ = false;
+  bool task_done_ = false;
+
+  std::optional<kd::DebugIo> prompt_;
+  std::optional<kd::TimePoint> prompt_deadline_;
+  struct PendingFile {
+    std::uint64_t id = 0;
+    kd::FileRequest request;
+    kd::TimePoint deadline{};
+  };
+  std::optional<PendingFile> file_;
+  std::uint64_t last_file_id_ = 0;
+
+  Task<void> task_;  ///< last member: its frames use the others
+};
+
+}  // namespace longwire

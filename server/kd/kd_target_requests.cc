@@ -1,0 +1,247 @@
+#include <algorithm>
+#include <utility>
+
+#include "proto/rpc/frame.h"
+#include "server/kd/kd_target.h"
+
+namespace longwire {
+namespace {
+
+/// Part of a range read between two looks at the cancel flag; the size of one KD read keeps a long range seamless.
+constexpr std::uint64_t kSlice = kd::kMaxManipulateData;
+constexpr std::size_t kMaxRanges = 65'536;
+
+rpc::Answer DoneOr(const Result<void>& result) {
+  if (!result) return result.error();
+  return rpc::Done{};
+}
+
+}  // namespace
+
+std::optional<Error> KdTarget::NotHalted() const {
+  switch (state_) {
+    case rpc::TargetState::kHalted: return std::nullopt;
+    case rpc::TargetState::kRunning:
+      return Error{Errc::kTargetRunning, "the target is running; break in first"};
+    case rpc::TargetState::kSynchronizing:
+      return Error{Errc::kTargetRunning, "the target is not synchronized yet; wait for it, or break in"};
+    case rpc::TargetState::kOffline: break;
+  }
+  return Error{Errc::kTargetOffline, "no target answers on the link"};
+}
+
+/// Runs the piece of work in `current_` and answers it.
+Task<void> KdTarget::Execute() {
+  Work& work = *current_;
+  kd::Bytes bulk;
+  rpc::Answer answer = Error{Errc::kUnsupported, "this request is not for a target"};
+  if (auto error = NotHalted()) {
+    answer = *error;
+  } else if (work.limit.cancelled) {
+    answer = Error{Errc::kCancelled, "cancelled"};
+  } else if (work.request.index() >= 2 && work.request.index() <= 4) {
+    answer = co_await ExecuteMemory(work, bulk);
+  } else if (work.request.index() >= 5 && work.request.index() <= 12) {
+    answer = co_await ExecuteRegisters(work, bulk);
+  } else {
+    answer = co_await ExecuteControl(work);
+  }
+  // The client may close the link from within the answer: `current_` is released first.
+  const auto finished = std::move(current_);
+  finished->done(std::move(answer), std::move(bulk));
+}
+
+Task<rpc::Answer> KdTarget::ExecuteMemory(Work& work, kd::Bytes& bulk) {
+  if (const auto* read = std::get_if<rpc::ReadMemory>(&work.request)) {
+    co_return co_await ReadRanges(*read, work.limit, bulk);
+  }
+  if (const auto* write = std::get_if<rpc::WriteMemory>(&work.request)) {
+    Result<std::uint64_t> written = co_await memory_.Write(write->space, write->address, work.bulk);
+    if (!written) co_return written.error();
+    if (*written == 0 && !work.bulk.empty()) {
+      co_return Error{Errc::kUnreadable, "the target refused to write there", write->address};
+    }
+    co_return rpc::Answer(rpc::MemoryWritten{*written});
+  }
+  const auto& run = std::get<rpc::RunPlan>(work.request);
+  if (const Result<void> valid = plan::Validate(run.plan); !valid) co_return valid.error();
+  work.limit.deadline = line_.now() + options_.plan_time;
+  Result<plan::Output> output = co_await RunReadPlan(run.plan, {}, memory_, line_, work.limit);
+  if (!output) co_return output.error();
+  bulk = std::move(output->data);
+  co_return rpc::Answer(rpc::PlanResult{std::move(output->records), output->ending});
+}
+
+Task<rpc::Answer> KdTarget::ReadRanges(const rpc::ReadMemory& request, WorkLimit& limit, kd::Bytes& bulk) {
+  if (request.ranges.size() > kMaxRanges) co_return Error{Errc::kLimitExceeded, "too many ranges in one read"};
+  std::uint64_t total = 0;
+  for (const rpc::ReadRange& range : request.ranges) {
+    if (range.size > rpc::kMaxBulkBytes - total) {
+      co_return Error{Errc::kLimitExceeded, "one read may ask for 32 MiB; split it"};
+    }
+    total += range.size;
+  }
+  rpc::MemoryRead answer;
+  for (const rpc::ReadRange& range : request.ranges) {
+    const std::size_t start = bulk.size();
+    while (bulk.size() - start < range.size) {
+      if (limit.cancelled) co_return Error{Errc::kCancelled, "cancelled"};
+      const std::uint64_t done = bulk.size() - start;
+      const std::uint64_t slice = std::min(kSlice, range.size - done);
+      if (range.address + done < range.address) break;  // the end of the address space
+      Result<void> read = co_await memory_.Read(request.space, range.address + done, slice, request.uncached, bulk);
+      if (!read) co_return read.error();
+      if (bulk.size() - start < done + slice) break;
+    }
+    answer.sizes.push_back(bulk.size() - start);
+  }
+  co_return rpc::Answer(std::move(answer));
+}
+
+Task<rpc::Answer> KdTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {
+  const auto check = [this](std::uint32_t processor) { return processor < processors(); };
+  const Error none{Errc::kUsage, "there is no such processor"};
+  if (const auto* get = std::get_if<rpc::GetContext>(&work.request)) {
+    if (!check(get->processor)) co_return none;
+    Result<kd::Bytes> context = co_await registers_.GetContext(static_cast<std::uint16_t>(get->processor));
+    if (!context) co_return context.error();
+    bulk = std::move(*context);
+    co_return rpc::Answer(rpc::Bytes{});
+  }
+  if (const auto* set = std::get_if<rpc::SetContext>(&work.request)) {
+    if (!check(set->processor)) co_return none;
+    const auto processor = static_cast<std::uint16_t>(set->processor);
+    Result<void> done = co_await registers_.SetContext(processor, work.bulk);
+    const kd::ContextLayout* layout = facts_.layout();
+    if (done && layout != nullptr && processor == stop_->processor()) {
+      stop_->program_counter = layout->pointer_size == 8
+                                   ? kd::Load64(work.bulk, layout->pc_offset)
+                                   : kd::ExtendAddress(facts_.machine, kd::Load32(work.bulk, layout->pc_offset));
+      if (published_) published_->context = work.bulk;
+    }
+    co_return DoneOr(done);
+  }
+  if (const auto* read = std::get_if<rpc::ReadControlSpace>(&work.request)) {
+    if (!check(read->processor)) co_return none;
+    Result<kd::Bytes> data =
+        co_await registers_.ReadControlSpace(static_cast<std::uint16_t>(read->processor), read->selector, read->size);
+    if (!data) co_return data.error();
+    bulk = std::move(*data);
+    co_return rpc::Answer(rpc::Bytes{});
+  }
+  if (const auto* write = std::get_if<rpc::WriteControlSpace>(&work.request)) {
+    if (!check(write->processor)) co_return none;
+    Result<void> done = co_await registers_.WriteControlSpace(static_cast<std::uint16_t>(write->processor),
+                                                              write->selector, work.bulk);
+    memory_.Forget();  // Cr3 may be among what was written
+    co_return DoneOr(done);
+  }
+  if (const auto* read = std::get_if<rpc::ReadMsr>(&work.request)) {
+    if (!check(read->processor)) co_return none;
+    Result<std::uint64_t> value = co_await registers_.ReadMsr(static_cast<std::uint16_t>(read->processor), read->number);
+    if (!value) co_return value.error();
+    co_return rpc::Answer(rpc::Value{*value});
+  }
+  if (const auto* write = std::get_if<rpc::WriteMsr>(&work.request)) {
+    if (!check(write->processor)) co_return none;
+    Result<void> done =
+        co_await registers_.WriteMsr(static_cast<std::uint16_t>(write->processor), write->number, write->value);
+    memory_.Forget();
+    co_return DoneOr(done);
+  }
+  if (const auto* read = std::get_if<rpc::ReadIo>(&work.request)) {
+    Result<std::uint32_t> value = co_await registers_.ReadIo(read->port, read->size);
+    if (!value) co_return value.error();
+    co_return rpc::Answer(rpc::Value{*value});
+  }
+  const auto& write = std::get<rpc::WriteIo>(work.request);
+  Result<void> done = co_await registers_.WriteIo(write.port, write.size, write.value);
+  memory_.Forget();
+  co_return DoneOr(done);
+}
+
+Task<rpc::Answer> KdTarget::ExecuteControl(Work& work) {
+  if (const auto* set = std::get_if<rpc::SetBreakpoint>(&work.request)) {
+    Result<std::uint64_t> id = co_await planter_.Set(*set, processors());
+    if (!id) co_return id.error();
+    co_return rpc::Answer(rpc::Value{*id});
+  }
+  if (const auto* clear = std::get_if<rpc::ClearBreakpoint>(&work.request)) {
+    Result<void> done = co_await planter_.Clear(clear->id, processors());
+    co_return DoneOr(done);
+  }
+  if (const auto* resume = std::get_if<rpc::Resume>(&work.request)) {
+    Result<void> done = co_await Resume(*resume);
+    co_return DoneOr(done);
+  }
+  if (const auto* change = std::get_if<rpc::SwitchProcessor>(&work.request)) {
+    Result<void> done = co_await SwitchProcessor(change->processor);
+    co_return DoneOr(done);
+  }
+  if (std::holds_alternative<rpc::Reboot>(work.request)) {
+    Result<void> done = co_await LeaveForGood(kd::EncodeReboot(), "the target was told to restart");
+    co_return DoneOr(done);
+  }
+  if (std::holds_alternative<rpc::Crash>(work.request)) {
+    Result<void> done = co_await LeaveForGood(kd::EncodeCauseBugCheck(0xE2), "the target was told to crash");
+    co_return DoneOr(done);
+  }
+  co_return Error{Errc::kUnsupported, "this request is not for a target"};
+}
+
+Task<Result<void>> KdTarget::Resume(const rpc::Resume& request) {
+  if (request.driver_epoch != driver_epoch_) {
+    co_return Error{Errc::kFenced, "another client drives this target now"};
+  }
+  if (request.stop_counter != stop_counter_) {
+    co_return Error{Errc::kFenced, "the target has run and stopped again since; look at the new stop first"};
+  }
+  if (request.temporary_breakpoints.size() > kd::kBreakpointSlots) {
+    co_return Error{Errc::kLimitExceeded, "the target has room for 32 breakpoints"};
+  }
+  for (const std::uint64_t address : request.temporary_breakpoints) {
+    Result<void> added = co_await planter_.AddTemporary(address);
+    if (added) continue;
+    Result<void> removed = co_await planter_.RemoveTemporary();
+    static_cast<void>(removed);
+    co_return added;
+  }
+  co_return co_await GoOn(request.step, request.handled, true);
+}
+
+Task<Result<void>> KdTarget::SwitchProcessor(std::uint32_t processor) {
+  if (processor >= processors()) co_return Error{Errc::kUsage, "there is no such processor"};
+  if (processor != stop_->processor()) {
+    Result<kd::Bytes> sent = co_await line_.Command(kd::EncodeSwitchProcessor(static_cast<std::uint16_t>(processor)));
+    if (!sent) co_return sent.error();
+    Result<kd::Bytes> report = co_await line_.NextStateChange(line_.now() + options_.switch_patience);
+    if (!report) {
+      co_return Error{report.error().code, "the target did not switch to processor " + std::to_string(processor) +
+                                               "; it may not support it"};
+    }
+    Result<kd::StateChange> change = kd::DecodeStateChange(*report);
+    if (!change) co_return change.error();
+    last_state_change_ = std::move(*report);
+    BeginStop(*change);
+  }
+  // The answer goes out before the event of the new stop.
+  publish_again_ = true;
+  co_return Result<void>{};
+}
+
+/// Reboot and crash: the target is gone with the acknowledge (H60).
+Task<Result<void>> KdTarget::LeaveForGood(kd::Bytes request, const char* text) {
+  Result<kd::Bytes> sent = co_await line_.Command(std::move(request));
+  if (!sent) co_return sent.error();
+  const auto published = std::exchange(published_, std::nullopt);
+  ForgetStop();
+  table_.Clear();
+  facts_.identified = false;
+  facts_.data.reset();
+  restarted_ = true;
+  if (published) events_(rpc::Resumed{published->stop_counter});
+  SetState(rpc::TargetState::kRunning, text);
+  co_return Result<void>{};
+}
+
+}  // namespace longwire

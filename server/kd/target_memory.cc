@@ -1,0 +1,358 @@
+#include "server/kd/target_memory.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace longwire {
+namespace {
+
+constexpr std::uint64_t kPage = MemoryCache::kPageBytes;
+constexpr std::uint64_t kPageMask = ~(kPage - 1);
+
+std::uint64_t ToPageEnd(std::uint64_t address) { return kPage - address % kPage; }
+
+/// An address space ends at 2^64: a range never wraps.
+std::uint64_t ClipToSpace(std::uint64_t address, std::uint64_t size) {
+  return address == 0 ? size : std::min(size, std::uint64_t{0} - address);
+}
+
+}  // namespace
+
+void TargetMemory::Forget() {
+  cache_.Clear();
+  tables_.Clear();
+  mappings_.clear();
+  paging_.reset();
+}
+
+void TargetMemory::OnStop(std::uint16_t processor, std::uint64_t program_counter) {
+  Forget();
+  processor_ = processor;
+  program_counter_ = program_counter;
+}
+
+Task<Result<void>> TargetMemory::Read(AddressSpace space, std::uint64_t address, std::uint64_t size, bool uncached,
+                                      kd::Bytes& out) {
+  size = ClipToSpace(address, size);
+  const bool cached = !uncached && space.kind != AddressSpace::Kind::kPhysical;
+  const std::size_t start = out.size();
+  out.resize(start + size);
+  std::uint64_t done = 0;
+  while (done < size) {
+    const std::uint64_t at = address + done;
+    if (cached) {
+      done += cache_.Copy(space, at, std::span(out).subspan(start + done, size - done));
+      if (done == size) break;
+      if (at != address + done) continue;
+    }
+    std::uint64_t from = at;
+    std::uint64_t count = size - done;
+    if (cached) {
+      count = cache_.Missing(space, at, count);
+      if (count <= line_bytes_) {
+        // A small read is widened to whole lines, inside the page: a neighbour that is absent must not cost an exchange.
+        const std::uint64_t page_end = (at & kPageMask) + (kPage - 1);
+        from = at - at % line_bytes_;
+        const std::uint64_t last = std::min(page_end, (at + count - 1) | (line_bytes_ - 1));
+        count = last - from + 1;
+      }
+    }
+    count = std::min<std::uint64_t>(count, kd::kMaxManipulateData);
+    Result<Chunk> chunk = co_await ReadChunk(space, from, static_cast<std::uint32_t>(count), uncached);
+    if (!chunk) {
+      out.resize(start + done);
+      co_return chunk.error();
+    }
+    if (BreakpointsShowIn(space, from)) breakpoints_.Hide(from, chunk->data);
+    if (cached) cache_.Store(space, from, chunk->data);
+    const std::uint64_t skip = at - from;
+    if (chunk->data.size() > skip) {
+      const std::uint64_t usable = std::min<std::uint64_t>(chunk->data.size() - skip, size - done);
+      std::memcpy(out.data() + start + done, chunk->data.data() + skip, usable);
+      done += usable;
+    } else if (skip != 0 && !chunk->ended) {
+      continue;
+    } else {
+      break;
+    }
+    if (chunk->ended && done < size) break;
+  }
+  out.resize(start + done);
+  co_return Result<void>{};
+}
+
+Task<Result<TargetMemory::Chunk>> TargetMemory::ReadChunk(AddressSpace space, std::uint64_t address,
+                                                          std::uint32_t count, bool uncached) {
+  switch (space.kind) {
+    case AddressSpace::Kind::kVirtual: co_return co_await ReadVirtual(address, count);
+    case AddressSpace::Kind::kPhysical: co_return co_await ReadPhysical(address, count, uncached);
+    case AddressSpace::Kind::kPageTable: break;
+  }
+  co_return co_await ReadTranslated(space, address, count, uncached);
+}
+
+Task<Result<TargetMemory::Chunk>> TargetMemory::ReadVirtual(std::uint64_t address, std::uint32_t count) {
+  Chunk chunk;
+  bool page_bound = false;
+  while (chunk.data.size() < count) {
+    const std::uint64_t at = address + chunk.data.size();
+    std::uint64_t want = count - chunk.data.size();
+    if (page_bound) want = std::min(want, ToPageEnd(at));
+    Result<kd::Bytes> reply = co_await line_.Exchange(
+        kd::EncodeReadVirtual(processor_, at, static_cast<std::uint32_t>(want)));
+    if (!reply) co_return reply.error();
+    const auto decoded = kd::DecodeReply(*reply);
+    if (!decoded) co_return decoded.error();
+    const kd::ReadResult read = kd::DecodeRead(*decoded, static_cast<std::uint32_t>(want));
+    chunk.data.insert(chunk.data.end(), read.data.begin(), read.data.end());
+    if (read.complete) continue;
+    if (decoded->Succeeded() && !read.data.empty()) continue;  // clipped by the target: go on behind it (H42)
+    // A request across pages may have failed as a whole because of its second page: ask again page by page.
+    if (!page_bound && want > ToPageEnd(at) && read.data.size() < ToPageEnd(at)) {
+      page_bound = true;
+      continue;
+    }
+    chunk.ended = true;
+    break;
+  }
+  co_return chunk;
+}
+
+Task<Result<TargetMemory::Chunk>> TargetMemory::ReadPhysical(std::uint64_t address, std::uint32_t count,
+                                                             bool uncached) {
+  Chunk chunk;
+  const auto caching = uncached ? kd::Caching::kUncached : kd::Caching::kDefault;
+  while (chunk.data.size() < count) {
+    const std::uint64_t at = address + chunk.data.size();
+    const auto want = static_cast<std::uint32_t>(std::min<std::uint64_t>(count - chunk.data.size(), ToPageEnd(at)));
+    Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeReadPhysical(processor_, at, want, caching));
+    if (!reply) co_return reply.error();
+    const auto decoded = kd::DecodeReply(*reply);
+    if (!decoded) co_return decoded.error();
+    const kd::ReadResult read = kd::DecodeRead(*decoded, want);
+    chunk.data.insert(chunk.data.end(), read.data.begin(), read.data.end());
+    if (read.complete || (decoded->Succeeded() && !read.data.empty())) continue;
+    chunk.ended = true;
+    break;
+  }
+  co_return chunk;
+}
+
+Task<Result<TargetMemory::Chunk>> TargetMemory::ReadTranslated(AddressSpace space, std::uint64_t address,
+                                                               std::uint32_t count, bool uncached) {
+  Chunk chunk;
+  while (chunk.data.size() < count && !chunk.ended) {
+    const std::uint64_t at = address + chunk.data.size();
+    Result<Mapping> mapping = co_await Translate(space, at);
+    if (!mapping) co_return mapping.error();
+    if (!mapping->resolved) {
+      chunk.ended = true;
+      break;
+    }
+    const auto want = static_cast<std::uint32_t>(std::min<std::uint64_t>(count - chunk.data.size(), ToPageEnd(at)));
+    Result<Chunk> part = co_await ReadPhysical(mapping->physical, want, uncached);
+    if (!part) co_return part.error();
+    chunk.data.insert(chunk.data.end(), part->data.begin(), part->data.end());
+    chunk.ended = part->ended;
+  }
+  co_return chunk;
+}
+
+Task<Result<kd::Bytes>> TargetMemory::ReadTable(std::uint64_t physical, std::uint32_t length) {
+  kd::Bytes entry(length);
+  const AddressSpace space = AddressSpace::Physical();
+  if (tables_.Copy(space, physical, entry) < length) {
+    // Page tables are RAM: neighbours of the entry are wanted next.
+    constexpr std::uint64_t kLine = 64;
+    const std::uint64_t from = physical - physical % kLine;
+    Result<Chunk> chunk = co_await ReadPhysical(from, kLine, false);
+    if (!chunk) co_return chunk.error();
+    tables_.Store(space, from, chunk->data);
+    entry.resize(tables_.Copy(space, physical, entry));
+  }
+  co_return entry;
+}
+
+Task<Result<kd::PagingMode>> TargetMemory::FindPagingMode() {
+  if (paging_) co_return *paging_;
+  if (facts_.machine == kd::Machine::kArm64) {
+    paging_ = kd::PagingMode::kArm64;
+    co_return *paging_;
+  }
+  const kd::SpecialLayout* special = kd::FindSpecialLayout(facts_.machine);
+  const kd::RegisterField* cr4 = kd::FindSpecialRegister(facts_.machine, "cr4");
+  if (special == nullptr || cr4 == nullptr) {
+    co_return Error{Errc::kUnsupported, "page tables of this machine type are not known"};
+  }
+  Result<kd::Bytes> reply = co_await line_.Exchange(
+      kd::EncodeReadControlSpace(processor_, special->control_selector, special->size));
+  if (!reply) co_return reply.error();
+  const auto decoded = kd::DecodeReply(*reply);
+  if (!decoded) co_return decoded.error();
+  const std::uint64_t value = kd::Load64(kd::DecodeRead(*decoded, special->size).data, cr4->offset);
+  if (facts_.machine == kd::Machine::kAmd64) {
+    paging_ = (value >> 12 & 1) != 0 ? kd::PagingMode::kX64FiveLevel : kd::PagingMode::kX64FourLevel;
+  } else {
+    paging_ = (value >> 5 & 1) != 0 ? kd::PagingMode::kX86Pae : kd::PagingMode::kX86Plain;
+  }
+  co_return *paging_;
+}
+
+Task<Result<TargetMemory::Mapping>> TargetMemory::Translate(AddressSpace space, std::uint64_t address) {
+  const std::pair key{space.directory_base, address & kPageMask};
+  if (const auto known = mappings_.find(key); known != mappings_.end()) {
+    Mapping mapping = known->second;
+    mapping.physical += address % kPage;
+    co_return mapping;
+  }
+  Result<kd::PagingMode> mode = co_await FindPagingMode();
+  if (!mode) co_return mode.error();
+  kd::Translation walk(*mode, space.directory_base, key.second);
+  while (walk.Next().outcome == kd::Translation::Outcome::kRead) {
+    Result<kd::Bytes> entry = co_await ReadTable(walk.Next().address, walk.Next().length);
+    if (!entry) co_return entry.error();
+    walk.Supply(*entry);
+  }
+  Mapping mapping{walk.Next().address, walk.Next().page_size, walk.Resolved()};
+  mappings_[key] = mapping;
+  mapping.physical += address % kPage;
+  co_return mapping;
+}
+
+bool TargetMemory::BreakpointsShowIn(const AddressSpace& space, std::uint64_t address) const {
+  if (space.kind == AddressSpace::Kind::kVirtual) return true;
+  const bool kernel = kd::PointerSize(facts_.machine) == 8 ? (address >> 63) != 0 : (address & 0x80000000u) != 0;
+  return space.kind == AddressSpace::Kind::kPageTable && kernel;
+}
+
+Task<Result<std::uint64_t>> TargetMemory::Write(AddressSpace space, std::uint64_t address,
+                                                std::span<const std::byte> data) {
+  data = data.first(ClipToSpace(address, data.size()));
+  std::uint64_t done = 0;
+  Forget();
+  while (done < data.size()) {
+    std::uint64_t at = address + done;
+    std::uint64_t want = std::min<std::uint64_t>(data.size() - done, kd::kMaxManipulateData);
+    want = std::min(want, ToPageEnd(at));
+    kd::Bytes bytes(data.begin() + done, data.begin() + done + want);
+    if (BreakpointsShowIn(space, at)) breakpoints_.CoverWrite(at, bytes);
+    AddressSpace target = space;
+    if (space.kind == AddressSpace::Kind::kPageTable) {
+      Result<Mapping> mapping = co_await Translate(space, at);
+      if (!mapping) co_return mapping.error();
+      if (!mapping->resolved) break;
+      at = mapping->physical;
+      target = AddressSpace::Physical();
+    }
+    Result<std::uint32_t> written = co_await WriteChunk(target, at, std::move(bytes));
+    if (!written) co_return written.error();
+    done += *written;
+    if (*written < want) break;
+  }
+  // What was written may be page tables: translations made for this write are dropped as well.
+  Forget();
+  co_return done;
+}
+
+Task<Result<std::uint32_t>> TargetMemory::WriteChunk(AddressSpace space, std::uint64_t address, kd::Bytes data) {
+  const auto size = static_cast<std::uint32_t>(data.size());
+  kd::Bytes request = space.kind == AddressSpace::Kind::kPhysical ? kd::EncodeWritePhysical(processor_, address, data)
+                                                                  : kd::EncodeWriteVirtual(processor_, address, data);
+  Result<kd::Bytes> reply = co_await line_.Exchange(std::move(request));
+  if (!reply) co_return reply.error();
+  const auto decoded = kd::DecodeReply(*reply);
+  if (!decoded) co_return decoded.error();
+  co_return kd::DecodeWritten(*decoded, size);
+}
+
+Task<Result<std::optional<std::uint64_t>>> TargetMemory::Search(AddressSpace space, std::uint64_t start,
+                                                                std::uint64_t length,
+                                                                std::span<const std::byte> pattern,
+                                                                const WorkLimit& limit) {
+  length = ClipToSpace(start, length);
+  if (space.kind != AddressSpace::Kind::kVirtual || length < 2 * kPage) {
+    co_return co_await SearchByReading(space, start, length, pattern, limit);
+  }
+  if (!facts_.search_works) {
+    Result<void> probed = co_await ProbeSearch();
+    if (!probed) co_return probed.error();
+  }
+  if (!facts_.search_works.value_or(false)) {
+    co_return co_await SearchByReading(space, start, length, pattern, limit);
+  }
+  co_return co_await SearchRemote(start, length, pattern, limit);
+}
+
+/// A failed search and a target that cannot search answer alike (kd-protocol.md 3.6), so ask for something known.
+Task<Result<void>> TargetMemory::ProbeSearch() {
+  constexpr std::uint32_t kProbe = 8;
+  kd::Bytes known;
+  Result<void> read = co_await Read(AddressSpace::Virtual(), program_counter_, kProbe, false, known);
+  if (!read) co_return read;
+  if (known.size() < kProbe) co_return Result<void>{};
+  Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeSearchMemory(program_counter_, 2 * kProbe, known));
+  if (!reply) co_return reply.error();
+  const auto decoded = kd::DecodeReply(*reply);
+  facts_.search_works = decoded && kd::DecodeFound(*decoded) == program_counter_;
+  co_return Result<void>{};
+}
+
+Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchRemote(std::uint64_t start, std::uint64_t length,
+                                                                      std::span<const std::byte> pattern,
+                                                                      const WorkLimit& limit) {
+  // The target searches its raw memory. Around planted breakpoints that differs from what the user sees, so those few
+  // bytes are searched here.
+  std::optional<std::uint64_t> first;
+  for (const std::uint64_t address : breakpoints_.CodeAddresses()) {
+    const std::uint64_t reach = pattern.size() - 1;
+    const std::uint64_t low = std::max(start, address < reach ? 0 : address - reach);
+    const std::uint64_t high = std::min(start + length, address + breakpoints_.instruction_size());
+    if (low >= high || (first && *first <= low)) continue;
+    auto found = co_await SearchByReading(AddressSpace::Virtual(), low, high - low, pattern, limit);
+    if (!found) co_return found.error();
+    if (*found && (!first || **found < *first)) first = *found;
+  }
+  const std::uint64_t end = start + length;
+  while (start < end && !limit.Over(line_.now())) {
+    kd::Bytes copy(pattern.begin(), pattern.end());
+    Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeSearchMemory(start, end - start, copy));
+    if (!reply) co_return reply.error();
+    const auto decoded = kd::DecodeReply(*reply);
+    if (!decoded) co_return decoded.error();
+    const std::optional<std::uint64_t> hit = kd::DecodeFound(*decoded);
+    if (!hit || *hit < start || *hit >= end || (first && *first <= *hit)) break;
+    kd::Bytes seen;
+    Result<void> read = co_await Read(AddressSpace::Virtual(), *hit, pattern.size(), false, seen);
+    if (!read) co_return read.error();
+    if (std::equal(seen.begin(), seen.end(), pattern.begin(), pattern.end())) co_return hit;
+    start = *hit + 1;
+  }
+  co_return first;
+}
+
+Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchByReading(AddressSpace space, std::uint64_t start,
+                                                                         std::uint64_t length,
+                                                                         std::span<const std::byte> pattern,
+                                                                         const WorkLimit& limit) {
+  const std::uint64_t reach = pattern.size() - 1;
+  std::uint64_t done = 0;
+  while (done < length && !limit.Over(line_.now())) {
+    const std::uint64_t at = start + done;
+    const std::uint64_t starts = std::min<std::uint64_t>(length - done, kd::kMaxManipulateData - reach);
+    kd::Bytes bytes;
+    Result<void> read = co_await Read(space, at, starts + reach, false, bytes);
+    if (!read) co_return read.error();
+    const auto hit = std::search(bytes.begin(), bytes.end(), pattern.begin(), pattern.end());
+    if (hit != bytes.end()) co_return std::optional<std::uint64_t>(at + (hit - bytes.begin()));
+    if (bytes.size() == starts + reach) {
+      done += starts;
+    } else {
+      // Unreadable from here to the end of the page: the pattern cannot lie across it.
+      const std::uint64_t hole = at + bytes.size();
+      done = hole - start + ToPageEnd(hole);
+    }
+  }
+  co_return std::optional<std::uint64_t>{};
+}
+
+}  // namespace longwire

@@ -1,0 +1,161 @@
+#include "server/link/link_port.h"
+
+#include <cerrno>
+#include <sys/stat.h>
+#include <utility>
+
+#include "transport/acceptor.h"
+#include "transport/dial_socket.h"
+#include "transport/serial_stream.h"
+
+namespace longwire {
+namespace {
+
+constexpr std::chrono::seconds kConnectLimit{5};
+
+/// A character device or pty.
+class SerialPort final : public LinkPort {
+ public:
+  SerialPort(Executor executor, std::string path, std::uint32_t baud, bool reconnect)
+      : executor_(std::move(executor)), path_(std::move(path)), baud_(baud), reconnect_(reconnect) {}
+
+  Awaitable<Result<std::unique_ptr<Stream>>> Open() override {
+    if (cancelled_) co_return Error{Errc::kCancelled, "the link was closed"};
+    co_return OpenSerial(executor_, path_, baud_);
+  }
+  void Cancel() noexcept override { cancelled_ = true; }
+  bool listens() const noexcept override { return false; }
+  bool reconnects() const noexcept override { return reconnect_; }
+  std::uint32_t bytes_per_second() const noexcept override { return baud_ / 10; }
+
+ private:
+  Executor executor_;
+  std::string path_;
+  std::uint32_t baud_;
+  bool reconnect_;
+  bool cancelled_ = false;
+};
+
+/// A Unix socket made by a VM, or a pty of that path; looked at anew at each attempt, since VMs re-create them.
+class PipePort final : public LinkPort {
+ public:
+  PipePort(Executor executor, std::string path, bool reconnect)
+      : executor_(std::move(executor)), path_(std::move(path)), reconnect_(reconnect) {}
+
+  Awaitable<Result<std::unique_ptr<Stream>>> Open() override {
+    if (cancelled_) co_return Error{Errc::kCancelled, "the link was closed"};
+    struct stat info {};
+    if (::stat(path_.c_str(), &info) != 0) {
+      const int error = errno;
+      co_return Error{Errc::kLinkFailed,
+                      error == ENOENT ? "there is no pipe " + path_ + "; start the virtual machine, or add reconnect to wait for it"
+                                      : "the pipe " + path_ + " cannot be reached: check the permissions of its directory",
+                      0, error};
+    }
+    if (S_ISCHR(info.st_mode)) co_return OpenSerial(executor_, path_, 0);
+    if (!S_ISSOCK(info.st_mode)) {
+      co_return Error{Errc::kLinkFailed, path_ + " is neither a Unix socket nor a pty; configure the virtual machine's "
+                                                 "serial port as a socket"};
+    }
+    Result<std::unique_ptr<Stream>> stream = co_await DialLocalSocket(executor_, path_, kConnectLimit);
+    if (!stream) {
+      Error error = stream.error();
+      error.code = Errc::kLinkFailed;
+      co_return error;
+    }
+    co_return stream;
+  }
+  void Cancel() noexcept override { cancelled_ = true; }
+  bool listens() const noexcept override { return false; }
+  bool reconnects() const noexcept override { return reconnect_; }
+  std::uint32_t bytes_per_second() const noexcept override { return 0; }
+
+ private:
+  Executor executor_;
+  std::string path_;
+  bool reconnect_;
+  bool cancelled_ = false;
+};
+
+class TcpPort final : public LinkPort {
+ public:
+  TcpPort(Executor executor, std::string host, std::uint16_t port, bool reconnect)
+      : executor_(std::move(executor)), host_(std::move(host)), port_(port), reconnect_(reconnect) {}
+
+  Awaitable<Result<std::unique_ptr<Stream>>> Open() override {
+    if (cancelled_) co_return Error{Errc::kCancelled, "the link was closed"};
+    Result<std::unique_ptr<Stream>> stream = co_await DialTcp(executor_, host_, port_, std::nullopt, kConnectLimit);
+    if (!stream) {
+      Error error = stream.error();
+      error.code = Errc::kLinkFailed;
+      co_return error;
+    }
+    co_return stream;
+  }
+  void Cancel() noexcept override { cancelled_ = true; }
+  bool listens() const noexcept override { return false; }
+  bool reconnects() const noexcept override { return reconnect_; }
+  std::uint32_t bytes_per_second() const noexcept override { return 0; }
+
+ private:
+  Executor executor_;
+  std::string host_;
+  std::uint16_t port_;
+  bool reconnect_;
+  bool cancelled_ = false;
+};
+
+/// The VM, or the serial server, connects to us.
+class ListeningPort final : public LinkPort {
+ public:
+  explicit ListeningPort(std::unique_ptr<Acceptor> acceptor) : acceptor_(std::move(acceptor)) {}
+
+  Awaitable<Result<std::unique_ptr<Stream>>> Open() override { return acceptor_->Accept(); }
+  void Cancel() noexcept override { acceptor_->Close(); }
+  bool listens() const noexcept override { return true; }
+  bool reconnects() const noexcept override { return true; }
+  std::uint32_t bytes_per_second() const noexcept override { return 0; }
+
+ private:
+  std::unique_ptr<Acceptor> acceptor_;
+};
+
+Result<std::unique_ptr<LinkPort>> MakeComPort(Executor executor, const ComLink& link) {
+  switch (link.kind) {
+    case ComLink::Kind::kDevice:
+      return std::unique_ptr<LinkPort>(std::make_unique<SerialPort>(executor, link.path, link.baud, link.reconnect));
+    case ComLink::Kind::kPipe: {
+      if (!link.listen) return std::unique_ptr<LinkPort>(std::make_unique<PipePort>(executor, link.path, link.reconnect));
+      auto acceptor = BindLocalSocket(executor, link.path);
+      if (!acceptor) return acceptor.error();
+      return std::unique_ptr<LinkPort>(std::make_unique<ListeningPort>(std::move(*acceptor)));
+    }
+    case ComLink::Kind::kTcp: {
+      if (!link.listen) {
+        return std::unique_ptr<LinkPort>(std::make_unique<TcpPort>(executor, link.host, link.tcp_port, link.reconnect));
+      }
+      TcpBinding binding;
+      binding.address = link.host;
+      binding.port = {link.tcp_port, link.tcp_port};
+      auto bound = BindTcp(executor, binding);
+      if (!bound) return bound.error();
+      if (bound->acceptors.empty()) return Error{Errc::kLinkFailed, "no address to listen on for the link"};
+      return std::unique_ptr<LinkPort>(std::make_unique<ListeningPort>(std::move(bound->acceptors.front())));
+    }
+    case ComLink::Kind::kModem: break;
+  }
+  return Error{Errc::kUnsupported, "modem links are not supported; dial with another program and use com:ipport or a pty"};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LinkPort>> MakeLinkPort(Executor executor, const KernelLink& link) {
+  if (const auto* com = std::get_if<ComLink>(&link)) return MakeComPort(std::move(executor), *com);
+  const char* kind = std::holds_alternative<NetLink>(link)        ? "net"
+                     : std::holds_alternative<UsbLink>(link)      ? "usb"
+                     : std::holds_alternative<FirewireLink>(link) ? "1394"
+                                                                  : "exdi";
+  return Error{Errc::kUnsupported, std::string(kind) + " links are not supported by this build; use a com link"};
+}
+
+}  // namespace longwire
