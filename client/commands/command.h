@@ -3,6 +3,7 @@
 #include <functional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "client/engine/report.h"
@@ -49,21 +50,35 @@ struct Command {
   std::function<Result<CommandFlow>(Session&, Arguments&, Report&)> run;
   bool exact_case = false;
   bool needs_halt = true;          ///< refused with a clear text while the target runs or is offline
-  /// True: `name` is a prefix of the typed word ("db", "~1s" style commands parse their own tail).
-  bool repeats_on_enter = false;
+  bool repeats_on_enter = false;   ///< an empty line runs it again, without arguments that name a place
+  bool prefix = false;             ///< letters may follow the name at once; the command parses them ("lmkv")
 };
+
+inline constexpr std::size_t kMaxCommandCharacters = 4096;
 
 /// The registry: a plain list filled by functions, one per file of commands. `main` decides what is in it.
 class CommandTable {
  public:
   void Add(Command command);
   const Command* Find(std::string_view name) const;
+  /// The command at the front of a text, and the length of its name there: "bp0 x" is `bp`, "lmkv" is `lm`, "!foo" is
+  /// `!` unless there is a `!foo`.
+  std::pair<const Command*, std::size_t> Match(std::string_view text) const;
   const std::vector<Command>& commands() const { return commands_; }
   /// Runs one line: splits at `;` and block rules (engine.md 2.1), looks commands up, collects the last flow. Commands
   /// after one that resumes the target run after its next stop; `pending` receives that remaining text.
+  /// Errors go to Report::Error and end neither the line nor the session; a cancelled command ends the line.
   Result<CommandFlow> Execute(Session& session, std::string_view line, Report& report, std::string& pending) const;
 
+  /// Cuts the first command off a line. Both parts are trimmed; a comment gives an empty command.
+  static std::pair<std::string_view, std::string_view> SplitFirst(std::string_view line);
+  /// Runs what SplitFirst cut off, with its processor prefix (`~1 k`, `1k`). The error is the command's.
+  Result<CommandFlow> RunOne(Session& session, std::string_view command, Report& report) const;
+
  private:
+  Result<CommandFlow> RunOnProcessors(Session& session, std::string_view which, std::string_view command,
+                                      Report& report) const;
+
   std::vector<Command> commands_;
 };
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "client/engine/evaluator.h"
@@ -50,8 +51,8 @@ class Session {
   ModuleList& modules() { return symbols_->modules(); }
   Breakpoints& breakpoints() { return *breakpoints_; }
   EventFilters& filters() { return *filters_; }
-  /// The host of extensions, null if this program has none. Shared only because its type is not known here.
-  ExtensionHost* extensions() { return extensions_.get(); }
+  /// Whoever adds the extension commands sets the host first. Shared only because its type is not known here.
+  ExtensionHost& extensions() { return *extensions_; }
   void set_extensions(std::shared_ptr<ExtensionHost> host) { extensions_ = std::move(host); }
   SessionOptions& options() { return options_; }
   void Note(std::string_view text) { notes_(text); }
@@ -124,6 +125,16 @@ class Session {
   std::array<std::uint64_t, 20> user_registers{};  ///< $t0..$t19
   std::uint64_t last_expression = 0;               ///< $exp
   std::uint64_t last_data_value = 0;               ///< $p
+  bool show_step_registers = true;                 ///< toggled by `pr` and `tr`
+
+  /// Commands to run as soon as the current one is done: those of a breakpoint that was hit, lines of a script. What is
+  /// queued last runs first.
+  void QueueCommands(std::string_view commands);
+  std::string TakeQueuedCommands() { return std::exchange(queued_commands_, {}); }
+  /// Answers `Input>` prompts of the target; set by the console. Without one the target gets an empty line.
+  using PromptSource = std::function<std::string(const rpc::PromptRequested&)>;
+  void set_prompt_source(PromptSource source) { prompt_source_ = std::move(source); }
+  const PromptSource& prompt_source() const { return prompt_source_; }
 
  private:
   Result<std::uint64_t> NamedValue(std::string_view name);
@@ -148,6 +159,8 @@ class Session {
   std::uint64_t known_module_counter_ = ~std::uint64_t{0};
   std::optional<rpc::StopEvent> last_stop_;
   std::uint64_t previous_program_counter_ = 0;
+  std::string queued_commands_;
+  PromptSource prompt_source_;
 };
 
 }  // namespace longwire

@@ -1,0 +1,109 @@
+#include "client/engine/breakpoints.h"
+
+#include <algorithm>
+
+#include "client/engine/session.h"
+
+namespace longwire {
+
+Breakpoint* Breakpoints::Find(unsigned id) {
+  for (auto& breakpoint : list_) {
+    if (breakpoint->id == id) return breakpoint.get();
+  }
+  return nullptr;
+}
+
+Result<void> Breakpoints::Plant(Breakpoint& breakpoint) {
+  if (breakpoint.planted != 0 || !breakpoint.enabled || breakpoint.unresolved) return {};
+  Result<std::uint64_t> id =
+      session_.target().SetBreakpoint({breakpoint.kind, breakpoint.address, breakpoint.size});
+  if (!id) return id.error();
+  breakpoint.planted = *id;
+  return {};
+}
+
+Result<void> Breakpoints::Uproot(Breakpoint& breakpoint) {
+  if (breakpoint.planted == 0) return {};
+  std::uint64_t planted = std::exchange(breakpoint.planted, 0);
+  // Two of the user's breakpoints may share one of the server's.
+  for (auto& other : list_) {
+    if (other.get() != &breakpoint && other->planted == planted) return {};
+  }
+  Result<void> cleared = session_.target().ClearBreakpoint(planted);
+  if (!cleared && cleared.error().code != Errc::kNotFound) {
+    breakpoint.planted = planted;
+    return cleared;
+  }
+  return {};
+}
+
+Result<Breakpoint*> Breakpoints::Add(Breakpoint breakpoint, std::optional<unsigned> id,
+                                     std::optional<unsigned>* redefined) {
+  if (list_.size() >= kMaxBreakpoints) {
+    return Error{Errc::kLimitExceeded, "too many breakpoints (256); remove some with bc"};
+  }
+  if (!id && !breakpoint.unresolved) {
+    for (auto& other : list_) {
+      if (!other->unresolved && other->address == breakpoint.address && other->kind == breakpoint.kind) id = other->id;
+    }
+  }
+  if (id && Find(*id)) {
+    if (Result<void> removed = Remove(*id); !removed) return removed.error();
+    if (redefined) *redefined = *id;
+  }
+  if (!id) {
+    id = 0;
+    while (Find(*id)) ++*id;
+  }
+  breakpoint.id = *id;
+  breakpoint.planted = 0;
+  auto owned = std::make_unique<Breakpoint>(std::move(breakpoint));
+  if (Result<void> planted = Plant(*owned); !planted) return planted.error();
+  auto place = std::find_if(list_.begin(), list_.end(), [&](auto& other) { return other->id > *id; });
+  return list_.insert(place, std::move(owned))->get();
+}
+
+Result<void> Breakpoints::Enable(Breakpoint& breakpoint, bool enabled) {
+  bool before = std::exchange(breakpoint.enabled, enabled);
+  Result<void> done = enabled ? Plant(breakpoint) : Uproot(breakpoint);
+  if (!done) breakpoint.enabled = before;
+  return done;
+}
+
+Result<void> Breakpoints::Remove(unsigned id) {
+  auto found = std::find_if(list_.begin(), list_.end(), [&](auto& breakpoint) { return breakpoint->id == id; });
+  if (found == list_.end()) return Error{Errc::kNotFound, "Breakpoint " + std::to_string(id) + " does not exist"};
+  if (Result<void> done = Uproot(**found); !done) return done;
+  list_.erase(found);
+  return {};
+}
+
+bool Breakpoints::ResolvePending() {
+  bool changed = false;
+  for (auto& breakpoint : list_) {
+    if (!breakpoint->unresolved) continue;
+    Result<std::uint64_t> address = session_.Evaluate(breakpoint->expression);
+    if (!address) continue;
+    breakpoint->address = *address;
+    breakpoint->unresolved = false;
+    changed = true;
+    if (Result<void> planted = Plant(*breakpoint); !planted) {
+      session_.Note("Unable to insert breakpoint " + std::to_string(breakpoint->id) + ": " + planted.error().message +
+                    "\n");
+    }
+  }
+  return changed;
+}
+
+std::vector<Breakpoint*> Breakpoints::HitBy(const rpc::StopEvent& stop) {
+  std::vector<Breakpoint*> hit;
+  for (auto& breakpoint : list_) {
+    if (breakpoint->planted == 0) continue;
+    if (std::find(stop.breakpoints.begin(), stop.breakpoints.end(), breakpoint->planted) != stop.breakpoints.end()) {
+      hit.push_back(breakpoint.get());
+    }
+  }
+  return hit;
+}
+
+}  // namespace longwire

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "client/target/target.h"
+#include "proto/error.h"
+#include "proto/rpc/messages.h"
+
+namespace longwire {
+
+class Session;
+
+/// One line of `bl`.
+struct Breakpoint {
+  unsigned id = 0;
+  bool enabled = true;
+  bool unresolved = false;          ///< set by name (bu), and the name is not known yet
+  bool symbolic = false;            ///< bu: follows its expression when modules come and go
+  bool one_shot = false;            ///< /1
+  rpc::BreakpointKind kind = rpc::BreakpointKind::kCode;
+  std::uint32_t size = 1;
+  std::uint64_t address = 0;        ///< unless unresolved
+  std::string expression;           ///< as typed
+  std::string commands;             ///< run at the hit
+  std::uint64_t passes = 1, passes_left = 1;
+  std::uint64_t process = 0, thread = 0;  ///< /p, /t: EPROCESS, KTHREAD; 0: any
+  std::uint64_t planted = 0;        ///< id at the server, 0 if it is not set there
+};
+
+/// The user's breakpoints. The server plants and hides them; this table gives them their ids, conditions and commands,
+/// and keeps both in step. Engine thread only.
+class Breakpoints {
+ public:
+  static constexpr std::size_t kMaxBreakpoints = 256;
+
+  explicit Breakpoints(Session& session) : session_(session) {}
+
+  const std::vector<std::unique_ptr<Breakpoint>>& list() const { return list_; }
+  Breakpoint* Find(unsigned id);
+  /// Takes `breakpoint` with a new id, or `id` if that is set, in which case it replaces an older one. Plants it if it is
+  /// enabled and resolved. A code breakpoint at an address that has one replaces it (`redefined` tells its id).
+  Result<Breakpoint*> Add(Breakpoint breakpoint, std::optional<unsigned> id, std::optional<unsigned>* redefined);
+  Result<void> Enable(Breakpoint& breakpoint, bool enabled);
+  Result<void> Remove(unsigned id);
+
+  /// Resolves what was waiting for a module. Returns true if something changed.
+  bool ResolvePending();
+  /// The user's breakpoints a stop names, in id order.
+  std::vector<Breakpoint*> HitBy(const rpc::StopEvent& stop);
+  /// The target restarted: its breakpoints are gone, and so are ours.
+  void Forget() { list_.clear(); }
+
+ private:
+  Result<void> Plant(Breakpoint& breakpoint);
+  Result<void> Uproot(Breakpoint& breakpoint);
+
+  Session& session_;
+  std::vector<std::unique_ptr<Breakpoint>> list_;  ///< by id
+};
+
+}  // namespace longwire

@@ -1,0 +1,209 @@
+#include "client/engine/event_text.h"
+
+#include <algorithm>
+#include <cinttypes>
+#include <cstdio>
+
+#include "client/engine/breakpoints.h"
+#include "client/engine/event_filters.h"
+#include "client/engine/location_text.h"
+#include "client/engine/register_format.h"
+#include "client/symbols/wildcard.h"
+
+namespace longwire {
+namespace {
+
+constexpr std::uint32_t kBreakpointException = 0x80000003, kSingleStepException = 0x80000004;
+constexpr std::uint32_t kProcessorSwitched = 0x80000007;
+
+constexpr std::string_view kBreakInText =
+    "*******************************************************************************\n"
+    "*                                                                             *\n"
+    "*   You are seeing this message because you pressed CTRL+C, or asked for a    *\n"
+    "*   break-in when the session began (-bonc).                                  *\n"
+    "*                                                                             *\n"
+    "*                   THIS IS NOT A BUG OR A SYSTEM CRASH                       *\n"
+    "*                                                                             *\n"
+    "* If you did not intend to break into the debugger, press the \"g\" key, then   *\n"
+    "* press the \"Enter\" key now.  This message might immediately reappear.  If it *\n"
+    "* does, press \"g\" and \"Enter\" again.                                          *\n"
+    "*                                                                             *\n"
+    "*******************************************************************************\n";
+
+constexpr std::string_view kBugcheckBanner =
+    "*******************************************************************************\n"
+    "*                                                                             *\n"
+    "*                        Bugcheck Analysis                                    *\n"
+    "*                                                                             *\n"
+    "*******************************************************************************\n"
+    "\n"
+    "Use !analyze -v to get detailed debugging information.\n"
+    "\n";
+
+std::string BugcheckLine(const rpc::Bugcheck& bugcheck) {
+  char text[160];
+  std::snprintf(text, sizeof text, "BugCheck %X, {%" PRIx64 ", %" PRIx64 ", %" PRIx64 ", %" PRIx64 "}\n", bugcheck.code,
+                bugcheck.parameters[0], bugcheck.parameters[1], bugcheck.parameters[2], bugcheck.parameters[3]);
+  return text;
+}
+
+void AddCommands(std::string& all, const std::string& more) {
+  if (more.empty()) return;
+  if (!all.empty()) all += ';';
+  all += more;
+}
+
+/// Breakpoint conditions. True if at least one of those hit wants the user's attention.
+bool CountHits(Session& session, const std::vector<Breakpoint*>& hits, const rpc::StopEvent& stop,
+               std::vector<Breakpoint*>& stopping) {
+  for (Breakpoint* hit : hits) {
+    if (hit->thread != 0 && hit->thread != stop.thread) continue;
+    if (hit->process != 0) {
+      Result<std::uint64_t> process = session.Evaluate("@$proc");
+      if (process && *process != hit->process) continue;
+    }
+    if (hit->passes_left > 1) {
+      --hit->passes_left;
+      continue;
+    }
+    stopping.push_back(hit);
+  }
+  return !stopping.empty();
+}
+
+std::string ModuleLine(Session& session, const rpc::ModuleChange& change) {
+  std::string text = change.unload ? "Unload module " : "ModLoad: ";
+  if (change.unload) return text + EscapeTargetText(change.path) + " at " + session.Address(change.base) + "\n";
+  return text + session.Address(change.base) + " " + session.Address(change.base + change.size) + "   " +
+         EscapeTargetText(change.path) + "\n";
+}
+
+struct Judgement {
+  StopDecision decision;
+  std::string reason;  ///< lines before the location
+  bool silent = false;
+};
+
+Judgement JudgeModule(Session& session, const rpc::StopEvent& stop) {
+  Judgement judgement;
+  judgement.reason = ModuleLine(session, *stop.module);
+  session.breakpoints().ResolvePending();
+  const EventFilter* filter = session.filters().ForModule(stop.module->unload);
+  bool matches = filter->argument.empty();
+  if (!matches) {
+    ModuleRecord record;
+    std::string_view path = stop.module->path;
+    record.image_name = std::string(path.substr(path.find_last_of("\\/") + 1));
+    Wildcard pattern(filter->argument);
+    matches = pattern.Matches(ModuleNameOf(record)) || pattern.Matches(record.image_name);
+  }
+  FilterMode mode = matches ? filter->mode : FilterMode::kIgnore;
+  judgement.decision.resume = mode != FilterMode::kBreak;
+  judgement.silent = mode == FilterMode::kIgnore || mode == FilterMode::kSecondChance;
+  if (!judgement.decision.resume) judgement.decision.commands = filter->commands;
+  return judgement;
+}
+
+Judgement JudgeException(Session& session, const rpc::StopEvent& stop) {
+  Judgement judgement;
+  const EventFilter* filter = session.filters().ForException(stop.exception.code);
+  FilterMode mode = filter ? filter->mode : FilterMode::kBreak;
+  judgement.reason = DescribeException(session.filters(), stop.exception) + "\n";
+  bool first = stop.exception.first_chance;
+  judgement.decision.resume = mode == FilterMode::kNotify || mode == FilterMode::kIgnore ||
+                              (mode == FilterMode::kSecondChance && first);
+  judgement.silent = mode == FilterMode::kIgnore;
+  judgement.decision.handled = filter ? filter->handled : false;
+  if (!judgement.decision.resume && filter) judgement.decision.commands = filter->commands;
+  return judgement;
+}
+
+Judgement JudgeStop(Session& session, const rpc::StopEvent& stop, const StopView& view) {
+  Judgement judgement;
+  if (stop.bugcheck) {
+    judgement.reason = DescribeException(session.filters(), stop.exception) + "\n\nA fatal system error has occurred.\n\n";
+    judgement.reason += kBugcheckBanner;
+    judgement.reason += BugcheckLine(*stop.bugcheck) + "\n";
+    return judgement;
+  }
+  if (stop.reason == rpc::StopEvent::Reason::kModule && stop.module) return JudgeModule(session, stop);
+  if (stop.reason == rpc::StopEvent::Reason::kCommandString) {
+    // A target must not run commands on the machine of the person who debugs it.
+    judgement.reason = "The target sent a command, which was not run: " + EscapeTargetText(stop.command) + "\n";
+    return judgement;
+  }
+  if (std::vector<Breakpoint*> hits = session.breakpoints().HitBy(stop); !hits.empty()) {
+    std::vector<Breakpoint*> stopping;
+    judgement.decision.resume = judgement.silent = !CountHits(session, hits, stop, stopping);
+    for (Breakpoint* hit : stopping) {
+      judgement.reason += "Breakpoint " + std::to_string(hit->id) + " hit\n";
+      AddCommands(judgement.decision.commands, hit->commands);
+      if (hit->one_shot) (void)session.breakpoints().Remove(hit->id);
+    }
+    return judgement;
+  }
+  std::uint32_t code = stop.exception.code;
+  // The end of a step, a temporary breakpoint, a switch of the processor: the location says it all.
+  if (code == kSingleStepException || code == kProcessorSwitched || view.after_step ||
+      std::find(view.temporary.begin(), view.temporary.end(), stop.program_counter) != view.temporary.end()) {
+    return judgement;
+  }
+  if (stop.break_in) {
+    judgement.reason = DescribeException(session.filters(), stop.exception) + "\n";
+    if (!session.options().quiet) judgement.reason += kBreakInText;
+    return judgement;
+  }
+  judgement = JudgeException(session, stop);
+  if (code == kBreakpointException) judgement.decision.handled = true;
+  return judgement;
+}
+
+}  // namespace
+
+std::string EscapeTargetText(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    auto c = static_cast<unsigned char>(text[i]);
+    if (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
+    // C1 controls hide behind 0xC2 in UTF-8; lone high bytes are not UTF-8 and show as they are.
+    bool c1 = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if ((c >= 0x20 && c != 0x7F && !c1) || c == '\n' || c == '\t') {
+      out += text[i];
+      continue;
+    }
+    char escaped[8];
+    std::snprintf(escaped, sizeof escaped, "\\x%02x", c);
+    out += escaped;
+  }
+  return out;
+}
+
+StopDecision ReportStop(Session& session, const rpc::StopEvent& stop, const StopView& view, Report& report) {
+  Judgement judgement = JudgeStop(session, stop, view);
+  if (judgement.decision.resume) {
+    if (!judgement.silent) report.Text(judgement.reason);
+    return judgement.decision;
+  }
+  std::string text = judgement.reason;
+  Result<const RegisterSet*> registers = session.Registers();
+  if (registers) {
+    if (view.after_step && view.show_registers) {
+      for (const std::string& line : FormatRegisterBlock(**registers)) text += line + "\n";
+    }
+    text += FormatLocation(session, **registers);
+  } else {
+    text += session.Address(stop.program_counter) + "\n";
+  }
+  Fields fields{{"stop", static_cast<std::int64_t>(stop.stop_counter)},
+                {"processor", static_cast<std::int64_t>(stop.processor)},
+                {"address", Hex{stop.program_counter}},
+                {"location", session.NameOf(stop.program_counter)},
+                {"code", Hex{stop.exception.code}},
+                {"break_in", stop.break_in}};
+  if (stop.bugcheck) fields.push_back({"bugcheck", Hex{stop.bugcheck->code}});
+  report.Row("stop", std::move(fields), "");
+  report.Text(text);
+  return judgement.decision;
+}
+
+}  // namespace longwire

@@ -1,0 +1,81 @@
+#include "client/engine/run_control.h"
+
+#include <utility>
+
+namespace longwire {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::hours kLongWait{24};
+
+void ShowEvent(Session& session, const rpc::Event& event) {
+  if (auto* output = std::get_if<rpc::Output>(&event)) {
+    if (output->skipped > 0) session.Note("[" + std::to_string(output->skipped) + " bytes of output skipped]\n");
+    session.Note(EscapeTargetText(output->text));
+  } else if (auto* prompt = std::get_if<rpc::PromptRequested>(&event)) {
+    std::string answer = session.prompt_source() ? session.prompt_source()(*prompt) : std::string();
+    if (prompt->maximum_answer > 0 && answer.size() > prompt->maximum_answer) answer.resize(prompt->maximum_answer);
+    if (Result<void> sent = session.target().AnswerPrompt(std::move(answer)); !sent) {
+      session.Note("The answer could not be sent: " + sent.error().message + "\n");
+    }
+  } else if (auto* link = std::get_if<rpc::LinkChanged>(&event)) {
+    if (!link->text.empty()) session.Note(EscapeTargetText(link->text) + "\n");
+  } else if (auto* driver = std::get_if<rpc::DriverChanged>(&event)) {
+    session.Note("The target is now driven by " + EscapeTargetText(driver->driver) + "\n");
+  } else if (auto* client = std::get_if<rpc::ClientChanged>(&event)) {
+    session.Note(EscapeTargetText(client->client) + (client->joined ? " joined\n" : " left\n"));
+  }
+}
+
+}  // namespace
+
+Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline deadline) {
+  while (true) {
+    Result<std::optional<rpc::Event>> event = session.target().WaitEvent(deadline.value_or(Clock::now() + kLongWait));
+    if (!event) {
+      if (event.error().code != Errc::kCancelled) return event.error();
+      if (session.target().state() != rpc::TargetState::kRunning) return event.error();
+      session.interrupt().Clear();
+      session.target().BreakIn();
+      continue;
+    }
+    if (!*event) {
+      if (deadline && Clock::now() >= *deadline) return std::optional<rpc::StopEvent>();
+      continue;
+    }
+    session.OnEvent(**event);
+    if (auto* stop = std::get_if<rpc::StopEvent>(&**event)) return std::optional<rpc::StopEvent>(std::move(*stop));
+    ShowEvent(session, **event);
+  }
+}
+
+Result<std::optional<rpc::StopEvent>> WaitForPrompt(Session& session, const StopView& view, Deadline deadline,
+                                                    Report& report) {
+  while (true) {
+    Result<std::optional<rpc::StopEvent>> stop = WaitForStop(session, deadline);
+    if (!stop || !*stop) return stop;
+    // The Ctrl-C that led here must not cancel the commands that show where here is.
+    session.interrupt().Clear();
+    StopDecision decision = ReportStop(session, **stop, view, report);
+    session.QueueCommands(decision.commands);
+    if (!decision.resume) return stop;
+    Target::ResumeOptions options;
+    options.handled = decision.handled;
+    options.temporary_breakpoints = view.temporary;
+    if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
+  }
+}
+
+Result<void> DrainEvents(Session& session) {
+  while (true) {
+    Result<std::optional<rpc::Event>> event = session.target().WaitEvent(Clock::now());
+    if (!event && event.error().code == Errc::kCancelled) return {};
+    if (!event) return event.error();
+    if (!*event) return {};
+    session.OnEvent(**event);
+    ShowEvent(session, **event);
+  }
+}
+
+}  // namespace longwire
