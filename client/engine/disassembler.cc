@@ -131,7 +131,11 @@ std::string SizeName(const DecodedInstruction& decoded, const ZydisDecodedOperan
     case 48:
       return "fword ptr ";
     case 64:
-      return "qword ptr ";
+      // Packed and scalar floating-point operands of 64 bits have a name of their own.
+      return operand.element_type == ZYDIS_ELEMENT_TYPE_FLOAT64 &&
+                     decoded.head.meta.category != ZYDIS_CATEGORY_X87_ALU
+                 ? "mmword ptr "
+                 : "qword ptr ";
     case 80:
       return "tbyte ptr ";
     case 128:
@@ -178,6 +182,8 @@ class OperandWriter {
       if (!text.empty()) text += ',';
       text += Operand(operand, target);
       if (i == 0) text += Mask();
+      // The register operand of a long nop is an artifact of its encoding.
+      if (decoded_.head.mnemonic == ZYDIS_MNEMONIC_NOP) break;
     }
     if (decoded_.head.mnemonic == ZYDIS_MNEMONIC_INT3) return "3";
     return text;

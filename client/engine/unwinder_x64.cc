@@ -75,12 +75,13 @@ std::optional<RuntimeFunction> X64FrameUnwinder::FindFunction(std::uint32_t rva)
   }
   std::vector<std::byte> block((high - low) * kRuntimeFunctionSize);
   block.resize(source_.read_image(module_.base, table + low * kRuntimeFunctionSize, block));
+  // Where parts nest, the last one that covers the address is the innermost.
+  std::optional<RuntimeFunction> covering;
   for (std::size_t at = 0; at + kRuntimeFunctionSize <= block.size(); at += kRuntimeFunctionSize) {
-    const RuntimeFunction entry =
-        DecodeRuntimeFunction(std::span(block).subspan(at).first<kRuntimeFunctionSize>());
-    if (entry.begin <= rva && rva < entry.end) return entry;
+    const RuntimeFunction entry = DecodeRuntimeFunction(std::span(block).subspan(at).first<kRuntimeFunctionSize>());
+    if (entry.begin <= rva && rva < entry.end) covering = entry;
   }
-  return std::nullopt;
+  return covering;
 }
 
 // Follows entries whose unwind RVA has bit 0 set: they stand for another entry.
