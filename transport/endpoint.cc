@@ -354,7 +354,8 @@ Result<void> RefuseSecureRelay(std::string_view text) {
 }
 
 void Append(std::string& text, std::string_view key, std::string_view value) {
-  if (!text.ends_with(':')) text += ',';
+  // Not ends_with(':'): a value may end so as well.
+  if (text.find(':') + 1 != text.size()) text += ',';
   text += key;
   if (!value.empty()) text += "=" + QuoteValue(value);
 }

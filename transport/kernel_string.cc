@@ -107,7 +107,7 @@ std::string PrintAsGiven(std::string_view trans) {
   for (char& c : text) c = static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
   text += ':';
   for (const ConnectionParameter& parameter : parsed->parameters) {
-    if (!text.ends_with(':')) text += ',';
+    if (text.find(':') + 1 != text.size()) text += ',';
     const auto* spelled = std::find_if(kSpelling.begin(), kSpelling.end(),
                                        [&](std::string_view s) { return LowerCase(s) == parameter.key; });
     text += spelled == kSpelling.end() ? parameter.key : std::string(*spelled);

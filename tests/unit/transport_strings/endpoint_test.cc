@@ -298,7 +298,7 @@ TEST(Endpoint, PrintedFormsAreAcceptedBackWithThePasswordAsked) {
         "tcp:Port=1:5,CliCon=*", "com:Port=com3,Baud=9600,Channel=4,Password=abc",
         "ssl:proto=tls1,machuser=ab cd,server=h,port=1,password=abc",
         "spipe:proto=tls1,certuser=@{a,b},server=h,pipe=p", "ssl:proto=tls1.3,server=h,port=1,verify=none",
-        "tcp:server=h,port=1,ipversion=6,connecttimeout=5"}) {
+        "tcp:server=h,port=1,ipversion=6,connecttimeout=5", "tcp:Port=5005,Server=fe80::,Password=abc"}) {
     const std::string printed = FormatEndpoint(Client(text));
     EXPECT_THAT(printed, Not(HasSubstr("abc")));
     const Endpoint again = Client(printed);
