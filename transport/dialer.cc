@@ -54,7 +54,8 @@ Awaitable<Result<std::unique_ptr<Stream>>> Authenticate(Executor executor, std::
                                                         PasswordKey key, ScopedDeadline& deadline) {
   const auto context = MakeUnverifiedClientContext();
   if (!context) co_return context.error();
-  auto tls = co_await TlsStream::Handshake(executor, std::move(stream), *context, {});
+  TlsStream::Start start;
+  auto tls = co_await TlsStream::Handshake(executor, std::move(stream), *context, std::move(start));
   if (!tls) {
     Error error = tls.error();
     if (error.code == Errc::kMalformed || error.code == Errc::kClosed || error.code == Errc::kIo) {
@@ -62,8 +63,8 @@ Awaitable<Result<std::unique_ptr<Stream>>> Authenticate(Executor executor, std::
     }
     co_return error;
   }
-  const auto proved =
-      co_await ProvePassword(**tls, key, [&deadline](milliseconds hold) { deadline.Extend(hold); });
+  std::function<void(milliseconds)> on_hold = [&deadline](milliseconds hold) { deadline.Extend(hold); };
+  const auto proved = co_await ProvePassword(**tls, key, std::move(on_hold));
   if (!proved) co_return proved.error();
   co_return std::move(*tls);
 }

@@ -101,8 +101,9 @@ Awaitable<Result<std::unique_ptr<Stream>>> Prove(CorePointer core, std::unique_p
   if (*count == 0) co_return Error{Errc::kClosed, stream->peer().address + " said nothing."};
   first.resize(*count);
   if (first[0] != kTlsHandshakeRecord) co_return co_await RefusePlain(std::move(stream));
-  auto tls = co_await TlsStream::Handshake(core->executor, std::move(stream), core->tls,
-                                           {TlsStream::Side::kServer, std::move(first), kHandshakeBytes});
+  // Named, not a temporary: gcc 12 destroys temporary aggregates of a co_await expression twice.
+  TlsStream::Start start{TlsStream::Side::kServer, std::move(first), kHandshakeBytes};
+  auto tls = co_await TlsStream::Handshake(core->executor, std::move(stream), core->tls, std::move(start));
   if (!tls) co_return tls.error();
 
   const auto hold = core->throttle.Begin(host, Clock::now());

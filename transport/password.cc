@@ -152,7 +152,9 @@ Awaitable<Result<void>> CheckPassword(Executor executor, TlsStream& stream, Pass
 }
 
 Awaitable<Result<void>> RefusePassword(TlsStream& stream, std::string text) {
-  co_return co_await Conversation(stream).Say(PasswordRefused{std::move(text)});
+  Conversation conversation(stream);
+  PasswordMessage refused = PasswordRefused{std::move(text)};
+  co_return co_await conversation.Say(std::move(refused));
 }
 
 }  // namespace longwire
