@@ -63,7 +63,7 @@ inline constexpr std::string_view kE14 =  // PrintString "Hi!\n"
 inline constexpr std::string_view kE15 =  // GetString prompt
     "3030303003001700010080805002000031320000060000000700000002000000"
     "28626963293f20aa";
-inline constexpr std::string_view kE16 =  // GetString reply "b"
+inline constexpr std::string_view kE16 =  // GetString reply
     "303030300300110001008080d300000031320000060000000700000001000000"
     "62aa";
 inline constexpr std::string_view kE17 =  // STATE_CHANGE64 load symbols "foo.sys"
