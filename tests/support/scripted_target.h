@@ -1,0 +1,95 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "proto/kd/framer.h"
+#include "proto/kd/manipulate.h"
+#include "proto/kd/packet.h"
+#include "proto/kd/state_change.h"
+
+namespace longwire::test {
+
+/// The target side of the KD protocol as a value: bytes of the host go in, bytes for the host come out, nothing waits.
+/// An AMD64 machine with mapped pages, CONTEXTs, special registers and a breakpoint table that behaves as
+/// kd-protocol.md 2.5 and 3.6 say. What a test wants different, it sets.
+class ScriptedTarget {
+ public:
+  struct Seen {
+    kd::Api api{};
+    std::uint16_t processor = 0;
+    std::uint64_t address = 0;  ///< u64 at 10
+    std::uint32_t count = 0;    ///< u32 at 18
+    kd::Bytes payload;
+  };
+
+  ScriptedTarget();
+
+  // ---- what the target is
+  void Map(std::uint64_t address, std::uint64_t size);
+  void Poke(std::uint64_t address, const kd::Bytes& bytes);
+  void Poke64(std::uint64_t address, std::uint64_t value);
+  kd::Bytes Peek(std::uint64_t address, std::size_t size) const;  ///< raw: with breakpoint instructions
+  bool Mapped(std::uint64_t address) const { return pages_.contains(address >> 12); }
+
+  std::uint32_t processors = 2;
+  std::uint64_t debugger_data_list = 0;
+  std::array<kd::Bytes, 4> contexts;  ///< 4D0 bytes each
+  std::array<kd::Bytes, 4> specials;  ///< E0 bytes each
+  std::set<kd::Api> refused;          ///< answered with C0000001
+  std::set<kd::Api> mute;             ///< acknowledged and not answered
+  bool whole_reads = false;           ///< a read that meets an absent page gives nothing at all
+  bool stop_on_break_in = true;
+  std::uint64_t break_in_address = 0xFFFFF80000001000;
+  /// Called for Continue2: trace flag and Dr7.
+  std::function<void(bool trace, std::uint64_t dr7)> on_continue;
+
+  // ---- what the target does
+  void Stop(std::uint32_t code, std::uint64_t pc, std::uint16_t processor = 0, std::uint64_t dr6 = 0);
+  void LoadSymbols(const std::string& path, std::uint64_t base, bool unload = false);
+  void UnloadAll();
+  void CommandString(const std::string& name, const std::string& command);
+  void Print(const std::string& text);
+  void Prompt(const std::string& text, std::uint32_t maximum);
+  void CreateFile(const std::string& name);
+  void Restart();  ///< the stream begins anew: the next packet carries SYNC
+
+  /// Takes bytes of the host.
+  void Receive(kd::ByteView bytes);
+  kd::Bytes TakeOutput() { return std::exchange(output_, {}); }
+
+  // ---- what was seen
+  std::vector<Seen> requests;
+  std::vector<std::pair<kd::PacketType, kd::Bytes>> answers;  ///< prompt and file answers
+  int break_ins = 0;
+  bool running = true;
+  std::size_t Count(kd::Api api) const;
+  std::map<std::uint32_t, std::uint64_t> breakpoints;  ///< address by handle
+
+ private:
+  void Send(kd::PacketType type, kd::Bytes payload);
+  void Transmit();
+  void OnManipulate(const kd::Bytes& payload);
+  void Reply(kd::Bytes head, std::uint32_t status, kd::ByteView data = {});
+  void ReadMemory(kd::Bytes head, std::uint64_t address, std::uint32_t count);
+  kd::Bytes StateChange(std::uint32_t state, std::uint64_t pc, std::uint16_t processor);
+  kd::Bytes* Registers(std::uint16_t processor, std::array<kd::Bytes, 4>& records);
+
+  kd::Framer framer_{std::chrono::seconds(1)};
+  kd::Bytes output_;
+  std::map<std::uint64_t, std::array<std::byte, 4096>> pages_;
+  std::map<std::uint32_t, std::byte> originals_;
+  std::deque<std::pair<kd::PacketType, kd::Bytes>> unsent_;
+  bool awaiting_ack_ = false;
+  std::uint32_t next_tx_ = kd::kInitialPacketId | kd::kSyncBit, expect_rx_ = kd::kInitialPacketId;
+  kd::Bytes last_state_;
+};
+
+}  // namespace longwire::test
