@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <array>
 
 #include "transport/connection_string.h"
 #include "transport/endpoint_pipe.h"
@@ -8,9 +7,6 @@
 namespace longwire {
 namespace {
 
-constexpr std::array<std::uint32_t, 5> kDocumentedRates{9600, 19200, 38400, 57600, 115200};
-constexpr std::array<std::uint32_t, 7> kFasterRates{230400,  460800,  921600, 1500000,
-                                                    2000000, 3000000, 4000000};
 /// Registered for targets that have no port configured (4.4).
 constexpr std::uint16_t kDefaultNetPort = 5364;
 constexpr std::uint16_t kLowestNetPort = 49152;
@@ -84,15 +80,11 @@ Result<std::string> ReadDevice(std::string_view value, const std::string& where)
   return UsageError(where + " is not a serial port; write com2 or a path such as /dev/ttyS1");
 }
 
+/// Any rate: the documented ones end at 115200, but hardware and targets of today take others (250000, 1500000).
 Result<std::uint32_t> ReadRate(std::string_view value, const std::string& where) {
-  const auto rate = ParseDecimal(value, 0xffffffff);
-  const auto is_rate = [&](std::uint32_t r) { return rate && r == *rate; };
-  if (std::any_of(kDocumentedRates.begin(), kDocumentedRates.end(), is_rate) ||
-      std::any_of(kFasterRates.begin(), kFasterRates.end(), is_rate)) {
-    return static_cast<std::uint32_t>(*rate);
-  }
-  return UsageError(
-      where + " is not a serial rate; use 9600, 19200, 38400, 57600, 115200 or the target's faster rate");
+  const auto rate = ParseDecimal(value, 0x7fffffff);
+  if (rate && *rate >= 50) return static_cast<std::uint32_t>(*rate);
+  return UsageError(where + " is not a serial rate; use the target's, for example 115200");
 }
 
 Result<std::string> DeviceOf(const ConnectionString& text, const Environment& environment) {
