@@ -77,15 +77,23 @@ typedef struct _DEMO_DEVICE {
   volatile ULONG64 Processed;
 } DEMO_DEVICE;
 
+// What a host finds without a PDB.
+#define DEMO_EXPORT __declspec(dllexport)
+
 // locals.c
 ULONG64 DemoLocals(DEMO_DEVICE *Device, ULONG Round, CHAR Letter);
 // work.c
 ULONG64 DemoRunBatch(DEMO_DEVICE *Device, ULONG Count);
 void DemoServeCommand(void);
 
-extern volatile ULONG g_Command;
-extern volatile ULONG64 g_CommandArgument;
-extern volatile ULONG g_CommandsDone;
-extern DEMO_DEVICE g_Device;
+DEMO_EXPORT ULONG64 DemoLeaf(ULONG64 Value, ULONG Shift);
+extern DEMO_EXPORT volatile ULONG g_Command;
+extern DEMO_EXPORT volatile ULONG64 g_CommandArgument;
+extern DEMO_EXPORT volatile ULONG g_CommandsDone;
+extern DEMO_EXPORT CHAR g_Answer[516];
+extern DEMO_EXPORT ULONG g_AnswerLength;
+extern DEMO_EXPORT volatile ULONG64 g_FaultsHandled;
+extern DEMO_EXPORT volatile ULONG64 g_Ticks;
+extern DEMO_EXPORT DEMO_DEVICE g_Device;
 
 #endif

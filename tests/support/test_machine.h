@@ -1,0 +1,61 @@
+#ifndef TESTS_SUPPORT_TEST_MACHINE_H_
+#define TESTS_SUPPORT_TEST_MACHINE_H_
+
+#include <sys/types.h>
+
+#include <memory>
+#include <string>
+
+namespace longwire::test {
+
+struct TestMachineOptions {
+  char variant = 'a';             // 'a' or 'b': other addresses, offsets and names
+  unsigned extra_processes = 0;   // on top of the eight of every boot
+  bool break_at_boot = false;     // stop in the debugger once the boot is complete
+  bool report_symbols = false;    // report images while booting; waits for a host at each
+  unsigned ack_timeout_ms = 0;    // of the kernel's KD stub; 0 = its default of 200
+};
+
+/// A QEMU process running the kernel of tests/target, with COM1 on a Unix socket in a directory of its own.
+/// The process dies with this object, with the thread that started it, or by Kill(). Not thread-safe.
+class TestMachine {
+ public:
+  /// Null when QEMU did not listen within 5 s; `error` then tells why in one sentence.
+  static std::unique_ptr<TestMachine> Start(const TestMachineOptions& options, std::string* error);
+
+  TestMachine(const TestMachine&) = delete;
+  TestMachine& operator=(const TestMachine&) = delete;
+  ~TestMachine();
+
+  /// COM1. One connection at a time; after a disconnect the next one is accepted.
+  const std::string& socket_path() const { return socket_path_; }
+  /// Directory with the images and their PDB files.
+  const std::string& symbol_directory() const { return symbol_directory_; }
+  pid_t pid() const { return pid_; }
+
+  /// A connected socket, or -1 after 5 s. The caller closes it.
+  int Connect() const;
+  /// SIGKILL, and waits for the process to be gone.
+  void Kill();
+  /// SIGSTOP and SIGCONT: a host that froze.
+  void Pause();
+  void Continue();
+  bool alive() const;
+
+ private:
+  TestMachine() = default;
+  bool Launch(const TestMachineOptions& options, std::string* error);
+  bool WaitUntilListening(std::string* error) const;
+
+  std::string directory_;
+  std::string socket_path_;
+  std::string symbol_directory_;
+  pid_t pid_ = -1;
+};
+
+/// Directory that holds the variants: LW_TARGET_DIR of the environment, else where the build put them.
+std::string TargetDirectory();
+
+}  // namespace longwire::test
+
+#endif  // TESTS_SUPPORT_TEST_MACHINE_H_
