@@ -127,6 +127,10 @@ class Session {
   std::uint64_t last_data_value = 0;               ///< $p
   bool show_step_registers = true;                 ///< toggled by `pr` and `tr`
 
+  /// Temporary breakpoints of the run that goes on: a stop at one needs no reason.
+  void set_run_temporaries(std::vector<std::uint64_t> addresses) { run_temporaries_ = std::move(addresses); }
+  const std::vector<std::uint64_t>& run_temporaries() const { return run_temporaries_; }
+
   /// Commands to run as soon as the current one is done: those of a breakpoint that was hit, lines of a script. What is
   /// queued last runs first.
   void QueueCommands(std::string_view commands);
@@ -160,6 +164,7 @@ class Session {
   std::optional<rpc::StopEvent> last_stop_;
   std::uint64_t previous_program_counter_ = 0;
   std::string queued_commands_;
+  std::vector<std::uint64_t> run_temporaries_;
   PromptSource prompt_source_;
 };
 

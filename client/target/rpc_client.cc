@@ -84,7 +84,9 @@ class ThreadedRpcClient final : public RpcClient {
     if (wake_ < 0) return Error{Errc::kIo, "cannot create an eventfd; too many open files?", 0, errno};
     thread_ = std::thread([this, opener = std::move(opener), hello = std::move(hello)]() mutable {
       boost::asio::co_spawn(context_, Run(std::move(opener), std::move(hello)), boost::asio::detached);
-      context_.run();
+      while (!ending_) context_.run_one();
+      // What runs on sees the close and ends; what does not is dropped with the context.
+      context_.run_for(kGoodbyeLimit);
       channel_.reset();
     });
     // The opener has deadlines of its own (dial 10 s by default, hello 10 s); this one is for what they miss.
@@ -328,7 +330,8 @@ class ThreadedRpcClient final : public RpcClient {
       channel_->Close();
     }
     company_.reset();
-    work_.reset();  // run() returns when the coroutines have seen the close
+    ending_ = true;
+    work_.reset();
   }
 
   Interrupt& interrupt_;
@@ -344,7 +347,7 @@ class ThreadedRpcClient final : public RpcClient {
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{context_.get_executor()};
   std::unique_ptr<RpcChannel> channel_;  // this and the following: RPC thread only
   std::shared_ptr<void> company_;
-  bool closing_ = false;
+  bool closing_ = false, ending_ = false;
   std::thread thread_;
 };
 

@@ -1,0 +1,232 @@
+#include <algorithm>
+#include <cctype>
+
+#include "client/commands/command.h"
+#include "client/engine/event_filters.h"
+#include "client/engine/location_text.h"
+#include "client/engine/run_control.h"
+
+namespace longwire {
+namespace {
+
+constexpr std::size_t kMaxTemporaryBreakpoints = 10;
+
+/// `=addr` directly behind the command's name: execution goes on there.
+Result<void> TakeStartAddress(Session& session, Arguments& arguments) {
+  if (arguments.rest().empty() || arguments.rest().front() != '=') return {};
+  arguments.text().remove_prefix(1);
+  Result<std::uint64_t> start = arguments.Expression();
+  if (!start) return start.error();
+  const char* counter = session.architecture() == Architecture::kAmd64 ? "rip"
+                        : session.architecture() == Architecture::kX86 ? "eip" : "pc";
+  return session.SetRegister(counter, *start);
+}
+
+/// How `g` gives the exception back: as the filter of its code says.
+bool HandledByDefault(Session& session) {
+  const auto& stop = session.target().stop();
+  if (!stop || stop->reason != rpc::StopEvent::Reason::kException || stop->bugcheck || stop->break_in) return true;
+  const EventFilter* filter = session.filters().ForException(stop->exception.code);
+  return !filter || filter->handled;
+}
+
+Result<CommandFlow> Go(Session& session, Arguments& arguments, Report&, std::optional<bool> handled) {
+  if (Result<void> started = TakeStartAddress(session, arguments); !started) return started.error();
+  Target::ResumeOptions options;
+  while (!arguments.AtEnd()) {
+    Result<std::uint64_t> address = arguments.Expression();
+    if (!address) return address.error();
+    if (options.temporary_breakpoints.size() >= kMaxTemporaryBreakpoints) {
+      return Error{Errc::kLimitExceeded, "at most 10 temporary breakpoints"};
+    }
+    options.temporary_breakpoints.push_back(*address);
+  }
+  options.handled = handled.value_or(HandledByDefault(session));
+  session.set_run_temporaries(options.temporary_breakpoints);
+  if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
+  return CommandFlow::kRunning;
+}
+
+Result<CommandFlow> GoConditional(Session& session, Arguments& arguments, Report& report) {
+  return Go(session, arguments, report, std::nullopt);
+}
+Result<CommandFlow> GoHandled(Session& session, Arguments& arguments, Report& report) {
+  return Go(session, arguments, report, true);
+}
+Result<CommandFlow> GoNotHandled(Session& session, Arguments& arguments, Report& report) {
+  return Go(session, arguments, report, false);
+}
+
+struct StepStart {
+  std::uint64_t thread = 0, stack = 0;
+};
+
+/// Runs until `address` is reached by the thread that steps, at or above its stack pointer: a recursive call
+/// that comes by is not the end of the step.
+Result<std::optional<rpc::StopEvent>> RunTo(Session& session, std::uint64_t address, const StepStart& start,
+                                            bool above_only) {
+  while (true) {
+    Target::ResumeOptions options;
+    options.temporary_breakpoints = {address};
+    if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
+    Result<std::optional<rpc::StopEvent>> stop = WaitForStop(session, std::nullopt);
+    if (!stop || !*stop) return stop;
+    if ((*stop)->program_counter != address || (*stop)->break_in || !(*stop)->breakpoints.empty()) return stop;
+    Result<const RegisterSet*> registers = session.ProcessorRegisters((*stop)->processor);
+    if (!registers) return registers.error();
+    std::uint64_t stack = (*registers)->stack_pointer();
+    bool same_thread = start.thread == 0 || (*stop)->thread == start.thread;
+    if (same_thread && (above_only ? stack > start.stack : stack >= start.stack)) return stop;
+  }
+}
+
+Result<std::optional<rpc::StopEvent>> StepOnce(Session& session, bool over) {
+  Result<const RegisterSet*> registers = session.ProcessorRegisters(session.target().stop()->processor);
+  if (!registers) return registers.error();
+  StepStart start{session.target().stop()->thread, (*registers)->stack_pointer()};
+  if (over) {
+    Result<Instruction> instruction = InstructionAt(session, (*registers)->program_counter());
+    bool repeated = instruction && (instruction->mnemonic.starts_with("rep") || instruction->bytes.starts_with("f3a") ||
+                                    instruction->bytes.starts_with("f2a"));
+    if (instruction && (instruction->is_call || repeated)) {
+      return RunTo(session, instruction->address + instruction->length, start, false);
+    }
+  }
+  Target::ResumeOptions options;
+  options.step = true;
+  if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
+  return WaitForStop(session, std::nullopt);
+}
+
+/// The end of a plain step; anything else (a breakpoint, an exception, a module) ends a count.
+bool EndedAsPlanned(const rpc::StopEvent& stop) {
+  return stop.reason == rpc::StopEvent::Reason::kException && !stop.bugcheck && !stop.break_in &&
+         stop.breakpoints.empty() &&
+         (stop.exception.code == 0x80000004 || stop.exception.code == 0x80000003);
+}
+
+/// Shows a stop that ended a step or interrupted it. True if stepping may go on.
+Result<bool> ShowStep(Session& session, const rpc::StopEvent& stop, Report& report) {
+  bool planned = EndedAsPlanned(stop);
+  StopView view;
+  view.after_step = planned;
+  view.show_registers = session.show_step_registers;
+  // The Ctrl-C that stopped the target must not cancel what shows the stop.
+  if (stop.break_in) session.interrupt().Clear();
+  StopDecision decision = ReportStop(session, stop, view, report);
+  session.QueueCommands(decision.commands);
+  if (!decision.resume) return planned;
+  Target::ResumeOptions options;
+  options.handled = decision.handled;
+  if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
+  Result<std::optional<rpc::StopEvent>> next = WaitForPrompt(session, {}, std::nullopt, report);
+  if (!next) return next.error();
+  return false;
+}
+
+struct StepKind {
+  bool over = false;
+  bool to_address = false;  ///< pa, ta
+  bool to_call = false;     ///< pc, tc
+  bool to_return = false;   ///< pt, tt
+};
+
+bool Reached(Session& session, const StepKind& kind, std::uint64_t address) {
+  std::uint64_t at = session.target().stop() ? session.target().stop()->program_counter : 0;
+  if (kind.to_address) return at == address;
+  if (!kind.to_call && !kind.to_return) return true;
+  Result<Instruction> instruction = InstructionAt(session, at);
+  return !instruction || (kind.to_call ? instruction->is_call : instruction->is_return);
+}
+
+Result<CommandFlow> Step(Session& session, Arguments& arguments, Report& report, StepKind kind) {
+  if (Result<void> started = TakeStartAddress(session, arguments); !started) return started.error();
+  std::uint64_t count = 1, address = 0;
+  if (kind.to_address) {
+    Result<std::uint64_t> to = arguments.Expression();
+    if (!to) return to.error();
+    address = *to;
+  } else if (!arguments.AtEnd()) {
+    Result<std::uint64_t> times = arguments.Expression();
+    if (!times) return times.error();
+    count = *times;
+  }
+  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  for (std::uint64_t done = 0; done < count;) {
+    Result<std::optional<rpc::StopEvent>> stop = StepOnce(session, kind.over);
+    if (!stop) return stop.error();
+    if (!*stop) return Error{Errc::kTimedOut, "the target did not come back from the step"};
+    bool reached = EndedAsPlanned(**stop) && Reached(session, kind, address);
+    if (reached || !EndedAsPlanned(**stop) || session.interrupt().raised()) {
+      Result<bool> go_on = ShowStep(session, **stop, report);
+      if (!go_on) return go_on.error();
+      if (!*go_on) return CommandFlow::kPrompt;
+      ++done;
+    }
+    if (session.interrupt().raised()) return Error{Errc::kCancelled, "stopped by Ctrl-C"};
+  }
+  return CommandFlow::kPrompt;
+}
+
+/// The names of one step command, with and without the `r` that toggles the registers.
+void AddStep(CommandTable& table, const std::string& name, const std::string& toggled, const std::string& argument,
+             const std::string& help, StepKind kind) {
+  auto run = [kind](Session& session, Arguments& arguments, Report& report) {
+    return Step(session, arguments, report, kind);
+  };
+  Command command{{name}, name + "[r] [=START] " + argument, help, run, false, true, true};
+  table.Add(command);
+  command.names = {toggled};
+  command.run = [run](Session& session, Arguments& arguments, Report& report) {
+    session.show_step_registers = !session.show_step_registers;
+    return run(session, arguments, report);
+  };
+  table.Add(std::move(command));
+}
+
+Result<CommandFlow> GoUp(Session& session, Arguments& arguments, Report& report) {
+  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  const rpc::StopEvent& now = *session.target().stop();
+  Result<const RegisterSet*> registers = session.ProcessorRegisters(now.processor);
+  if (!registers) return registers.error();
+  Result<std::vector<StackFrame>> frames = session.Walk(**registers, 2);
+  if (!frames) return frames.error();
+  if (frames->empty() || frames->front().return_address == 0) {
+    return Error{Errc::kNotFound, "gu needs a caller, and the stack walk found none"};
+  }
+  StepStart start{now.thread, (*registers)->stack_pointer()};
+  Result<std::optional<rpc::StopEvent>> stop = RunTo(session, frames->front().return_address, start, true);
+  if (!stop) return stop.error();
+  if (!*stop) return CommandFlow::kPrompt;
+  StopView view;
+  view.temporary = {frames->front().return_address};
+  session.interrupt().Clear();
+  StopDecision decision = ReportStop(session, **stop, view, report);
+  session.QueueCommands(decision.commands);
+  if (!decision.resume) return CommandFlow::kPrompt;
+  Target::ResumeOptions options;
+  options.handled = decision.handled;
+  if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
+  return CommandFlow::kRunning;
+}
+
+}  // namespace
+
+void AddRunCommands(CommandTable& table) {
+  table.Add({{"g", "gc"}, "g [=START] [ADDRESS...]", "Resumes the target, until one of at most 10 addresses if given.",
+             GoConditional, false, true, true});
+  table.Add({{"gh"}, "gh [=START] [ADDRESS...]", "Resumes; the exception counts as handled.", GoHandled, false, true, true});
+  table.Add({{"gn"}, "gn [=START] [ADDRESS...]", "Resumes; the exception goes on to the target.", GoNotHandled, false,
+             true, true});
+  table.Add({{"gu"}, "gu", "Runs until the current function returns.", GoUp, false, true, true});
+  AddStep(table, "t", "tr", "[COUNT]", "Executes one instruction, into calls.", {});
+  AddStep(table, "p", "pr", "[COUNT]", "Executes one instruction, over calls.", {true});
+  AddStep(table, "ta", "tar", "ADDRESS", "Steps into calls until an address.", {false, true});
+  AddStep(table, "pa", "par", "ADDRESS", "Steps over calls until an address.", {true, true});
+  AddStep(table, "tc", "tcr", "[COUNT]", "Steps into calls until the next call.", {false, false, true});
+  AddStep(table, "pc", "pcr", "[COUNT]", "Steps over calls until the next call.", {true, false, true});
+  AddStep(table, "tt", "ttr", "[COUNT]", "Steps into calls until the next return.", {false, false, false, true});
+  AddStep(table, "pt", "ptr", "[COUNT]", "Steps over calls until the next return.", {true, false, false, true});
+}
+
+}  // namespace longwire

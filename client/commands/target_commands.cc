@@ -1,0 +1,324 @@
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cinttypes>
+#include <cstdio>
+#include <ctime>
+
+#include "client/commands/command.h"
+#include "client/commands/target_text.h"
+#include "client/engine/event_filters.h"
+#include "client/engine/thread_context.h"
+
+namespace longwire {
+namespace {
+
+Error SyntaxError(std::string_view text) {
+  return Error{Errc::kUsage, "^ Syntax error in '" + std::string(text) + "'"};
+}
+
+Result<CommandFlow> ShowTarget(Session& session, Arguments& arguments, Report& report) {
+  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  if (!session.target().description()) return Error{Errc::kTargetOffline, "the target has not answered yet"};
+  ReportTargetVersion(session, report);
+  return CommandFlow::kPrompt;
+}
+
+Result<CommandFlow> ShowVersion(Session& session, Arguments& arguments, Report& report) {
+  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  ReportTargetVersion(session, report);
+  report.Row("version", {{"software", std::string("longwire")}, {"version", std::string(LONGWIRE_VERSION)}},
+             "Longwire kd " LONGWIRE_VERSION "\n" + session.target().SessionName());
+  return CommandFlow::kPrompt;
+}
+
+/// `~`, `~N`, `~Ns`; what runs a command on a processor never comes here.
+Result<CommandFlow> Processors(Session& session, Arguments& arguments, Report& report) {
+  std::string text = arguments.TakeRest();
+  std::uint32_t count = std::max(1u, session.target().stop()->processors);
+  if (text.empty()) {
+    for (std::uint32_t processor = 0; processor < count; ++processor) {
+      bool stopped = processor == session.target().stop()->processor, current = processor == session.processor();
+      report.Row("processor",
+                 {{"processor", static_cast<std::int64_t>(processor)}, {"current", current}, {"stopped", stopped}},
+                 std::string(current ? "." : stopped ? "#" : " ") + " " + std::to_string(processor));
+    }
+    return CommandFlow::kPrompt;
+  }
+  if (text.back() == 's' || text.back() == 'S') text.pop_back();
+  std::uint32_t processor = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), processor);
+  if (error != std::errc() || end != text.data() + text.size()) return SyntaxError("~" + text);
+  if (processor >= count) {
+    return Error{Errc::kUsage, "^ Illegal processor error in '~" + text + "'; there are " + std::to_string(count) +
+                                   " processors, from 0"};
+  }
+  session.SelectProcessor(processor);
+  return CommandFlow::kPrompt;
+}
+
+Result<CommandFlow> SelectProcess(Session& session, Arguments& arguments, Report& report) {
+  bool invasive = false;
+  while (true) {
+    if (arguments.Option("/i")) invasive = true;
+    else if (!arguments.Option("/p") && !arguments.Option("/P") && !arguments.Option("/r")) break;
+  }
+  if (invasive) {
+    return Error{Errc::kUnsupported, "^ .process /i is not supported yet; .process /p ADDRESS reads the process's memory"};
+  }
+  bool reset = arguments.AtEnd();
+  if (!reset) {
+    Result<std::uint64_t> process = arguments.Expression();
+    if (!process) return process.error();
+    if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+    if (*process == 0) {
+      session.ResetProcess();
+    } else {
+      std::optional<std::uint64_t> offset = session.DebuggerData(0x2AE, 2);  // EProcess DirectoryTableBase
+      if (!offset || *offset == 0) {
+        return Error{Errc::kNotFound, "the target has no debugger data block, so the page directory cannot be found"};
+      }
+      Result<std::uint64_t> directory = session.ReadPointer(*process + *offset);
+      if (!directory) return directory.error();
+      session.SelectProcess(*process, *directory);
+    }
+  }
+  std::uint64_t process = session.selected_process();
+  if (process == 0) {
+    Result<std::uint64_t> current = session.Evaluate("@$proc");
+    if (!current) return current.error();
+    process = *current;
+  }
+  report.Row("process", {{"process", Hex{process}}, {"directory_base", Hex{session.address_space().directory_base}}},
+             "Implicit process is now " + session.Address(process));
+  return CommandFlow::kPrompt;
+}
+
+Result<CommandFlow> SelectThread(Session& session, Arguments& arguments, Report& report) {
+  while (arguments.Option("/p") || arguments.Option("/P") || arguments.Option("/r") || arguments.Option("/w")) {
+  }
+  if (arguments.AtEnd()) {
+    session.SelectThread(0);
+    session.ResetScope();
+  } else {
+    Result<std::uint64_t> thread = arguments.Expression();
+    if (!thread) return thread.error();
+    if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+    Result<RegisterSet> registers = ThreadRegisters(session, *thread);
+    if (!registers) return registers.error();
+    session.SelectThread(*thread);
+    session.SetScope(std::move(*registers), 0);
+  }
+  std::uint64_t now = session.selected_thread() != 0 ? session.selected_thread() : session.target().stop()->thread;
+  report.Row("thread", {{"thread", Hex{now}}}, "Implicit thread is now " + session.Address(now));
+  return CommandFlow::kPrompt;
+}
+
+Result<CommandFlow> ShowBugcheck(Session& session, Arguments& arguments, Report& report) {
+  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  rpc::Bugcheck bugcheck;
+  if (session.target().stop()->bugcheck) {
+    bugcheck = *session.target().stop()->bugcheck;
+  } else if (std::optional<std::uint64_t> data = session.DebuggerData(0x88); data && *data != 0) {
+    Result<std::uint64_t> code = session.ReadPointer(*data);
+    if (!code) return code.error();
+    bugcheck.code = static_cast<std::uint32_t>(*code);
+    for (unsigned i = 0; i < 4; ++i) {
+      Result<std::uint64_t> parameter = session.ReadPointer(*data + (i + 1) * std::uint64_t{session.pointer_size()});
+      if (!parameter) return parameter.error();
+      bugcheck.parameters[i] = *parameter;
+    }
+  }
+  char code[48];
+  std::snprintf(code, sizeof code, "Bugcheck code %08X\nArguments", bugcheck.code);
+  std::string text = code;
+  for (std::uint64_t parameter : bugcheck.parameters) text += " " + session.Address(parameter);
+  report.Row("bugcheck",
+             {{"code", Hex{bugcheck.code}},
+              {"parameter1", Hex{bugcheck.parameters[0]}},
+              {"parameter2", Hex{bugcheck.parameters[1]}},
+              {"parameter3", Hex{bugcheck.parameters[2]}},
+              {"parameter4", Hex{bugcheck.parameters[3]}}},
+             text);
+  return CommandFlow::kPrompt;
+}
+
+Result<CommandFlow> ShowLastEvent(Session& session, Arguments& arguments, Report& report) {
+  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  const auto& stop = session.last_stop();
+  if (!stop) return Error{Errc::kNotFound, "there has been no event yet"};
+  std::string text = stop->reason == rpc::StopEvent::Reason::kException
+                         ? DescribeException(session.filters(), stop->exception)
+                         : stop->reason == rpc::StopEvent::Reason::kModule ? "Load module" : "Command from the target";
+  std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  char date[64] = "";
+  if (gmtime_r(&now, &parts)) std::strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &parts);
+  report.Row("event",
+             {{"code", Hex{stop->exception.code}},
+              {"address", Hex{stop->program_counter}},
+              {"processor", static_cast<std::int64_t>(stop->processor)},
+              {"description", text}},
+             "Last event: " + text + "\n  debugger time: " + date + " (UTC + 0:00)");
+  return CommandFlow::kPrompt;
+}
+
+/// `.exr -1`; `.exr ADDRESS` reads an EXCEPTION_RECORD64.
+Result<rpc::ExceptionRecord> TakeExceptionRecord(Session& session, Arguments& arguments) {
+  if (arguments.Option("-1")) return session.target().stop()->exception;
+  Result<std::uint64_t> address = arguments.Expression();
+  if (!address) return address.error();
+  unsigned pointer = session.pointer_size();
+  rpc::ExceptionRecord record;
+  std::uint64_t count = 0;
+  struct {
+    std::uint64_t offset;
+    unsigned size;
+    std::uint64_t value;
+  } fields[] = {{0, 4, 0}, {4, 4, 0}, {8, pointer, 0}, {8 + pointer, pointer, 0}, {8 + 2 * pointer, 4, 0}};
+  for (auto& field : fields) {
+    Result<std::uint64_t> value = session.ReadUnsigned(*address + field.offset, field.size);
+    if (!value) return value.error();
+    field.value = *value;
+  }
+  record.code = static_cast<std::uint32_t>(fields[0].value);
+  record.flags = static_cast<std::uint32_t>(fields[1].value);
+  record.record = fields[2].value;
+  record.address = fields[3].value;
+  count = std::min<std::uint64_t>(fields[4].value, 15);
+  std::uint64_t first = *address + (pointer == 8 ? 0x20 : 0x14);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    Result<std::uint64_t> parameter = session.ReadPointer(first + i * pointer);
+    if (!parameter) return parameter.error();
+    record.parameters.push_back(*parameter);
+  }
+  return record;
+}
+
+Result<CommandFlow> ShowException(Session& session, Arguments& arguments, Report& report) {
+  Result<rpc::ExceptionRecord> record = TakeExceptionRecord(session, arguments);
+  if (!record) return record.error();
+  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  int width = static_cast<int>(session.pointer_size() * 2);
+  char text[200];
+  std::string name = session.NameOf(record->address);
+  std::snprintf(text, sizeof text, "ExceptionAddress: %0*" PRIx64, width, record->address);
+  std::string lines = text + (name.empty() ? std::string() : " (" + name + ")") + "\n";
+  const EventFilter* filter = session.filters().ForException(record->code);
+  std::snprintf(text, sizeof text, "   ExceptionCode: %08x", record->code);
+  lines += text + (filter && filter->code ? " (" + filter->description + ")" : std::string()) + "\n";
+  std::snprintf(text, sizeof text, "  ExceptionFlags: %08x\nNumberParameters: %zu", record->flags,
+                record->parameters.size());
+  lines += text;
+  for (std::size_t i = 0; i < record->parameters.size(); ++i) {
+    std::snprintf(text, sizeof text, "\n   Parameter[%zu]: %0*" PRIx64, i, width, record->parameters[i]);
+    lines += text;
+  }
+  if (record->code == 0xc0000005 && record->parameters.size() >= 2) {
+    const char* what = record->parameters[0] == 0   ? "Attempt to read from address"
+                       : record->parameters[0] == 1 ? "Attempt to write to address"
+                                                    : "Attempt to execute non-executable address";
+    std::snprintf(text, sizeof text, "\n%s %0*" PRIx64, what, width, record->parameters[1]);
+    lines += text;
+  }
+  report.Row("exception", {{"code", Hex{record->code}}, {"address", Hex{record->address}}, {"flags", Hex{record->flags}}},
+             lines);
+  return CommandFlow::kPrompt;
+}
+
+Result<CommandFlow> Reboot(Session& session, Arguments&, Report&) {
+  if (Result<void> done = session.target().Reboot(); !done) return done.error();
+  return CommandFlow::kRunning;
+}
+
+Result<CommandFlow> Crash(Session& session, Arguments&, Report&) {
+  if (Result<void> done = session.target().Crash(); !done) return done.error();
+  return CommandFlow::kRunning;
+}
+
+Result<CommandFlow> Restart(Session& session, Arguments&, Report&) {
+  if (Result<void> done = session.target().Resynchronize(); !done) return done.error();
+  return CommandFlow::kRunning;
+}
+
+Result<CommandFlow> ListFilters(Session& session, Arguments&, Report& report) {
+  for (const EventFilter& filter : session.filters().filters()) {
+    std::string line = filter.name;
+    if (line.size() < 4) line.resize(4, ' ');
+    line += " - " + filter.description + " - " + std::string(FilterModeName(filter.mode));
+    if (filter.code) line += filter.handled ? " - handled" : " - not handled";
+    if (!filter.argument.empty()) line += "\n       (only break for " + filter.argument + ")";
+    report.Row("filter",
+               {{"name", filter.name},
+                {"mode", std::string(FilterModeName(filter.mode))},
+                {"argument", filter.argument},
+                {"commands", filter.commands}},
+               line);
+  }
+  return CommandFlow::kPrompt;
+}
+
+Result<CommandFlow> SetFilter(Session& session, Arguments& arguments, FilterMode mode) {
+  std::string commands;
+  if (arguments.Option("-c")) {
+    arguments.SkipBlanks();
+    std::string_view rest = arguments.rest();
+    std::size_t end = rest.empty() || rest.front() != '"' ? std::string_view::npos : rest.find('"', 1);
+    if (end == std::string_view::npos) return SyntaxError("-c " + std::string(rest));
+    commands = std::string(rest.substr(1, end - 1));
+    arguments.text().remove_prefix(end + 1);
+  }
+  std::string name(arguments.Word());
+  std::string argument;
+  if (std::size_t colon = name.find(':'); colon != std::string::npos) {
+    argument = name.substr(colon + 1);
+    name.resize(colon);
+  }
+  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  EventFilter* filter = name.empty() ? nullptr : session.filters().FindOrAdd(name);
+  if (!filter) return Error{Errc::kUsage, "^ Invalid event name error in '" + name + "'; sx lists the names"};
+  filter->mode = mode;
+  filter->argument = std::move(argument);
+  filter->commands = std::move(commands);
+  rpc::Configure configure;
+  configure.stop_on_module = session.filters().WantsModuleStops();
+  if (Result<void> done = session.target().Configure(configure); !done) return done.error();
+  return CommandFlow::kPrompt;
+}
+
+Result<CommandFlow> ResetFilters(Session& session, Arguments&, Report&) {
+  session.filters().Reset();
+  rpc::Configure configure;
+  configure.stop_on_module = false;
+  if (Result<void> done = session.target().Configure(configure); !done) return done.error();
+  return CommandFlow::kPrompt;
+}
+
+}  // namespace
+
+void AddTargetCommands(CommandTable& table) {
+  auto filter = [](FilterMode mode) {
+    return [mode](Session& session, Arguments& arguments, Report&) { return SetFilter(session, arguments, mode); };
+  };
+  table.Add({{"vertarget"}, "vertarget", "Shows what is debugged.", ShowTarget, false, false});
+  table.Add({{"version"}, "version", "Shows what is debugged, and with what.", ShowVersion, false, false});
+  table.Add({{"~"}, "~ | ~N[s] | ~N|* COMMAND", "Lists or selects processors, or runs a command on one.", Processors});
+  table.Add({{".process"}, ".process [/p [/r]] [EPROCESS]", "Selects the process whose memory is read.", SelectProcess});
+  table.Add({{".thread"}, ".thread [/p [/r]] [KTHREAD]", "Selects the thread whose registers are shown.", SelectThread});
+  table.Add({{".bugcheck"}, ".bugcheck", "Shows the bug check code and its arguments.", ShowBugcheck});
+  table.Add({{".lastevent"}, ".lastevent", "Shows the last event.", ShowLastEvent, false, false});
+  table.Add({{".exr"}, ".exr -1|ADDRESS", "Shows an exception record.", ShowException});
+  table.Add({{".reboot"}, ".reboot", "Restarts the target.", Reboot});
+  table.Add({{".crash"}, ".crash", "Makes the target bug-check.", Crash});
+  table.Add({{".restart"}, ".restart", "Synchronizes the link again.", Restart, false, false});
+  table.Add({{"sx"}, "sx", "Lists the event filters.", ListFilters, false, false});
+  table.Add({{"sxe"}, "sxe [-c \"COMMANDS\"] EVENT[:ARGUMENT]", "Stops at an event.", filter(FilterMode::kBreak), false,
+             false});
+  table.Add({{"sxd"}, "sxd EVENT", "Stops at the second chance of an event.", filter(FilterMode::kSecondChance), false,
+             false});
+  table.Add({{"sxn"}, "sxn EVENT", "Tells about an event and goes on.", filter(FilterMode::kNotify), false, false});
+  table.Add({{"sxi"}, "sxi EVENT", "Ignores an event.", filter(FilterMode::kIgnore), false, false});
+  table.Add({{"sxr"}, "sxr", "Puts the event filters back to their defaults.", ResetFilters, false, false});
+}
+
+}  // namespace longwire
