@@ -7,8 +7,8 @@
 
 namespace longwire {
 
-/// Reads little-endian values from bytes nobody vouches for. Past the end every read gives 0 and ok() becomes false for
-/// good, so a record can be read whole and checked once.
+/// Reads little-endian values from bytes nobody vouches for. Past the end every read gives 0 and ok() becomes
+/// false for good, so a record can be read whole and checked once.
 class ByteCursor {
  public:
   explicit ByteCursor(std::span<const std::uint8_t> bytes) : bytes_(bytes) {}

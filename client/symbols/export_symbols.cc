@@ -13,7 +13,8 @@ class ExportSymbols final : public SymbolFile {
   ExportSymbols(std::vector<PeExport> exports, PdbIdentity identity)
       : exports_(std::move(exports)), identity_(std::move(identity)) {
     for (PeExport& entry : exports_) entry.name = UndecorateCxxName(entry.name);
-    std::stable_sort(exports_.begin(), exports_.end(), [](const auto& a, const auto& b) { return a.rva < b.rva; });
+    std::stable_sort(exports_.begin(), exports_.end(),
+                     [](const auto& a, const auto& b) { return a.rva < b.rva; });
   }
 
   const PdbIdentity& identity() const override { return identity_; }

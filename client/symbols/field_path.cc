@@ -11,7 +11,8 @@ Error NotFound(std::string_view path) {
   return Error{Errc::kNotFound, "Field(s) " + std::string(path) + " not found"};
 }
 
-Result<FieldLocation> FindMember(SymbolTable& symbols, const TypeReference& structure, std::string_view name, int depth) {
+Result<FieldLocation> FindMember(SymbolTable& symbols, const TypeReference& structure, std::string_view name,
+                                 int depth) {
   Result<TypeInfo> type = symbols.Describe(structure);
   if (!type) return type.error();
   for (const TypeField& field : type->fields) {

@@ -15,8 +15,8 @@ struct FieldLocation {
   std::uint8_t bit_position = 0, bit_count = 0;  ///< bit_count 0: not a bit field
 };
 
-/// Resolves "Pcb.DirectoryTableBase" inside a structure, through base classes and nested structures, not through
-/// pointers. kNotFound: "Field(s) X not found".
+/// Resolves "Pcb.DirectoryTableBase" inside a structure, through base classes and nested structures, not
+/// through pointers. kNotFound: "Field(s) X not found".
 Result<FieldLocation> FindField(SymbolTable& symbols, const TypeReference& structure, std::string_view path);
 
 }  // namespace longwire

@@ -35,8 +35,8 @@ bool IsKernel(std::string_view stem) {
          EqualFolded(stem, "ntkrpamp") || EqualFolded(stem, "ntkrla57");
 }
 bool IsKdTransport(std::string_view file) {
-  for (std::string_view name : {"kdcom.dll", "kdnet.dll", "kd1394.dll", "kdusb.dll", "kdstub.dll", "kdserial.dll",
-                                "kd_02_8086.dll", "kdhvcom.dll"})
+  for (std::string_view name : {"kdcom.dll", "kdnet.dll", "kd1394.dll", "kdusb.dll", "kdstub.dll",
+                                "kdserial.dll", "kd_02_8086.dll", "kdhvcom.dll"})
     if (EqualFolded(file, name)) return true;
   return false;
 }
@@ -45,11 +45,16 @@ bool IsKdTransport(std::string_view file) {
 
 std::string_view SymbolStateName(SymbolState state) {
   switch (state) {
-    case SymbolState::kDeferred: return "deferred";
-    case SymbolState::kPdb: return "pdb symbols";
-    case SymbolState::kPrivatePdb: return "private pdb symbols";
-    case SymbolState::kExport: return "export symbols";
-    case SymbolState::kNone: return "no symbols";
+    case SymbolState::kDeferred:
+      return "deferred";
+    case SymbolState::kPdb:
+      return "pdb symbols";
+    case SymbolState::kPrivatePdb:
+      return "private pdb symbols";
+    case SymbolState::kExport:
+      return "export symbols";
+    case SymbolState::kNone:
+      return "no symbols";
   }
   return "no symbols";
 }
@@ -110,7 +115,8 @@ void ModuleList::Replace(std::vector<ModuleRecord> records) {
     if (!names.emplace(FoldedCopy(fresh->name_), true).second) fresh->name_ += "_" + Hexadecimal(now.base);
     const auto known = by_base.find(now.base);
     Module* same = known == by_base.end() ? nullptr : old[known->second].get();
-    const bool keep = same != nullptr && same->size() == fresh->size() && same->timestamp() == fresh->timestamp() &&
+    const bool keep = same != nullptr && same->size() == fresh->size() &&
+                      same->timestamp() == fresh->timestamp() &&
                       EqualFolded(same->image_name(), fresh->image_name());
     if (keep) {
       same->name_ = fresh->name_;

@@ -27,11 +27,12 @@ struct ModuleRecord {
   bool is_kernel = false;   ///< the kernel itself: its module name is `nt` whatever the file is called
 };
 
-/// Module name of an image name (engine.md 2.6): no extension, other characters become `_`, `nt` and `hal` by role.
+/// Module name of an image name (engine.md 2.6): no extension, other characters become `_`, `nt` and `hal` by
+/// role.
 std::string ModuleNameOf(const ModuleRecord& record);
 
-/// One image in the target, with what was loaded for it. Owned by ModuleList; engine thread only. Pointers returned
-/// live until the symbols are discarded or the module leaves the list.
+/// One image in the target, with what was loaded for it. Owned by ModuleList; engine thread only. Pointers
+/// returned live until the symbols are discarded or the module leaves the list.
 class Module {
  public:
   Module(ModuleRecord record, std::string name);
@@ -49,13 +50,15 @@ class Module {
   std::uint32_t flags() const { return record_.flags; }
 
   SymbolState state() const { return state_; }
-  bool mismatched() const { return mismatched_; }                   ///< the file's identity is not the image's
+  bool mismatched() const { return mismatched_; }                  ///< the file's identity is not the image's
   const std::string& symbol_path() const { return symbol_path_; }  ///< file the symbols came from, else empty
-  const std::string& load_error() const { return load_error_; }    ///< why there is nothing better, else empty
-  const PdbIdentity* identity() const { return identity_.get(); }  ///< as the image records it; null if unknown
-  SymbolFile* symbols() const { return symbols_.get(); }           ///< null while deferred and without symbols
-  const PeFile* image() const { return image_.get(); }             ///< image file found on this machine, or null
-  const PeHeaders* headers() const { return headers_.get(); }      ///< null until loaded or asked for
+  const std::string& load_error() const { return load_error_; }  ///< why there is nothing better, else empty
+  const PdbIdentity* identity() const {
+    return identity_.get();
+  }                                                            ///< as the image records it; null if unknown
+  SymbolFile* symbols() const { return symbols_.get(); }       ///< null while deferred and without symbols
+  const PeFile* image() const { return image_.get(); }         ///< image file found on this machine, or null
+  const PeHeaders* headers() const { return headers_.get(); }  ///< null until loaded or asked for
 
   /// Back to deferred; closes the files.
   void Discard();
@@ -77,7 +80,8 @@ class Module {
 /// The loaded and unloaded modules of a target, in the target's order. Engine thread only.
 class ModuleList {
  public:
-  /// Replaces the list; modules with equal base, size, time stamp and image name keep what was loaded for them.
+  /// Replaces the list; modules with equal base, size, time stamp and image name keep what was loaded for
+  /// them.
   void Replace(std::vector<ModuleRecord> records);
   /// Adds one module, or replaces the one at the same base.
   Module& Add(ModuleRecord record);

@@ -100,12 +100,12 @@ Result<void> LlvmPdbContainer::Load(const std::string& path) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer) {
     const bool missing = buffer.getError() == std::errc::no_such_file_or_directory;
-    return Error{missing ? Errc::kNotFound : Errc::kIo, "cannot open " + path + ": " + buffer.getError().message(), 0,
-                 buffer.getError().value()};
+    return Error{missing ? Errc::kNotFound : Errc::kIo,
+                 "cannot open " + path + ": " + buffer.getError().message(), 0, buffer.getError().value()};
   }
   buffer_ = std::move(*buffer);
-  auto stream = std::make_unique<llvm::BinaryByteStream>(
-      llvm::arrayRefFromStringRef(buffer_->getBuffer()), llvm::support::little);
+  auto stream = std::make_unique<llvm::BinaryByteStream>(llvm::arrayRefFromStringRef(buffer_->getBuffer()),
+                                                         llvm::support::little);
   file_ = std::make_unique<llvm::pdb::PDBFile>(path, std::move(stream), allocator_);
   if (auto error = file_->parseFileHeaders()) return Damaged(path, llvm::toString(std::move(error)));
   if (auto error = file_->parseStreamData()) return Damaged(path, llvm::toString(std::move(error)));
@@ -121,8 +121,9 @@ Result<void> LlvmPdbContainer::Load(const std::string& path) {
   return LoadDebugInformation(path);
 }
 
-// Every block belongs to one stream, so all streams together cannot be longer than the file. LLVM checks single blocks
-// only; without this a small file could claim gigabytes by naming the same blocks again and again.
+// Every block belongs to one stream, so all streams together cannot be longer than the file. LLVM checks
+// single blocks only; without this a small file could claim gigabytes by naming the same blocks again and
+// again.
 Result<void> LlvmPdbContainer::CheckLayout(const std::string& path) const {
   std::uint64_t total = 0;
   for (std::uint32_t i = 0; i < file_->getNumStreams(); ++i) {
@@ -166,10 +167,12 @@ Result<void> LlvmPdbContainer::LoadDebugInformation(const std::string& path) {
   auto dbi = file_->getPDBDbiStream();
   if (!dbi) return Damaged(path, llvm::toString(dbi.takeError()));
   dbi_ = &*dbi;
-  identity_.age = dbi_->getAge();  // the image records this one, not the info stream's (building-blocks.md A.2)
+  identity_.age =
+      dbi_->getAge();  // the image records this one, not the info stream's (building-blocks.md A.2)
   machine_ = static_cast<std::uint16_t>(dbi_->getMachineType());
   stripped_ = dbi_->isStripped();
-  if (dbi_->getSymRecordStreamIndex() != kNoStream) symbol_records_ = StreamBytes(dbi_->getSymRecordStreamIndex());
+  if (dbi_->getSymRecordStreamIndex() != kNoStream)
+    symbol_records_ = StreamBytes(dbi_->getSymRecordStreamIndex());
   LoadSections();
   LoadContributions();
   return {};
@@ -210,15 +213,17 @@ void LlvmPdbContainer::LoadContributions() {
     const auto rva = Rva(static_cast<std::uint16_t>(c.section), c.offset);
     if (rva && c.module < modules) contributions_.push_back({*rva, c.size, c.module});
   }
-  std::sort(contributions_.begin(), contributions_.end(), [](const auto& a, const auto& b) { return a.rva < b.rva; });
+  std::sort(contributions_.begin(), contributions_.end(),
+            [](const auto& a, const auto& b) { return a.rva < b.rva; });
 }
 
 std::optional<std::uint32_t> LlvmPdbContainer::Rva(std::uint16_t section, std::uint32_t offset) const {
   if (section == 0 || section > sections_.size() || offset > sections_[section - 1].size) return std::nullopt;
   const std::uint32_t rva = sections_[section - 1].rva + offset;
   if (omap_.empty()) return rva;
-  auto after = std::upper_bound(omap_.begin(), omap_.end(), rva,
-                                [](std::uint32_t value, const OmapEntry& entry) { return value < entry.from; });
+  auto after =
+      std::upper_bound(omap_.begin(), omap_.end(), rva,
+                       [](std::uint32_t value, const OmapEntry& entry) { return value < entry.from; });
   if (after == omap_.begin()) return std::nullopt;
   const OmapEntry& entry = *(after - 1);
   if (entry.to == 0) return std::nullopt;  // removed from the final image
@@ -272,8 +277,9 @@ std::string UndecorateCxxName(std::string_view decorated) {
   std::string name(decorated);
   if (!decorated.starts_with('?') || decorated.size() > kMaximumDecoratedName) return name;
   using namespace llvm;
-  const auto flags = static_cast<MSDemangleFlags>(MSDF_NoAccessSpecifier | MSDF_NoCallingConvention |
-                                                  MSDF_NoReturnType | MSDF_NoMemberType | MSDF_NoVariableType);
+  const auto flags =
+      static_cast<MSDemangleFlags>(MSDF_NoAccessSpecifier | MSDF_NoCallingConvention | MSDF_NoReturnType |
+                                   MSDF_NoMemberType | MSDF_NoVariableType);
   int status = 0;
   char* text = microsoftDemangle(name.c_str(), nullptr, nullptr, nullptr, &status, flags);
   if (text == nullptr) return name;

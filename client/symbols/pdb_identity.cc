@@ -15,7 +15,9 @@
 namespace longwire {
 namespace {
 
-constexpr char kMagic[] = "Microsoft C/C++ MSF 7.00\r\n\x1a" "DS\0\0";  // 32 bytes
+constexpr char kMagic[] =
+    "Microsoft C/C++ MSF 7.00\r\n\x1a"
+    "DS\0\0";  // 32 bytes
 constexpr std::size_t kMagicSize = 32, kSuperBlockSize = 56;
 constexpr std::uint32_t kMaximumDirectory = 64 << 20, kMaximumStreams = 1 << 20;
 constexpr std::size_t kInformationStream = 1, kDebugStream = 3;
@@ -67,7 +69,8 @@ bool MsfFile::Load() {
   const std::uint32_t directory_size = cursor.U32();
   cursor.U32();
   const std::uint32_t map_block = cursor.U32();
-  if (block_size_ < 512 || block_size_ > 65536 || directory_size > std::min<std::uint64_t>(size_, kMaximumDirectory))
+  if (block_size_ < 512 || block_size_ > 65536 ||
+      directory_size > std::min<std::uint64_t>(size_, kMaximumDirectory))
     return false;
   const std::size_t blocks = (directory_size + block_size_ - 1) / block_size_;
   const auto map = ReadAt(std::uint64_t{map_block} * block_size_, blocks * 4);
@@ -104,8 +107,9 @@ Result<PdbIdentity> ReadPdbFileIdentity(const std::string& path) {
   const ScopedDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
   const int error = errno;
   if (file.get() < 0)
-    return Error{error == ENOENT || error == ENOTDIR ? Errc::kNotFound : Errc::kIo, "cannot open " + path, 0, error};
-  struct stat status{};
+    return Error{error == ENOENT || error == ENOTDIR ? Errc::kNotFound : Errc::kIo, "cannot open " + path, 0,
+                 error};
+  struct stat status {};
   if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
     return Error{Errc::kMalformed, path + " is not a file"};
   const Error damaged{Errc::kMalformed, path + " is not a usable PDB"};

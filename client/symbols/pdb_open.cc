@@ -58,7 +58,8 @@ bool ReadReason(int fd, Clock::time_point deadline, std::string& reason) {
     const ssize_t got = ::read(fd, buffer, sizeof buffer);
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) return true;
-    reason.append(buffer, std::min<std::size_t>(static_cast<std::size_t>(got), kMaximumReason - reason.size()));
+    reason.append(buffer,
+                  std::min<std::size_t>(static_cast<std::size_t>(got), kMaximumReason - reason.size()));
   }
 }
 
@@ -79,7 +80,8 @@ Verdict RunChecker(const std::string& checker, const std::string& path, std::uin
   posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
   posix_spawn_file_actions_adddup2(&actions, ends[1], 1);
   posix_spawn_file_actions_addopen(&actions, 2, "/dev/null", O_WRONLY, 0);
-  // A group of its own: Ctrl-C at the prompt must not look like a crash of the checker. Signals at their defaults.
+  // A group of its own: Ctrl-C at the prompt must not look like a crash of the checker. Signals at their
+  // defaults.
   posix_spawnattr_t attributes;
   posix_spawnattr_init(&attributes);
   sigset_t none;
@@ -138,10 +140,11 @@ class CheckedFiles {
 
 Result<std::unique_ptr<SymbolFile>> OpenPdb(const std::string& path) {
   static CheckedFiles checked;
-  struct stat status{};
+  struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     const int error = errno;
-    return Error{error == ENOENT || error == ENOTDIR ? Errc::kNotFound : Errc::kIo, "cannot open " + path, 0, error};
+    return Error{error == ENOENT || error == ENOTDIR ? Errc::kNotFound : Errc::kIo, "cannot open " + path, 0,
+                 error};
   }
   if (!S_ISREG(status.st_mode)) return Error{Errc::kMalformed, path + " is not a file"};
   const Verdict verdict = checked.Check(path, status);

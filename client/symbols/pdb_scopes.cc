@@ -40,7 +40,8 @@ std::string Arm64RegisterName(std::uint16_t number) {
 
 class ScopeReader {
  public:
-  ScopeReader(const PdbContainer& container, PdbTypes& types, std::span<const std::uint8_t> stream, std::uint32_t rva)
+  ScopeReader(const PdbContainer& container, PdbTypes& types, std::span<const std::uint8_t> stream,
+              std::uint32_t rva)
       : container_(container), types_(types), stream_(stream), rva_(rva) {}
 
   std::vector<LocalVariable> Read(std::uint32_t procedure);
@@ -52,7 +53,9 @@ class ScopeReader {
   void Range(const SymbolRecord& record);
   bool InRange(ByteCursor& cursor) const;
   void FrameProcedure(const SymbolRecord& record);
-  std::string Register(std::uint16_t number) const { return CodeViewRegisterName(container_.machine(), number); }
+  std::string Register(std::uint16_t number) const {
+    return CodeViewRegisterName(container_.machine(), number);
+  }
   void Add(std::string_view name, TypeId type, bool parameter, VariableLocation location);
   VariableLocation FrameRelative(std::int64_t offset) const;
   bool Visible() const { return std::find(scopes_.begin(), scopes_.end(), Scope::kOutside) == scopes_.end(); }
@@ -86,7 +89,8 @@ std::vector<LocalVariable> ScopeReader::Read(std::uint32_t procedure) {
     }
     if (scopes_.size() > kMaximumNesting || found_.size() > kMaximumLocals) break;
   }
-  std::stable_sort(found_.begin(), found_.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+  std::stable_sort(found_.begin(), found_.end(),
+                   [](const auto& a, const auto& b) { return a.first > b.first; });
   std::vector<LocalVariable> locals;
   for (auto& [depth, variable] : found_) locals.push_back(std::move(variable));
   return locals;
@@ -125,14 +129,17 @@ void ScopeReader::Variable(const SymbolRecord& record) {
   const bool was_open = local_open_;
   local_open_ = false;
   switch (record.kind) {
-    case kSymFrameProc: FrameProcedure(record); return;
+    case kSymFrameProc:
+      FrameProcedure(record);
+      return;
     case kSymRegisterRelative: {
       const std::int32_t offset = cursor.I32();
       const TypeId type = cursor.U32();
       const std::string base = Register(cursor.U16());
       const std::string_view name = cursor.CString();
       if (!cursor.ok()) return;
-      // These records do not say what is a parameter; parameters come first and as often as the type has them.
+      // These records do not say what is a parameter; parameters come first and as often as the type has
+      // them.
       const bool parameter = scopes_.size() == 1 && (name == "this" || unclaimed_parameters_ > 0);
       if (parameter && name != "this") --unclaimed_parameters_;
       Add(name, type, parameter, {base.empty() ? Kind::kUnavailable : Kind::kRegisterRelative, base, offset});
@@ -208,7 +215,8 @@ void ScopeReader::Range(const SymbolRecord& record) {
       applies = (flags & 1) == 0 && InRange(cursor) && !location.register_name.empty();
       break;
     }
-    default: break;  // pieces of a variable in several places: not described
+    default:
+      break;  // pieces of a variable in several places: not described
   }
   if (applies) found_.back().second.location = std::move(location);
 }
@@ -220,13 +228,18 @@ void ScopeReader::FrameProcedure(const SymbolRecord& record) {
   if (!cursor.ok() || scopes_.size() != 1) return;
   const auto base = [this](std::uint32_t encoded) -> std::string {
     static constexpr std::array<const char*, 4> kAmd64 = {"", "rsp", "rbp", "r13"};
-    static constexpr std::array<const char*, 4> kI386 = {"", "", "ebp", "ebx"};  // 1: virtual frame, not known here
+    static constexpr std::array<const char*, 4> kI386 = {"", "", "ebp",
+                                                         "ebx"};  // 1: virtual frame, not known here
     static constexpr std::array<const char*, 4> kArm64 = {"", "sp", "fp", "x19"};
     switch (container_.machine()) {
-      case kMachineAmd64: return kAmd64[encoded];
-      case kMachineI386: return kI386[encoded];
-      case kMachineArm64: return kArm64[encoded];
-      default: return "";
+      case kMachineAmd64:
+        return kAmd64[encoded];
+      case kMachineI386:
+        return kI386[encoded];
+      case kMachineArm64:
+        return kArm64[encoded];
+      default:
+        return "";
     }
   };
   local_base_ = base(flags >> 14 & 3);

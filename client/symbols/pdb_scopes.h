@@ -10,8 +10,8 @@
 
 namespace longwire {
 
-/// Locals and parameters in scope at `rva`, from the procedure record at `procedure` in a compiland's symbols: its
-/// blocks that hold the RVA, no inlined functions. Innermost scope first.
+/// Locals and parameters in scope at `rva`, from the procedure record at `procedure` in a compiland's
+/// symbols: its blocks that hold the RVA, no inlined functions. Innermost scope first.
 std::vector<LocalVariable> ReadPdbLocals(const PdbContainer& container, PdbTypes& types, std::size_t module,
                                          std::uint32_t procedure, std::uint32_t rva);
 

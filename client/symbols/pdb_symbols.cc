@@ -59,7 +59,8 @@ bool NextSymbolRecord(ByteCursor& cursor, SymbolRecord& record) {
 }
 
 bool IsProcedure(std::uint16_t kind) {
-  return kind == kSymGlobalProc || kind == kSymLocalProc || kind == kSymGlobalProcId || kind == kSymLocalProcId;
+  return kind == kSymGlobalProc || kind == kSymLocalProc || kind == kSymGlobalProcId ||
+         kind == kSymLocalProcId;
 }
 
 std::optional<ProcedureRecord> ParseProcedure(const SymbolRecord& record) {
@@ -230,7 +231,8 @@ std::optional<Symbol> PdbSymbols::Lookup(const std::vector<NameEntry>& names, st
   return best;
 }
 
-// Undecorating every C++ public takes long in large files, so it waits for the first name not found otherwise.
+// Undecorating every C++ public takes long in large files, so it waits for the first name not found
+// otherwise.
 void PdbSymbols::IndexDecorated() {
   if (decorated_indexed_) return;
   decorated_indexed_ = true;
@@ -267,15 +269,16 @@ const std::vector<PdbSymbols::ModuleSymbol>& PdbSymbols::ModuleSymbols(std::uint
   ByteCursor cursor(stream);
   cursor.Skip(4);  // signature
   for (SymbolRecord record; NextSymbolRecord(cursor, record);) {
-    const bool wanted = IsProcedure(record.kind) || record.kind == kSymThunk || record.kind == kSymGlobalData ||
-                        record.kind == kSymLocalData;
+    const bool wanted = IsProcedure(record.kind) || record.kind == kSymThunk ||
+                        record.kind == kSymGlobalData || record.kind == kSymLocalData;
     if (!wanted) continue;
     if (auto symbol = MakeFromModule(module, record.offset)) {
       const auto length = static_cast<std::uint32_t>(std::min<std::uint64_t>(symbol->size, UINT32_MAX));
       symbols.push_back({symbol->rva, record.offset, length});
     }
   }
-  std::stable_sort(symbols.begin(), symbols.end(), [](const auto& a, const auto& b) { return a.rva < b.rva; });
+  std::stable_sort(symbols.begin(), symbols.end(),
+                   [](const auto& a, const auto& b) { return a.rva < b.rva; });
   return symbols;
 }
 
@@ -307,12 +310,14 @@ Result<Symbol> PdbSymbols::Nearest(std::uint32_t rva) {
       best = MakeFromModule(*module, at->offset);
     }
   }
-  auto after = std::upper_bound(by_rva_.begin(), by_rva_.end(), rva,
-                                [this](std::uint32_t value, std::uint32_t e) { return value < entries_[e].rva; });
+  auto after =
+      std::upper_bound(by_rva_.begin(), by_rva_.end(), rva,
+                       [this](std::uint32_t value, std::uint32_t e) { return value < entries_[e].rva; });
   if (after != by_rva_.begin()) {
     const std::uint32_t nearest = entries_[*(after - 1)].rva;
-    auto at = std::lower_bound(by_rva_.begin(), after, nearest,
-                               [this](std::uint32_t e, std::uint32_t value) { return entries_[e].rva < value; });
+    auto at = std::lower_bound(by_rva_.begin(), after, nearest, [this](std::uint32_t e, std::uint32_t value) {
+      return entries_[e].rva < value;
+    });
     if (!best || nearest > best->rva)
       if (auto symbol = Make(entries_[*at])) best = std::move(symbol);
   }
@@ -324,10 +329,12 @@ Result<Symbol> PdbSymbols::Next(std::uint32_t rva) {
   Index();
   std::optional<Symbol> best;
   const auto& all = container_.contributions();
-  auto contribution = std::upper_bound(all.begin(), all.end(), rva,
-                                       [](std::uint32_t value, const PdbContribution& c) { return value < c.rva; });
+  auto contribution =
+      std::upper_bound(all.begin(), all.end(), rva,
+                       [](std::uint32_t value, const PdbContribution& c) { return value < c.rva; });
   if (contribution != all.begin()) --contribution;
-  for (std::size_t i = 0; !best && i < kNeighbourContributions && contribution != all.end(); ++i, ++contribution) {
+  for (std::size_t i = 0; !best && i < kNeighbourContributions && contribution != all.end();
+       ++i, ++contribution) {
     const auto& symbols = ModuleSymbols(contribution->module);
     const std::uint32_t above = std::max(rva, contribution->rva == 0 ? 0 : contribution->rva - 1);
     auto next = std::upper_bound(symbols.begin(), symbols.end(), above,
@@ -335,8 +342,9 @@ Result<Symbol> PdbSymbols::Next(std::uint32_t rva) {
     if (next != symbols.end() && next->rva - contribution->rva < contribution->size)
       best = MakeFromModule(contribution->module, next->offset);
   }
-  auto next = std::upper_bound(by_rva_.begin(), by_rva_.end(), rva,
-                               [this](std::uint32_t value, std::uint32_t e) { return value < entries_[e].rva; });
+  auto next =
+      std::upper_bound(by_rva_.begin(), by_rva_.end(), rva,
+                       [this](std::uint32_t value, std::uint32_t e) { return value < entries_[e].rva; });
   if (next != by_rva_.end() && (!best || entries_[*next].rva < best->rva))
     if (auto symbol = Make(entries_[*next])) best = std::move(symbol);
   if (!best) return NoSymbol();

@@ -68,13 +68,17 @@ struct ProcedureRecord {
 };
 std::optional<ProcedureRecord> ParseProcedure(const SymbolRecord& record);
 
-/// Names and addresses of a PDB: publics and globals by one walk over the symbol records, functions of a compiland when
-/// an address or a reference leads there. Private names win over public ones at the same address.
+/// Names and addresses of a PDB: publics and globals by one walk over the symbol records, functions of a
+/// compiland when an address or a reference leads there. Private names win over public ones at the same
+/// address.
 class PdbSymbols {
  public:
   PdbSymbols(const PdbContainer& container, PdbTypes& types);
 
-  bool has_private_symbols() { Index(); return has_private_; }
+  bool has_private_symbols() {
+    Index();
+    return has_private_;
+  }
   Result<Symbol> Find(std::string_view name);
   Result<Symbol> Nearest(std::uint32_t rva);
   Result<Symbol> Next(std::uint32_t rva);
@@ -114,8 +118,8 @@ class PdbSymbols {
   const PdbContainer& container_;
   PdbTypes& types_;
   bool indexed_ = false, decorated_indexed_ = false, has_private_ = false, is_x86_ = false;
-  std::vector<Entry> entries_;            ///< publics, globals, procedure references, in stored order
-  std::vector<std::uint32_t> by_rva_;     ///< entries with an address, sorted
+  std::vector<Entry> entries_;         ///< publics, globals, procedure references, in stored order
+  std::vector<std::uint32_t> by_rva_;  ///< entries with an address, sorted
   std::vector<NameEntry> names_, decorated_names_, typedefs_;
   std::unordered_map<std::uint32_t, std::vector<ModuleSymbol>> modules_;
 };

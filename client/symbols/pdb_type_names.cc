@@ -46,26 +46,30 @@ constexpr std::array<SimpleType, 35> kSimpleTypes = {{
     {0x42, TypeKind::kFloat, 10, true, false, "Float10B", "long double"},
 }};
 
-// Compilers number them ("<unnamed-type-u>", "__unnamed_17", "<anonymous-tag>"); people know one spelling.
-std::string PlainName(std::string_view name) {
-  const std::size_t colons = name.rfind("::");
-  const std::string_view last = colons == std::string_view::npos ? name : name.substr(colons + 2);
-  if (last.starts_with("<unnamed-") || last.starts_with("<anonymous-") || last.starts_with("__unnamed"))
-    return "<unnamed-tag>";
-  return std::string(name);
-}
+// Compilers number the unnamed ones; people know one spelling.
+std::string PlainName(std::string_view name) { return IsUnnamed(name) ? "<unnamed-tag>" : std::string(name); }
 
 unsigned SimplePointerSize(TypeId id) {
   switch (id >> 8 & 0xf) {
     case 4:
-    case 5: return 4;
-    case 6: return 8;
-    case 7: return 16;
-    default: return 2;
+    case 5:
+      return 4;
+    case 6:
+      return 8;
+    case 7:
+      return 16;
+    default:
+      return 2;
   }
 }
 
 }  // namespace
+
+bool IsUnnamed(std::string_view name) {
+  const std::size_t colons = name.rfind("::");
+  const std::string_view last = colons == std::string_view::npos ? name : name.substr(colons + 2);
+  return last.starts_with("<unnamed-") || last.starts_with("<anonymous-") || last.starts_with("__unnamed");
+}
 
 const SimpleType* FindSimpleType(std::uint8_t kind) {
   for (const SimpleType& type : kSimpleTypes)
@@ -136,7 +140,8 @@ std::string PdbTypes::DebuggerName(TypeId id, unsigned depth) {
   if (const Tagged tagged = GetTagged(record); tagged.ok) return PlainName(tagged.name);
   ByteCursor cursor(record.data);
   switch (record.kind) {
-    case 0x1205: return DebuggerName(cursor.U32(), depth + 1);
+    case 0x1205:
+      return DebuggerName(cursor.U32(), depth + 1);
     case 0x1503: {
       const TypeId element = cursor.U32();
       const std::uint64_t element_size = SizeOf(element, depth + 1);
@@ -144,8 +149,10 @@ std::string PdbTypes::DebuggerName(TypeId id, unsigned depth) {
       return "[" + std::to_string(count) + "] " + DebuggerName(element, depth + 1);
     }
     case 0x1008:
-    case 0x1009: return "    " + CName(cursor.U32(), depth + 1) + " ";
-    default: return "";
+    case 0x1009:
+      return "    " + CName(cursor.U32(), depth + 1) + " ";
+    default:
+      return "";
   }
 }
 
@@ -164,12 +171,16 @@ std::string PdbTypes::CName(TypeId id, unsigned depth) {
   }
   const Record record = Get(id);
   if (const Tagged tagged = GetTagged(record); tagged.ok) {
-    const char* keyword = tagged.is_enum ? "enum " : tagged.is_union ? "union " : tagged.is_class ? "class " : "struct ";
+    const char* keyword = tagged.is_enum    ? "enum "
+                          : tagged.is_union ? "union "
+                          : tagged.is_class ? "class "
+                                            : "struct ";
     return keyword + PlainName(tagged.name);
   }
   ByteCursor cursor(record.data);
   switch (record.kind) {
-    case 0x1205: return CName(cursor.U32(), depth + 1);
+    case 0x1205:
+      return CName(cursor.U32(), depth + 1);
     case 0x1503: {
       const TypeId element = cursor.U32();
       const std::uint64_t element_size = SizeOf(element, depth + 1);
@@ -190,7 +201,8 @@ std::string PdbTypes::CName(TypeId id, unsigned depth) {
       }
       return text + ")";
     }
-    default: return "";
+    default:
+      return "";
   }
 }
 

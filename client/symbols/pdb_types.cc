@@ -59,25 +59,35 @@ std::uint64_t ReadNumericLeaf(ByteCursor& cursor) {
   const std::uint16_t leaf = cursor.U16();
   if (leaf < 0x8000) return leaf;
   switch (leaf) {
-    case 0x8000: return static_cast<std::uint64_t>(static_cast<std::int8_t>(cursor.U8()));
-    case 0x8001: return static_cast<std::uint64_t>(static_cast<std::int16_t>(cursor.U16()));
-    case 0x8002: return cursor.U16();
-    case 0x8003: return static_cast<std::uint64_t>(static_cast<std::int64_t>(cursor.I32()));
-    case 0x8004: return cursor.U32();
+    case 0x8000:
+      return static_cast<std::uint64_t>(static_cast<std::int8_t>(cursor.U8()));
+    case 0x8001:
+      return static_cast<std::uint64_t>(static_cast<std::int16_t>(cursor.U16()));
+    case 0x8002:
+      return cursor.U16();
+    case 0x8003:
+      return static_cast<std::uint64_t>(static_cast<std::int64_t>(cursor.I32()));
+    case 0x8004:
+      return cursor.U32();
     case 0x8009:
-    case 0x800a: return cursor.U64();
-    default: cursor.Fail(); return 0;
+    case 0x800a:
+      return cursor.U64();
+    default:
+      cursor.Fail();
+      return 0;
   }
 }
 
-PdbTypes::PdbTypes(std::span<const std::uint8_t> stream, unsigned pointer_size) : pointer_size_(pointer_size) {
+PdbTypes::PdbTypes(std::span<const std::uint8_t> stream, unsigned pointer_size)
+    : pointer_size_(pointer_size) {
   ByteCursor header(stream);
   header.U32();  // version
   const std::uint32_t header_size = header.U32();
   const TypeId first = header.U32();
   const TypeId end = header.U32();
   const std::uint32_t record_bytes = header.U32();
-  if (!header.ok() || header_size > stream.size() || first < 0x1000 || end < first || end >= kPointerTo) return;
+  if (!header.ok() || header_size > stream.size() || first < 0x1000 || end < first || end >= kPointerTo)
+    return;
   records_ = stream.subspan(header_size, std::min<std::size_t>(record_bytes, stream.size() - header_size));
   first_ = first;
   offsets_.reserve(std::min<std::size_t>(end - first, records_.size() / 4));
@@ -125,7 +135,8 @@ PdbTypes::Tagged PdbTypes::GetTagged(const Record& record) const {
       tagged.underlying = cursor.U32();
       tagged.fields = cursor.U32();
       break;
-    default: return tagged;
+    default:
+      return tagged;
   }
   tagged.forward = (options & kForwardReference) != 0;
   tagged.name = cursor.CString();
@@ -141,8 +152,9 @@ void PdbTypes::BuildIndex() {
     const Tagged tagged = GetTagged(Get(id));
     if (tagged.ok && !tagged.name.empty()) index_.push_back({FoldedHash(tagged.name), id});
   }
-  std::sort(index_.begin(), index_.end(),
-            [](const NameEntry& a, const NameEntry& b) { return std::pair(a.hash, a.id) < std::pair(b.hash, b.id); });
+  std::sort(index_.begin(), index_.end(), [](const NameEntry& a, const NameEntry& b) {
+    return std::pair(a.hash, a.id) < std::pair(b.hash, b.id);
+  });
 }
 
 Result<TypeId> PdbTypes::Find(std::string_view name) {
@@ -150,7 +162,8 @@ Result<TypeId> PdbTypes::Find(std::string_view name) {
   while (name.ends_with(' ')) name.remove_suffix(1);
   if (name.ends_with('*')) {
     auto pointee = Find(name.substr(0, name.size() - 1));
-    if (!pointee || (*pointee & kPointerTo) == 0) return pointee ? Result<TypeId>(*pointee | kPointerTo) : pointee;
+    if (!pointee || (*pointee & kPointerTo) == 0)
+      return pointee ? Result<TypeId>(*pointee | kPointerTo) : pointee;
     return Error{Errc::kNotFound, "pointers to pointers have no type number of their own"};
   }
   if (const SimpleType* simple = FindSimpleType(name)) return TypeId{simple->kind};
@@ -177,7 +190,8 @@ void PdbTypes::ForEach(const std::function<bool(std::string_view)>& accepts,
                        const std::function<bool(TypeId, std::string_view)>& visit) {
   for (TypeId id = first_; id < end(); ++id) {
     const Tagged tagged = GetTagged(Get(id));
-    if (!tagged.ok || tagged.forward || tagged.name.empty() || !accepts(tagged.name)) continue;
+    if (!tagged.ok || tagged.forward || tagged.name.empty() || IsUnnamed(tagged.name)) continue;
+    if (!accepts(tagged.name)) continue;
     if (!visit(id, tagged.name)) return;
   }
 }
@@ -222,7 +236,9 @@ Result<TypeInfo> PdbTypes::Describe(TypeId id) {
   const Record record = Get(info.id);
   ByteCursor cursor(record.data);
   switch (record.kind) {
-    case kLeafPointer: done = DescribePointer(cursor, info); break;
+    case kLeafPointer:
+      done = DescribePointer(cursor, info);
+      break;
     case kLeafArray: {
       info.kind = TypeKind::kArray;
       info.referent = cursor.U32();
@@ -244,9 +260,14 @@ Result<TypeInfo> PdbTypes::Describe(TypeId id) {
     case kLeafStructure:
     case kLeafInterface:
     case kLeafUnion:
-    case kLeafEnum: done = DescribeTagged(record, info); break;
-    case 0: return Error{Errc::kNotFound, "the symbol file has no type " + std::to_string(id)};
-    default: info.kind = TypeKind::kNone; break;
+    case kLeafEnum:
+      done = DescribeTagged(record, info);
+      break;
+    case 0:
+      return Error{Errc::kNotFound, "the symbol file has no type " + std::to_string(id)};
+    default:
+      info.kind = TypeKind::kNone;
+      break;
   }
   if (!done) return done.error();
   return info;
@@ -289,7 +310,13 @@ Result<void> PdbTypes::DescribeTagged(const Record& record, TypeInfo& info) {
     info.kind = TypeKind::kStruct;
   }
   if (tagged.forward || tagged.fields == 0) return {};
-  return ReadFields(tagged.fields, info);
+  auto read = ReadFields(tagged.fields, info);
+  // Some compilers write -1 of a 4-byte enumeration as 0xffffffff: the underlying type decides.
+  const unsigned spare = info.size > 0 && info.size < 8 ? 64 - 8 * static_cast<unsigned>(info.size) : 0;
+  if (info.is_signed && spare != 0)
+    for (TypeEnumerator& e : info.enumerators)
+      e.value = static_cast<std::int64_t>(static_cast<std::uint64_t>(e.value) << spare) >> spare;
+  return read;
 }
 
 Result<void> PdbTypes::ReadFields(TypeId list, TypeInfo& info) {
@@ -330,9 +357,15 @@ bool PdbTypes::ReadField(std::uint16_t kind, ByteCursor& cursor, TypeInfo& info,
       ReadNumericLeaf(cursor);
       ReadNumericLeaf(cursor);
       return true;
-    case kLeafIndex: next_list = cursor.U32(); return true;
-    case kLeafVtable: AddMember(info, "__VFN_table", cursor.U32(), 0); return true;
-    case kLeafVtableOffset: cursor.Skip(8); return true;
+    case kLeafIndex:
+      next_list = cursor.U32();
+      return true;
+    case kLeafVtable:
+      AddMember(info, "__VFN_table", cursor.U32(), 0);
+      return true;
+    case kLeafVtableOffset:
+      cursor.Skip(8);
+      return true;
     case kLeafEnumerator: {
       const auto value = static_cast<std::int64_t>(ReadNumericLeaf(cursor));
       info.enumerators.push_back({std::string(cursor.CString()), value});
@@ -363,7 +396,8 @@ bool PdbTypes::ReadField(std::uint16_t kind, ByteCursor& cursor, TypeInfo& info,
       cursor.CString();
       return true;
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -392,7 +426,8 @@ std::vector<TypeId> PdbTypes::Parameters(TypeId function) {
   ByteCursor arguments(list.data);
   const std::uint32_t count = arguments.U32();
   std::vector<TypeId> parameters;
-  for (std::uint32_t i = 0; i < count && arguments.remaining() >= 4; ++i) parameters.push_back(arguments.U32());
+  for (std::uint32_t i = 0; i < count && arguments.remaining() >= 4; ++i)
+    parameters.push_back(arguments.U32());
   return parameters;
 }
 

@@ -14,17 +14,19 @@
 
 namespace longwire {
 
-/// TypeIds with this bit name "pointer to" the rest: the file need not hold that pointer type ("mydrv!Foo *").
+/// TypeIds with this bit name "pointer to" the rest: the file need not hold that pointer type ("mydrv!Foo
+/// *").
 constexpr TypeId kPointerTo = 0x80000000;
 
-/// The type records (TPI stream) of a PDB. Ids are CodeView type indexes. Everything is found by one walk over the
-/// records: the stream's own hash tables are not trustworthy in damaged files.
+/// The type records (TPI stream) of a PDB. Ids are CodeView type indexes. Everything is found by one walk
+/// over the records: the stream's own hash tables are not trustworthy in damaged files.
 class PdbTypes {
  public:
   PdbTypes(std::span<const std::uint8_t> stream, unsigned pointer_size);
 
   /// Full definition first; exact before case-insensitive. Base types by their C name. kNotFound.
   Result<TypeId> Find(std::string_view name);
+  /// Definitions of types that have a name.
   void ForEach(const std::function<bool(std::string_view)>& accepts,
                const std::function<bool(TypeId, std::string_view)>& visit);
   Result<TypeInfo> Describe(TypeId id);
@@ -87,6 +89,10 @@ struct SimpleType {
 };
 const SimpleType* FindSimpleType(std::uint8_t kind);
 const SimpleType* FindSimpleType(std::string_view c_name);
+
+/// Whether a compiler made the name up for a type that has none ("<unnamed-type-u>", "__unnamed",
+/// "A::<unnamed-tag>").
+bool IsUnnamed(std::string_view name);
 
 /// A CodeView numeric leaf, sign-extended to 64 bits; the cursor fails on leaves that are no integers.
 std::uint64_t ReadNumericLeaf(ByteCursor& cursor);

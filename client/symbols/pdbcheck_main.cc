@@ -1,5 +1,6 @@
-// lw-pdbcheck FILE: reads all of a PDB so that kd need not find out itself whether that is safe. Started by OpenPdb().
-// Exit codes: 0 everything was read, 1 not a usable PDB (the reason is on stdout), 2 usage; a signal: damaged.
+// lw-pdbcheck FILE: reads all of a PDB so that kd need not find out itself whether that is safe. Started by
+// OpenPdb(). Exit codes: 0 everything was read, 1 not a usable PDB (the reason is on stdout), 2 usage; a
+// signal: damaged.
 #include <sys/resource.h>
 #include <sys/stat.h>
 
@@ -10,10 +11,11 @@
 
 namespace {
 
-// A damaged file must not take the machine with it. Sanitizers reserve terabytes of address space, so not there.
+// A damaged file must not take the machine with it. Sanitizers reserve terabytes of address space, so not
+// there.
 void LimitMemory(const char* path) {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-  struct stat status{};
+  struct stat status {};
   if (::stat(path, &status) != 0) return;
   const rlim_t limit = (rlim_t{512} << 20) + 8 * static_cast<rlim_t>(status.st_size);
   const rlimit bound{limit, limit};

@@ -21,9 +21,8 @@ class PlainPeFile final : public PeFile {
   PlainPeFile& operator=(const PlainPeFile&) = delete;
 
   Result<void> ReadHeaders() {
-    auto headers = ParsePeHeaders([this](std::uint32_t offset, std::span<std::byte> out) {
-      return ReadAt(offset, out);
-    });
+    auto headers = ParsePeHeaders(
+        [this](std::uint32_t offset, std::span<std::byte> out) { return ReadAt(offset, out); });
     if (!headers) return headers.error();
     headers_ = *std::move(headers);
     return {};
@@ -46,7 +45,8 @@ class PlainPeFile final : public PeFile {
   std::size_t ReadAt(std::uint64_t offset, std::span<std::byte> out) const {
     std::size_t done = 0;
     while (done < out.size()) {
-      const ssize_t got = ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
+      const ssize_t got =
+          ::pread(descriptor_, out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) break;
       done += static_cast<std::size_t>(got);
@@ -63,7 +63,8 @@ class PlainPeFile final : public PeFile {
       if (rva < section.rva || rva - section.rva >= extent) continue;
       const std::uint32_t skip = rva - section.rva;
       const std::size_t length = std::min<std::size_t>(out.size(), extent - skip);
-      const std::size_t in_file = skip < section.file_size ? std::min<std::size_t>(length, section.file_size - skip) : 0;
+      const std::size_t in_file =
+          skip < section.file_size ? std::min<std::size_t>(length, section.file_size - skip) : 0;
       const std::size_t got = ReadAt(std::uint64_t{section.file_offset} + skip, out.first(in_file));
       if (got < in_file) return got;
       std::memset(out.data() + in_file, 0, length - in_file);  // the loader zero-fills the rest of a section
@@ -85,12 +86,14 @@ Result<std::unique_ptr<PeFile>> PeFile::Open(const std::string& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   const int error = errno;
   if (descriptor < 0)
-    return Error{error == ENOENT || error == ENOTDIR ? Errc::kNotFound : Errc::kIo, "cannot open " + path, 0, error};
-  struct stat status{};
+    return Error{error == ENOENT || error == ENOTDIR ? Errc::kNotFound : Errc::kIo, "cannot open " + path, 0,
+                 error};
+  struct stat status {};
   const bool regular = ::fstat(descriptor, &status) == 0 && S_ISREG(status.st_mode);
   auto file = std::make_unique<PlainPeFile>(path, descriptor, static_cast<std::uint64_t>(status.st_size));
   if (!regular) return Error{Errc::kMalformed, path + " is not a file"};
-  if (auto read = file->ReadHeaders(); !read) return Error{read.error().code, path + ": " + read.error().message};
+  if (auto read = file->ReadHeaders(); !read)
+    return Error{read.error().code, path + ": " + read.error().message};
   return std::unique_ptr<PeFile>(std::move(file));
 }
 

@@ -120,7 +120,8 @@ Result<PeHeaders> ParsePeHeaders(const RvaReader& read) {
 
 std::string PdbIdentity::Key() const {
   // The first three fields are numbers, stored little-endian; the rest is printed in order (engine.md 7.1).
-  static constexpr std::array<std::size_t, 16> kOrder = {3, 2, 1, 0, 5, 4, 7, 6, 8, 9, 10, 11, 12, 13, 14, 15};
+  static constexpr std::array<std::size_t, 16> kOrder = {3, 2, 1,  0,  5,  4,  7,  6,
+                                                         8, 9, 10, 11, 12, 13, 14, 15};
   static constexpr char kDigits[] = "0123456789ABCDEF";
   std::string key;
   for (std::size_t i : kOrder) {
@@ -152,7 +153,8 @@ Result<PdbIdentity> ReadPdbIdentity(const PeHeaders& headers, const RvaReader& r
 
 bool IsReproducibleBuild(const PeHeaders& headers, const RvaReader& read) {
   const auto entries = ReadDebugEntries(headers, read);
-  return std::any_of(entries.begin(), entries.end(), [](const DebugEntry& e) { return e.type == kDebugReproducible; });
+  return std::any_of(entries.begin(), entries.end(),
+                     [](const DebugEntry& e) { return e.type == kDebugReproducible; });
 }
 
 Result<std::vector<PeExport>> ReadExports(const PeHeaders& headers, const RvaReader& read) {

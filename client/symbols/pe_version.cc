@@ -16,7 +16,8 @@ constexpr std::uint32_t kSubdirectory = 0x80000000;
 
 using Bytes = std::span<const std::uint8_t>;
 
-std::optional<std::vector<std::uint8_t>> ReadBytes(const RvaReader& read, std::uint32_t rva, std::size_t size) {
+std::optional<std::vector<std::uint8_t>> ReadBytes(const RvaReader& read, std::uint32_t rva,
+                                                   std::size_t size) {
   std::vector<std::uint8_t> bytes(size);
   if (read(rva, std::as_writable_bytes(std::span(bytes))) < size) return std::nullopt;
   return bytes;
@@ -31,7 +32,8 @@ std::optional<std::uint32_t> FindEntry(const RvaReader& read, PeDirectory root, 
   ByteCursor cursor(*head);
   cursor.Skip(12);
   const std::uint32_t count = std::uint32_t{cursor.U16()} + cursor.U16();
-  const auto entries = ReadBytes(read, root.rva + offset + 16, std::size_t{std::min(count, kMaximumEntries)} * 8);
+  const auto entries =
+      ReadBytes(read, root.rva + offset + 16, std::size_t{std::min(count, kMaximumEntries)} * 8);
   if (!entries) return std::nullopt;
   ByteCursor table(*entries);
   while (table.remaining() >= 8) {
@@ -174,7 +176,8 @@ Result<PeVersion> ReadPeVersion(const PeHeaders& headers, const RvaReader& read)
   const PeDirectory root = headers.directories[kResourceDirectory];
   if (root.rva == 0 || root.size == 0) return none;
   auto entry = FindEntry(read, root, 0, kVersionResource);
-  for (int level = 0; level < 2 && entry && (*entry & kSubdirectory) != 0; ++level)  // resource name, then language
+  for (int level = 0; level < 2 && entry && (*entry & kSubdirectory) != 0;
+       ++level)  // resource name, then language
     entry = FindEntry(read, root, *entry & ~kSubdirectory, std::nullopt);
   if (!entry || (*entry & kSubdirectory) != 0 || *entry > root.size) return none;
   const auto data = ReadBytes(read, root.rva + *entry, 8);

@@ -16,7 +16,7 @@ struct PeVersion {
   std::uint32_t flags_mask = 0, flags = 0, os = 0, type = 0, subtype = 0;
   std::uint64_t date = 0;
   std::vector<std::pair<std::uint16_t, std::uint16_t>> translations;  ///< language, code page
-  std::vector<std::pair<std::string, std::string>> strings;           ///< of the first string table, in file order
+  std::vector<std::pair<std::string, std::string>> strings;  ///< of the first string table, in file order
 };
 
 /// Reads resource type 16 (RT_VERSION). kNotFound if the image has none, kMalformed, kUnreadable.

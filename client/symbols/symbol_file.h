@@ -19,15 +19,17 @@ struct PdbIdentity {
   std::array<std::uint8_t, 16> guid{};
   std::uint32_t age = 0;
   std::string name;  ///< file name as the image records it, may hold a path
-  friend bool operator==(const PdbIdentity& a, const PdbIdentity& b) { return a.guid == b.guid && a.age == b.age; }
+  friend bool operator==(const PdbIdentity& a, const PdbIdentity& b) {
+    return a.guid == b.guid && a.age == b.age;
+  }
   std::string Key() const;  ///< 32 upper-case hexadecimal digits and the age
 };
 
 struct Symbol {
-  std::string name;         ///< undecorated where that is known
+  std::string name;  ///< undecorated where that is known
   std::uint32_t rva = 0;
-  std::uint64_t size = 0;   ///< 0 if unknown
-  TypeId type = 0;          ///< 0 for publics
+  std::uint64_t size = 0;  ///< 0 if unknown
+  TypeId type = 0;         ///< 0 for publics
   bool is_function = false, is_public = false;
 };
 
@@ -50,8 +52,8 @@ struct LocalVariable {
   VariableLocation location;
 };
 
-/// Symbols and types of one image; PDB now, DWARF later. Not thread-safe. Damaged files give errors or fewer answers,
-/// never a crash.
+/// Symbols and types of one image; PDB now, DWARF later. Not thread-safe. Damaged files give errors or fewer
+/// answers, never a crash.
 class SymbolFile {
  public:
   virtual ~SymbolFile() = default;

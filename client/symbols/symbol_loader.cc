@@ -25,7 +25,8 @@ RvaReader SymbolLoader::TargetReader(const Module& module) const {
   const std::uint64_t base = module.base(), size = module.size();
   return [this, base, size](std::uint32_t rva, std::span<std::byte> out) -> std::size_t {
     if (!memory_ || rva >= size) return 0;
-    return memory_(base + rva, out.first(static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), size - rva))));
+    return memory_(base + rva,
+                   out.first(static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), size - rva))));
   };
 }
 
@@ -37,7 +38,8 @@ void SymbolLoader::Load(Module& module, const RvaReader& target_reader) const {
   FindIdentity(module, target_reader);
   if (LoadPdb(module)) return;
   if (!options_.exact && LoadExports(module, target_reader)) {
-    Warn("*** ERROR: Symbol file could not be found.  Defaulted to export symbols for " + module.image_name() + " - ");
+    Warn("*** ERROR: Symbol file could not be found.  Defaulted to export symbols for " +
+         module.image_name() + " - ");
     return;
   }
   module.state_ = SymbolState::kNone;
@@ -71,7 +73,8 @@ void SymbolLoader::FindIdentity(Module& module, const RvaReader& target_reader) 
   }
   auto headers = ParsePeHeaders(target_reader);
   if (!headers) {
-    module.load_error_ = "Unable to read image header for " + module.image_name() + ": " + headers.error().message;
+    module.load_error_ =
+        "Unable to read image header for " + module.image_name() + ": " + headers.error().message;
     return;
   }
   auto identity = ReadPdbIdentity(*headers, target_reader);
@@ -129,7 +132,8 @@ Result<const PeHeaders*> SymbolLoader::Headers(Module& module) const {
   if (!module.headers_) FindImageFile(module);
   if (!module.headers_) {
     auto headers = ParsePeHeaders(TargetReader(module));
-    if (!headers) return Error{Errc::kNotFound, "no image header of " + module.name() + ": " + headers.error().message};
+    if (!headers)
+      return Error{Errc::kNotFound, "no image header of " + module.name() + ": " + headers.error().message};
     module.headers_ = std::make_unique<PeHeaders>(*std::move(headers));
   }
   return module.headers_.get();

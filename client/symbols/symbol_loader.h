@@ -22,9 +22,9 @@ struct SymbolOptions {
 /// Reads target memory at a virtual address; returns the readable prefix's length.
 using MemoryReader = std::function<std::size_t(std::uint64_t address, std::span<std::byte> out)>;
 
-/// The policy that turns a module into symbols: identity from the image file (found by time stamp and size) or from the
-/// PE header in target memory, then the PDB along the symbol path, then the image's exports, then nothing. Never throws;
-/// takes no longer than its file and memory reads. Engine thread only.
+/// The policy that turns a module into symbols: identity from the image file (found by time stamp and size)
+/// or from the PE header in target memory, then the PDB along the symbol path, then the image's exports, then
+/// nothing. Never throws; takes no longer than its file and memory reads. Engine thread only.
 class SymbolLoader {
  public:
   SymbolOptions& options() { return options_; }

@@ -25,9 +25,7 @@ bool TakePrefix(std::string_view& text, std::string_view lower_case_prefix) {
   return true;
 }
 
-bool IsHttp(std::string_view store) {
-  return TakePrefix(store, "http://") || TakePrefix(store, "https://");
-}
+bool IsHttp(std::string_view store) { return TakePrefix(store, "http://") || TakePrefix(store, "https://"); }
 
 std::vector<std::string> Split(std::string_view text, char separator) {
   std::vector<std::string> parts;
@@ -51,9 +49,11 @@ Result<Element> ParseChain(std::string_view chain, std::string_view whole) {
     if (IsHttp(element.stores[i]) && i + 2 == element.stores.size() && element.stores.back().empty())
       element.stores.pop_back();
     if (IsHttp(element.stores[i]) && i + 1 != element.stores.size())
-      return Error{Errc::kUsage, "in '" + std::string(whole) + "' the web store must be the last of its chain"};
+      return Error{Errc::kUsage,
+                   "in '" + std::string(whole) + "' the web store must be the last of its chain"};
   }
-  if (element.stores.size() == 1 && IsHttp(element.stores[0])) element.stores.insert(element.stores.begin(), "");
+  if (element.stores.size() == 1 && IsHttp(element.stores[0]))
+    element.stores.insert(element.stores.begin(), "");
   return element;
 }
 
@@ -65,13 +65,14 @@ Result<Element> ParseElement(std::string_view text) {
   if (TakePrefix(text, "symsrv*")) {
     const std::size_t star = text.find('*');  // the server module's name means nothing here
     if (star == std::string_view::npos)
-      return Error{Errc::kUsage, "'" + std::string(whole) + "' lacks the stores: write symsrv*symsrv.dll*STORE"};
+      return Error{Errc::kUsage,
+                   "'" + std::string(whole) + "' lacks the stores: write symsrv*symsrv.dll*STORE"};
     return ParseChain(text.substr(star + 1), whole);
   }
-  if (IsHttp(text))
-    return Error{Errc::kUsage, "a web store needs srv* before it: srv*" + std::string(whole)};
+  if (IsHttp(text)) return Error{Errc::kUsage, "a web store needs srv* before it: srv*" + std::string(whole)};
   if (text.find('*') != std::string_view::npos)
-    return Error{Errc::kUsage, "'" + std::string(whole) + "' is neither a directory nor srv*, cache* or DebugInfoD*"};
+    return Error{Errc::kUsage,
+                 "'" + std::string(whole) + "' is neither a directory nor srv*, cache* or DebugInfoD*"};
   return Element{Element::Kind::kDirectory, {std::string(text)}};
 }
 
@@ -96,8 +97,12 @@ std::string SymbolPath::Expanded() const {
     if (!text.empty()) text += ';';
     const auto store = [](const std::string& s) { return s.empty() ? DefaultStore() : s; };
     switch (element.kind) {
-      case Element::Kind::kDirectory: text += element.stores[0]; break;
-      case Element::Kind::kCache: text += "cache*" + store(element.stores[0]); break;
+      case Element::Kind::kDirectory:
+        text += element.stores[0];
+        break;
+      case Element::Kind::kCache:
+        text += "cache*" + store(element.stores[0]);
+        break;
       case Element::Kind::kStoreChain:
         if (element.stores.size() == 2 && element.stores[0].empty() && IsHttp(element.stores[1])) {
           text += "cache*" + DefaultStore() + ";SRV*" + element.stores[1];

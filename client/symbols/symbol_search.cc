@@ -20,7 +20,8 @@ using Verifier = std::function<Match(const std::string& path)>;
 /// One file looked for along a whole path.
 class Search {
  public:
-  Search(std::string name, std::string key, std::string_view image_name, Verifier verify, const SearchTrace& trace)
+  Search(std::string name, std::string key, std::string_view image_name, Verifier verify,
+         const SearchTrace& trace)
       : name_(std::move(name)), key_(std::move(key)), verify_(std::move(verify)), trace_(trace) {
     const std::size_t dot = image_name.rfind('.');
     if (dot != std::string_view::npos) kind_ = SafeFileName(image_name.substr(dot + 1)).value_or("");
@@ -99,12 +100,15 @@ class Search {
       return std::nullopt;
     }
     switch (verify_(*file)) {
-      case Match::kExact: return file;
+      case Match::kExact:
+        return file;
       case Match::kMismatch:
         Trace("DBGHELP: " + *file + " - mismatched " + Extension());
         if (mismatched_.empty()) mismatched_ = *file;
         return std::nullopt;
-      case Match::kUnusable: Trace("DBGHELP: " + *file + " - damaged or not of the right kind"); break;
+      case Match::kUnusable:
+        Trace("DBGHELP: " + *file + " - damaged or not of the right kind");
+        break;
     }
     return std::nullopt;
   }
@@ -130,7 +134,8 @@ class Search {
   std::string NotFoundMessage() const {
     std::string message = name_ + " (" + key_ + ") was not found in ";
     for (std::size_t i = 0; i < places_.size(); ++i) message += (i > 0 ? ", " : "") + places_[i];
-    if (places_count_ > places_.size()) message += " and " + std::to_string(places_count_ - places_.size()) + " more";
+    if (places_count_ > places_.size())
+      message += " and " + std::to_string(places_count_ - places_.size()) + " more";
     if (!mismatched_.empty()) message += "; " + mismatched_ + " does not match";
     return message;
   }

@@ -20,7 +20,7 @@ constexpr std::size_t kMaximumPointerFile = 4096, kMaximumFileName = 255;
 constexpr std::string_view kUncPrefix = "\\\\";
 
 bool Exists(const std::string& path) {
-  struct stat status{};
+  struct stat status {};
   return ::stat(path.c_str(), &status) == 0;
 }
 
@@ -36,7 +36,8 @@ std::string TranslateUnc(const std::string& location) {
     const std::size_t equals = entry.find('=');
     if (equals == std::string_view::npos || equals == 0) continue;
     const std::string_view share = entry.substr(0, equals);
-    if (location.size() < share.size() || !EqualFolded(std::string_view(location).substr(0, share.size()), share))
+    if (location.size() < share.size() ||
+        !EqualFolded(std::string_view(location).substr(0, share.size()), share))
       continue;
     if (location.size() > share.size() && location[share.size()] != '\\') continue;
     std::string mapped = std::string(entry.substr(equals + 1)) + location.substr(share.size());
@@ -102,8 +103,8 @@ std::optional<std::string> StoreDirectory(const std::string& store) {
   return mapped.empty() ? std::nullopt : std::optional(std::move(mapped));
 }
 
-std::optional<std::string> LookUpInStore(const std::string& root, const std::string& name, const std::string& key,
-                                         const SearchTrace& trace) {
+std::optional<std::string> LookUpInStore(const std::string& root, const std::string& name,
+                                         const std::string& key, const SearchTrace& trace) {
   std::optional<std::string> directory = root;
   if (IsTwoTier(root)) directory = FindIgnoringCase(root, name.substr(0, 2));
   if (directory) directory = FindIgnoringCase(*directory, name);
@@ -115,7 +116,8 @@ std::optional<std::string> LookUpInStore(const std::string& root, const std::str
   if (auto file = FindIgnoringCase(*directory, name)) return file;
   const std::string compressed = name.substr(0, name.size() - 1) + "_";
   if (auto file = FindIgnoringCase(*directory, compressed)) {
-    if (trace) trace("SYMSRV:  " + *file + " is compressed, which is not supported: expand it with cabextract");
+    if (trace)
+      trace("SYMSRV:  " + *file + " is compressed, which is not supported: expand it with cabextract");
     return std::nullopt;
   }
   if (auto pointer = FindIgnoringCase(*directory, "file.ptr")) return FollowPointer(*pointer, trace);
@@ -123,8 +125,8 @@ std::optional<std::string> LookUpInStore(const std::string& root, const std::str
   return std::nullopt;
 }
 
-std::optional<std::string> CopyIntoStore(const std::string& root, const std::string& name, const std::string& key,
-                                         const std::string& from) {
+std::optional<std::string> CopyIntoStore(const std::string& root, const std::string& name,
+                                         const std::string& key, const std::string& from) {
   static std::atomic<unsigned> sequence{0};
   const std::string lower = FoldedCopy(name);  // engine.md 7.1: our caches hold lower-case names
   const std::string directory = KeyDirectory(root, lower, key);

@@ -12,7 +12,9 @@ Error Unresolved(std::string_view name) {
   return Error{Errc::kNotFound, "Couldn't resolve error at '" + std::string(name) + "'"};
 }
 
-Error NoType(std::string_view name) { return Error{Errc::kNotFound, "Symbol " + std::string(name) + " not found."}; }
+Error NoType(std::string_view name) {
+  return Error{Errc::kNotFound, "Symbol " + std::string(name) + " not found."};
+}
 
 // Splits "mod!rest"; the module part is empty and `qualified` false without a "!".
 struct QualifiedName {
@@ -145,7 +147,8 @@ Result<TypeInfo> SymbolTable::Describe(const TypeReference& type) {
 }
 
 void SymbolTable::ForEachSymbol(
-    std::string_view pattern, const std::function<bool(Module&, const Symbol&, std::uint64_t address)>& visit) {
+    std::string_view pattern,
+    const std::function<bool(Module&, const Symbol&, std::uint64_t address)>& visit) {
   const QualifiedName parts = SplitName(pattern);
   const Wildcard wildcard(parts.rest);
   bool more = true;
@@ -153,10 +156,9 @@ void SymbolTable::ForEachSymbol(
     if (!parts.qualified && module->state() == SymbolState::kDeferred) continue;
     SymbolFile* symbols = Symbols(*module);
     if (symbols == nullptr) continue;
-    symbols->ForEachSymbol([&](std::string_view name) { return wildcard.Matches(name); },
-                           [&](const Symbol& symbol) {
-                             return more = visit(*module, symbol, module->base() + symbol.rva);
-                           });
+    symbols->ForEachSymbol(
+        [&](std::string_view name) { return wildcard.Matches(name); },
+        [&](const Symbol& symbol) { return more = visit(*module, symbol, module->base() + symbol.rva); });
     if (!more) return;
   }
 }

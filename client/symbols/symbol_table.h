@@ -29,17 +29,18 @@ struct TypeReference {
   TypeId id = 0;
 };
 
-/// The symbols of a whole target: modules, their files, and the rules that tie names to addresses (engine.md 2.6).
-/// Loads what a question needs and no more. Engine thread only; Module pointers live as in ModuleList.
+/// The symbols of a whole target: modules, their files, and the rules that tie names to addresses
+/// (engine.md 2.6). Loads what a question needs and no more. Engine thread only; Module pointers live as in
+/// ModuleList.
 class SymbolTable {
  public:
   ModuleList& modules() { return modules_; }
   const ModuleList& modules() const { return modules_; }
   SymbolLoader& loader() { return loader_; }
 
-  /// Address of "mod!sym", "sym" or "mod" (its base). "a!b" loads only a; a bare name asks the loaded modules first,
-  /// then the deferred ones in order. kNotFound: "Couldn't resolve error at 'foo!bar'"; kUsage: "Ambiguous symbol
-  /// error at 'bar'" when two loaded modules have it.
+  /// Address of "mod!sym", "sym" or "mod" (its base). "a!b" loads only a; a bare name asks the loaded modules
+  /// first, then the deferred ones in order. kNotFound: "Couldn't resolve error at 'foo!bar'"; kUsage:
+  /// "Ambiguous symbol error at 'bar'" when two loaded modules have it.
   Result<std::uint64_t> Resolve(std::string_view name);
   /// The same with the symbol and its module; kNotFound also for a bare module name.
   struct Found {
@@ -56,16 +57,18 @@ class SymbolTable {
   /// "nt!Foo+0x1c", "mydrv+0x334c", or "" when no module holds the address.
   std::string NameOf(std::uint64_t address);
 
-  /// "mod!Type" or "Type" (an optional struct/union/enum/class keyword is skipped). kNotFound: "Symbol X not found."
+  /// "mod!Type" or "Type" (an optional struct/union/enum/class keyword is skipped). kNotFound: "Symbol X not
+  /// found."
   Result<TypeReference> FindType(std::string_view name);
   Result<TypeInfo> Describe(const TypeReference& type);
 
-  /// Symbols that match "modpat!pattern" or "pattern" (engine.md 2.9); loads every module whose name matches when the
-  /// pattern has a module part, no deferred one otherwise. `visit` returns false to stop.
+  /// Symbols that match "modpat!pattern" or "pattern" (engine.md 2.9); loads every module whose name matches
+  /// when the pattern has a module part, no deferred one otherwise. `visit` returns false to stop.
   void ForEachSymbol(std::string_view pattern,
                      const std::function<bool(Module&, const Symbol&, std::uint64_t address)>& visit);
   /// Types that match "modpat!pattern"; same rules.
-  void ForEachType(std::string_view pattern, const std::function<bool(Module&, TypeId, std::string_view)>& visit);
+  void ForEachType(std::string_view pattern,
+                   const std::function<bool(Module&, TypeId, std::string_view)>& visit);
 
   Result<SourceLine> FindLine(std::uint64_t address);
   Result<std::vector<LocalVariable>> FindLocals(std::uint64_t address);

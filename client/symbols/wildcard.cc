@@ -73,6 +73,8 @@ bool Wildcard::Matches(std::string_view text) const {
   return reached.back() != 0;
 }
 
-bool Wildcard::IsPattern(std::string_view text) { return text.find_first_of("*?[#+\\") != std::string_view::npos; }
+bool Wildcard::IsPattern(std::string_view text) {
+  return text.find_first_of("*?[#+\\") != std::string_view::npos;
+}
 
 }  // namespace longwire

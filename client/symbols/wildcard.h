@@ -6,9 +6,9 @@
 
 namespace longwire {
 
-/// A pattern of engine.md 2.9: `*` any run, `?` one character, `[a-c]` one of, `#` zero or more and `+` one or more of
-/// the preceding, `\` escapes. Whole-string, case-insensitive; a leading `_` matches any number of underscores.
-/// Matching takes time proportional to pattern times text, whatever the pattern is.
+/// A pattern of engine.md 2.9: `*` any run, `?` one character, `[a-c]` one of, `#` zero or more and `+` one
+/// or more of the preceding, `\` escapes. Whole-string, case-insensitive; a leading `_` matches any number of
+/// underscores. Matching takes time proportional to pattern times text, whatever the pattern is.
 class Wildcard {
  public:
   explicit Wildcard(std::string_view pattern);
