@@ -48,8 +48,8 @@ Awaitable<void> SendReject(RpcChannel& channel, Error reason) {
 }  // namespace
 
 Awaitable<Result<rpc::Welcome>> GreetServer(RpcChannel& channel, rpc::Hello hello) {
-  const ScopedDeadline deadline(co_await boost::asio::this_coro::executor, kGreetingLimit,
-                                [&channel] { channel.Close(); });
+  const Executor executor = co_await boost::asio::this_coro::executor;
+  const ScopedDeadline deadline(executor, kGreetingLimit, [&channel] { channel.Close(); });
   if (const auto queued = channel.Enqueue({0, hello, {}}); !queued) co_return queued.error();
   auto envelope = co_await channel.Receive();
   if (deadline.expired()) co_return NoGreeting();
@@ -58,8 +58,8 @@ Awaitable<Result<rpc::Welcome>> GreetServer(RpcChannel& channel, rpc::Hello hell
 }
 
 Awaitable<Result<rpc::Hello>> GreetClient(RpcChannel& channel, rpc::Welcome welcome) {
-  const ScopedDeadline deadline(co_await boost::asio::this_coro::executor, kGreetingLimit,
-                                [&channel] { channel.Close(); });
+  const Executor executor = co_await boost::asio::this_coro::executor;
+  const ScopedDeadline deadline(executor, kGreetingLimit, [&channel] { channel.Close(); });
   auto envelope = co_await channel.Receive();
   if (deadline.expired()) co_return NoGreeting();
   if (!envelope) {

@@ -81,7 +81,9 @@ Awaitable<Error> RefusePlain(std::unique_ptr<Stream> stream) {
       Errc::kAuthentication,
       "The server asks for a password and got none (Error 0x80004005); add password= to the client string."};
   const auto reject = rpc::EncodeFrameHead({0, rpc::Reject{error.code, error.message}, {}});
-  if (co_await stream->WriteAll(reject, {}) && co_await stream->ShutdownWrite()) {
+  auto done = co_await stream->WriteAll(reject, {});
+  if (done) done = co_await stream->ShutdownWrite();
+  if (done) {
     // Closing with unread bytes would reset the connection and take the text away from the client.
     std::vector<std::byte> rest(1024);
     for (std::size_t total = 0; total < kHandshakeBytes;) {

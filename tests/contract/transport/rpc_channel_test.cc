@@ -30,7 +30,11 @@ std::vector<std::byte> Wire(const rpc::Envelope& envelope) {
 
 Awaitable<int> ReceiveSome(RpcChannel& channel, int wanted) {
   int count = 0;
-  while (count < wanted && co_await channel.Receive()) ++count;
+  while (count < wanted) {
+    const auto got = co_await channel.Receive();
+    if (!got) break;
+    ++count;
+  }
   co_return count;
 }
 
