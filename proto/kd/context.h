@@ -20,7 +20,7 @@ struct RegisterField {
 struct ContextLayout {
   std::uint16_t size = 0;
   std::uint16_t flags_offset = 0;
-  std::uint32_t all_flags = 0;      ///< ContextFlags asking for everything
+  std::uint32_t all_flags = 0;  ///< ContextFlags asking for everything
   std::uint16_t pc_offset = 0;
   std::uint16_t sp_offset = 0;
   std::uint16_t frame_offset = 0;   ///< Rbp, Ebp, X29
@@ -38,8 +38,8 @@ const RegisterField* FindContextRegister(Machine machine, std::string_view name)
 
 /// Layout of the special registers as control space returns them (3.5, 5.10).
 struct SpecialLayout {
-  std::uint16_t size = 0;               ///< bytes common to all versions, to be asked for
-  std::uint64_t control_selector = 0;   ///< where they are in control space: selector 2, x86 byte offset 2CC
+  std::uint16_t size = 0;              ///< bytes common to all versions, to be asked for
+  std::uint64_t control_selector = 0;  ///< where they are in control space: selector 2, x86 byte offset 2CC
   std::span<const RegisterField> registers;
 };
 const SpecialLayout* FindSpecialLayout(Machine machine);

@@ -11,13 +11,15 @@ constexpr std::size_t kAnswerSize = 12;
 }  // namespace
 
 Result<ControlRequest> DecodeControlRequest(ByteView payload) {
-  if (payload.size() < kRequestSize) return Error{Errc::kMalformed, "the target sent a control request that is too short"};
+  if (payload.size() < kRequestSize)
+    return Error{Errc::kMalformed, "the target sent a control request that is too short"};
   const std::uint32_t api = Load32(payload, 0);
   if (api != kRequestApi && api != kReleaseApi) {
     return Error{Errc::kUnsupported, "the target sent unknown control request " + std::to_string(api)};
   }
   using Kind = ControlRequest::Kind;
-  return ControlRequest{api == kRequestApi ? Kind::kRequestBreakpoint : Kind::kReleaseBreakpoint, Load32(payload, 4)};
+  return ControlRequest{api == kRequestApi ? Kind::kRequestBreakpoint : Kind::kReleaseBreakpoint,
+                        Load32(payload, 4)};
 }
 
 Bytes EncodeControlAnswer(const ControlRequest& request, bool granted) {

@@ -14,7 +14,8 @@ constexpr std::size_t kMaxAnswer = 4000 - kDebugIoSize;
 
 Result<DebugIo> DecodeDebugIo(ByteView payload) {
   if (payload.size() < kDebugIoSize) {
-    return Error{Errc::kMalformed, "the target sent a debug print of " + std::to_string(payload.size()) + " bytes, shorter than its header"};
+    return Error{Errc::kMalformed, "the target sent a debug print of " + std::to_string(payload.size()) +
+                                       " bytes, shorter than its header"};
   }
   DebugIo io;
   const std::uint32_t api = Load32(payload, 0x00);
@@ -25,7 +26,8 @@ Result<DebugIo> DecodeDebugIo(ByteView payload) {
   io.processor_level = Load16(payload, 0x04);
   io.processor = Load16(payload, 0x06);
   const std::uint32_t length = Load32(payload, 0x08);
-  const ByteView text = payload.subspan(kDebugIoSize).first(std::min<std::size_t>(length, payload.size() - kDebugIoSize));
+  const ByteView text =
+      payload.subspan(kDebugIoSize).first(std::min<std::size_t>(length, payload.size() - kDebugIoSize));
   io.text.assign(reinterpret_cast<const char*>(text.data()), text.size());
   if (io.kind == DebugIo::Kind::kPrompt) {
     io.prompt_length = length;
@@ -36,7 +38,7 @@ Result<DebugIo> DecodeDebugIo(ByteView payload) {
 
 Bytes EncodePromptAnswer(const DebugIo& prompt, std::string_view answer) {
   answer = answer.substr(0, std::min<std::size_t>(prompt.max_answer, kMaxAnswer));
-  Bytes bytes(kDebugIoSize);
+  Bytes bytes(kDebugIoSize + answer.size());
   const std::span<std::byte> header(bytes);
   Store(header, 0x00, kPromptApi);
   Store(header, 0x04, prompt.processor_level);
@@ -44,7 +46,7 @@ Bytes EncodePromptAnswer(const DebugIo& prompt, std::string_view answer) {
   Store(header, 0x08, prompt.prompt_length);
   Store(header, 0x0C, static_cast<std::uint32_t>(answer.size()));
   const auto text = std::as_bytes(std::span(answer));
-  bytes.insert(bytes.end(), text.begin(), text.end());
+  std::copy(text.begin(), text.end(), bytes.begin() + kDebugIoSize);
   return bytes;
 }
 

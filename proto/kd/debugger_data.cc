@@ -176,7 +176,8 @@ constexpr DebuggerDataField kFields[] = {
 std::span<const DebuggerDataField> DebuggerDataFields() { return kFields; }
 
 const DebuggerDataField* FindDebuggerDataField(std::string_view name) {
-  const auto* found = std::find_if(std::begin(kFields), std::end(kFields), [&](const auto& f) { return f.name == name; });
+  const auto* found =
+      std::find_if(std::begin(kFields), std::end(kFields), [&](const auto& f) { return f.name == name; });
   return found == std::end(kFields) ? nullptr : found;
 }
 
@@ -185,11 +186,13 @@ Result<std::uint32_t> DebuggerData::ReadSize(ByteView header) {
     return Error{Errc::kMalformed, "the debugger data block is cut off before its size"};
   }
   if (Load32(header, kTagOffset) != kDebuggerDataTag) {
-    return Error{Errc::kMalformed, "the debugger data block has no KDBG tag; it is encoded or not at this address"};
+    return Error{Errc::kMalformed,
+                 "the debugger data block has no KDBG tag; it is encoded or not at this address"};
   }
   const std::uint32_t size = Load32(header, kSizeOffset);
   if (size < kDebuggerDataHeader || size > kMaxDebuggerData) {
-    return Error{Errc::kMalformed, "the debugger data block claims an impossible size of " + std::to_string(size) + " bytes"};
+    return Error{Errc::kMalformed,
+                 "the debugger data block claims an impossible size of " + std::to_string(size) + " bytes"};
   }
   return size;
 }

@@ -10,7 +10,8 @@
 
 namespace longwire::kd {
 
-/// A field of KDDEBUGGER_DATA64 (kd-protocol.md 5.2). Names are those of the structure without the type prefix.
+/// A field of KDDEBUGGER_DATA64 (kd-protocol.md 5.2). Names are those of the structure without the type
+/// prefix.
 struct DebuggerDataField {
   std::string_view name;
   std::uint16_t offset = 0;
@@ -19,13 +20,14 @@ struct DebuggerDataField {
 
 inline constexpr std::uint32_t kDebuggerDataTag = 0x4742444B;  ///< "KDBG"
 inline constexpr std::size_t kDebuggerDataHeader = 0x18;
-inline constexpr std::size_t kMaxDebuggerData = 0x1000;        ///< a larger Size is refused
+inline constexpr std::size_t kMaxDebuggerData = 0x1000;  ///< a larger Size is refused
 
 /// Offsets most used; the rest by name through FindDebuggerDataField.
 namespace dd {
-inline constexpr std::uint16_t kKernBase = 0x18, kBreakpointWithStatus = 0x20, kSavedContext = 0x28, kPaeEnabled = 0x36,
-                               kPsLoadedModuleList = 0x48, kPsActiveProcessHead = 0x50, kPspCidTable = 0x58,
-                               kKiBugcheckData = 0x88, kNtBuildLab = 0x208, kKiProcessorBlock = 0x218;
+inline constexpr std::uint16_t kKernBase = 0x18, kBreakpointWithStatus = 0x20, kSavedContext = 0x28,
+                               kPaeEnabled = 0x36, kPsLoadedModuleList = 0x48, kPsActiveProcessHead = 0x50,
+                               kPspCidTable = 0x58, kKiBugcheckData = 0x88, kNtBuildLab = 0x208,
+                               kKiProcessorBlock = 0x218;
 }  // namespace dd
 
 /// All known fields, ordered by offset.
@@ -44,7 +46,9 @@ class DebuggerData {
   std::uint32_t size() const { return size_; }
   /// Field at `offset` of `bytes` (2, 4, 8) width; none when any byte of it is absent.
   std::optional<std::uint64_t> Get(std::size_t offset, std::size_t bytes) const;
-  std::optional<std::uint64_t> Get(const DebuggerDataField& field) const { return Get(field.offset, field.size); }
+  std::optional<std::uint64_t> Get(const DebuggerDataField& field) const {
+    return Get(field.offset, field.size);
+  }
   std::optional<std::uint64_t> Get(std::string_view name) const;
   /// None if absent.
   std::optional<bool> PaeEnabled() const;
@@ -55,7 +59,8 @@ class DebuggerData {
   Bytes bytes_;
 };
 
-/// What decoding the encoded block needs: values of KiWaitNever and KiWaitAlways, address of KdpDataBlockEncoded.
+/// What decoding the encoded block needs: values of KiWaitNever and KiWaitAlways, address of
+/// KdpDataBlockEncoded.
 struct DebuggerDataKeys {
   std::uint64_t wait_never = 0;
   std::uint64_t wait_always = 0;

@@ -30,7 +30,8 @@ Bytes Answer(const FileRequest& request, std::uint32_t status) {
 
 Result<FileRequest> DecodeFileRequest(ByteView payload) {
   if (payload.size() < kFileIoSize) {
-    return Error{Errc::kMalformed, "the target sent a file request of " + std::to_string(payload.size()) + " bytes, shorter than its header"};
+    return Error{Errc::kMalformed, "the target sent a file request of " + std::to_string(payload.size()) +
+                                       " bytes, shorter than its header"};
   }
   FileRequest file;
   std::copy_n(payload.begin(), kFileIoSize, file.header.begin());
@@ -40,9 +41,12 @@ Result<FileRequest> DecodeFileRequest(ByteView payload) {
       file.request = FileCreate{Load32(payload, 0x08), Load32(payload, 0x0C), Load32(payload, 0x10),
                                 Load32(payload, 0x14), Load32(payload, 0x18), DecodeName(rest)};
       break;
-    case kReadApi: file.request = FileRead{Load64(payload, 0x08), Load64(payload, 0x10), Load32(payload, 0x18)}; break;
+    case kReadApi:
+      file.request = FileRead{Load64(payload, 0x08), Load64(payload, 0x10), Load32(payload, 0x18)};
+      break;
     case kWriteApi: {
-      const auto length = static_cast<std::uint32_t>(std::min<std::size_t>(Load32(payload, 0x18), rest.size()));
+      const auto length =
+          static_cast<std::uint32_t>(std::min<std::size_t>(Load32(payload, 0x18), rest.size()));
       file.request = FileWrite{Load64(payload, 0x08), Load64(payload, 0x10), length, rest.first(length)};
       break;
     }

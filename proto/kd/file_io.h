@@ -51,7 +51,8 @@ Result<FileRequest> DecodeFileRequest(ByteView payload);
 /// Status alone: failures of any request, and success of close.
 Bytes EncodeFileStatus(const FileRequest& request, std::uint32_t status);
 Bytes EncodeFileCreated(const FileRequest& request, std::uint64_t handle, std::uint64_t file_size);
-/// `data` is cut to kMaxFileData and to the length asked for; Length says how many bytes follow (0: end of file).
+/// `data` is cut to kMaxFileData and to the length asked for; Length says how many bytes follow (0: end of
+/// file).
 Bytes EncodeFileData(const FileRequest& request, ByteView data);
 Bytes EncodeFileWritten(const FileRequest& request, std::uint32_t length);
 

@@ -9,8 +9,8 @@ namespace {
 constexpr std::size_t kLeaderSize = 4;
 constexpr std::size_t kTypeEnd = 6;
 constexpr std::size_t kCountEnd = 8;
-/// Types end at 11 today. The bound makes most false leaders, such as zeros printed by boot code, visible at once
-/// instead of after the thousands of bytes they seem to announce.
+/// Types end at 11 today. The bound makes most false leaders, such as zeros printed by boot code, visible at
+/// once instead of after the thousands of bytes they seem to announce.
 constexpr std::uint16_t kLargestPlausibleType = 0xFF;
 /// Bytes taken into the buffer at a time, so that a large read does not grow it.
 constexpr std::size_t kSlice = 4096;
@@ -117,7 +117,8 @@ Framer::Step Framer::ParseData() {
     Reject(Reason::kChecksum, true);
     return Step::kAdvanced;
   }
-  items_.push_back({Kind::kData, Reason::kNone, header.type, header.id, Bytes(payload.begin(), payload.end())});
+  items_.push_back(
+      {Kind::kData, Reason::kNone, header.type, header.id, Bytes(payload.begin(), payload.end())});
   head_ += total;
   in_packet_ = false;
   return Step::kAdvanced;
@@ -141,8 +142,10 @@ Framer::Step Framer::ParseControl() {
 }
 
 void Framer::Reject(Reason reason, bool report) {
-  // A cut control packet is not sent again by anyone, and asking for it would make the peer repeat something else.
-  if (report && Rest()[0] == kDataLeaderByte) items_.push_back({Kind::kBad, reason, PacketType::kUnused, 0, {}});
+  // A cut control packet is not sent again by anyone, and asking for it would make the peer repeat something
+  // else.
+  if (report && Rest()[0] == kDataLeaderByte)
+    items_.push_back({Kind::kBad, reason, PacketType::kUnused, 0, {}});
   ++head_;
   ++junk_bytes_;
   in_packet_ = false;

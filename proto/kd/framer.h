@@ -9,9 +9,10 @@
 
 namespace longwire::kd {
 
-/// Cuts the byte stream of a serial line or pipe into packets (kd-protocol.md 1.6). Junk between packets is skipped. A
-/// packet that turns out bad is searched again from one byte after the start of its leader, so one damaged byte cannot
-/// swallow the packet behind it. Holds at most one frame of unfinished bytes; cost per byte is bounded. No threads.
+/// Cuts the byte stream of a serial line or pipe into packets (kd-protocol.md 1.6). Junk between packets is
+/// skipped. A packet that turns out bad is searched again from one byte after the start of its leader, so one
+/// damaged byte cannot swallow the packet behind it. Holds at most one frame of unfinished bytes; cost per
+/// byte is bounded. No threads.
 class Framer {
  public:
   enum class Kind : std::uint8_t { kData, kControl, kBad };
@@ -54,8 +55,8 @@ class Framer {
 
   Duration gap_;
   Bytes buffer_;
-  std::size_t head_ = 0;      ///< first byte not consumed
-  bool in_packet_ = false;    ///< a leader stands at head_
+  std::size_t head_ = 0;    ///< first byte not consumed
+  bool in_packet_ = false;  ///< a leader stands at head_
   TimePoint last_byte_{};
   std::deque<Item> items_;
   std::uint64_t junk_bytes_ = 0;

@@ -6,7 +6,8 @@
 namespace longwire::kd {
 namespace {
 
-/// RESETs sent longer ago than this are not waiting in a buffer any more: a RESET from the target is its own idea.
+/// RESETs sent longer ago than this are not waiting in a buffer any more: a RESET from the target is its own
+/// idea.
 constexpr std::chrono::seconds kLateResetAnswer{10};
 constexpr int kMostUnansweredResets = 16;
 
@@ -69,8 +70,8 @@ void LinkMachine::OnBad(TimePoint now, Framer::Reason reason) {
   } else {
     ++counters_.framing_errors;
   }
-  // Boot text holds hundreds of false leaders: nothing is asked for before the peer has shown that it speaks KD, and
-  // then only so often.
+  // Boot text holds hundreds of false leaders: nothing is asked for before the peer has shown that it speaks
+  // KD, and then only so often.
   if (!good_packet_seen_) return;
   const TimePoint due = last_resend_ ? *last_resend_ + timers_.resend_interval : now;
   if (due > now) {
@@ -112,7 +113,8 @@ void LinkMachine::Align(std::uint32_t id) {
 }
 
 bool LinkMachine::IsRepetition(const Framer::Item& item) const {
-  if (!first_packet_ || first_packet_->type != item.type || first_packet_->payload != item.payload) return false;
+  if (!first_packet_ || first_packet_->type != item.type || first_packet_->payload != item.payload)
+    return false;
   if ((item.id & kSyncBit) != 0) return true;
   return realigned_ && rx_known_ && item.id == expect_rx_;
 }
@@ -161,7 +163,8 @@ void LinkMachine::DeliverManipulate(TimePoint now, Framer::Item item) {
 
 void LinkMachine::Drop(Framer::Item item, std::string why) {
   ++counters_.dropped;
-  events_.push_back({LinkEvent::Kind::kDropped, item.type, std::move(item.payload), {Errc::kMalformed, std::move(why)}});
+  events_.push_back(
+      {LinkEvent::Kind::kDropped, item.type, std::move(item.payload), {Errc::kMalformed, std::move(why)}});
 }
 
 void LinkMachine::MarkSynchronized() {
@@ -187,7 +190,8 @@ void LinkMachine::OnControl(TimePoint now, const Framer::Item& item) {
 void LinkMachine::OnAcknowledge(TimePoint now, std::uint32_t id) {
   if (!outstanding_ || outstanding_->acknowledged || id != next_tx_) return;
   next_tx_ ^= 1;
-  // The target reads in order: it has taken every RESET sent before this packet, and this packet ends the repetitions.
+  // The target reads in order: it has taken every RESET sent before this packet, and this packet ends the
+  // repetitions.
   resets_unanswered_ = 0;
   first_packet_.reset();
   if (outstanding_->expect == Expect::kAcknowledge) {
@@ -207,7 +211,8 @@ void LinkMachine::OnReset(TimePoint now) {
   rx_known_ = true;
   realigned_ = true;
   if (resetting_ || late) {
-    // An answer to one of ours. With several under way the target repeats its packet after each: see IsRepetition.
+    // An answer to one of ours. With several under way the target repeats its packet after each: see
+    // IsRepetition.
     resets_unanswered_ = std::max(0, resets_unanswered_ - 1);
     resetting_.reset();
     if (attach_) attach_->deadline = now + timers_.alternation;
@@ -227,7 +232,8 @@ void LinkMachine::OnReset(TimePoint now) {
 // ---- Sending
 
 Result<void> LinkMachine::SendRequest(TimePoint now, Bytes payload, std::optional<Duration> reply_timeout) {
-  return Send(now, PacketType::kStateManipulate, std::move(payload), Expect::kReply, reply_timeout.value_or(timers_.reply));
+  return Send(now, PacketType::kStateManipulate, std::move(payload), Expect::kReply,
+              reply_timeout.value_or(timers_.reply));
 }
 
 Result<void> LinkMachine::SendNoReply(TimePoint now, Bytes payload) {
@@ -238,8 +244,10 @@ Result<void> LinkMachine::SendData(TimePoint now, PacketType type, Bytes payload
   return Send(now, type, std::move(payload), Expect::kAcknowledge, {});
 }
 
-Result<void> LinkMachine::Send(TimePoint now, PacketType type, Bytes payload, Expect expect, Duration reply_timeout) {
-  if (!CanSend()) return Error{Errc::kBusy, "a packet is still in flight on this link; send after it has ended"};
+Result<void> LinkMachine::Send(TimePoint now, PacketType type, Bytes payload, Expect expect,
+                               Duration reply_timeout) {
+  if (!CanSend())
+    return Error{Errc::kBusy, "a packet is still in flight on this link; send after it has ended"};
   if (payload.empty() || payload.size() > kMaxPayload) {
     return Error{Errc::kLimitExceeded, "a KD packet carries 1 to 4000 bytes; split the request"};
   }
@@ -358,8 +366,11 @@ void LinkMachine::TickReset(TimePoint now) {
   if (!resetting_ || now < resetting_->deadline) return;
   if (resetting_->tries_left <= 0) {
     resetting_.reset();
-    events_.push_back({LinkEvent::Kind::kLinkLost, PacketType::kUnused, {},
-                       {Errc::kLinkFailed, "the target does not answer; check the cable and whether the machine runs"}});
+    events_.push_back(
+        {LinkEvent::Kind::kLinkLost,
+         PacketType::kUnused,
+         {},
+         {Errc::kLinkFailed, "the target does not answer; check the cable and whether the machine runs"}});
     return;
   }
   --resetting_->tries_left;
@@ -371,12 +382,16 @@ void LinkMachine::TickAttach(TimePoint now) {
   if (!attach_) return;
   if (attach_->give_up && now >= *attach_->give_up) {
     attach_.reset();
-    events_.push_back({LinkEvent::Kind::kLinkLost, PacketType::kUnused, {},
-                       {Errc::kTargetOffline, "no target answered in time; check that it was started with debugging on"}});
+    events_.push_back(
+        {LinkEvent::Kind::kLinkLost,
+         PacketType::kUnused,
+         {},
+         {Errc::kTargetOffline, "no target answered in time; check that it was started with debugging on"}});
     return;
   }
   if (attach_->mode != AttachMode::kBreakIn || now < attach_->deadline) return;
-  // While something is in flight (the answer to a prompt of a booting target) the target is alive and its turn has come.
+  // While something is in flight (the answer to a prompt of a booting target) the target is alive and its
+  // turn has come.
   if (outstanding_ || resetting_) {
     attach_->deadline = now + timers_.alternation;
     return;

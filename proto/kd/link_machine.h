@@ -15,19 +15,19 @@ namespace longwire::kd {
 struct LinkCounters {
   std::uint64_t bytes_received = 0;
   std::uint64_t bytes_sent = 0;
-  std::uint64_t data_packets_received = 0;     ///< good ones, duplicates included
+  std::uint64_t data_packets_received = 0;  ///< good ones, duplicates included
   std::uint64_t control_packets_received = 0;
-  std::uint64_t data_packets_sent = 0;         ///< retransmissions included
-  std::uint64_t duplicates = 0;                ///< acknowledged but not delivered again
+  std::uint64_t data_packets_sent = 0;  ///< retransmissions included
+  std::uint64_t duplicates = 0;         ///< acknowledged but not delivered again
   std::uint64_t retransmissions = 0;
   std::uint64_t resends_sent = 0;
   std::uint64_t resends_received = 0;
   std::uint64_t resets_sent = 0;
   std::uint64_t resets_received = 0;
-  std::uint64_t syncs = 0;                     ///< streams (re)started by the target
+  std::uint64_t syncs = 0;  ///< streams (re)started by the target
   std::uint64_t checksum_errors = 0;
-  std::uint64_t framing_errors = 0;            ///< bad count, trailer, or cut packets
-  std::uint64_t dropped = 0;                   ///< good packets nobody waits for, of unknown type or stray replies
+  std::uint64_t framing_errors = 0;  ///< bad count, trailer, or cut packets
+  std::uint64_t dropped = 0;         ///< good packets nobody waits for, of unknown type or stray replies
   std::uint64_t break_ins_sent = 0;
   std::uint64_t junk_bytes = 0;
 };
@@ -35,12 +35,15 @@ struct LinkCounters {
 /// One thing the link machine reports to the layer above, in order.
 struct LinkEvent {
   enum class Kind : std::uint8_t {
-    kDataReceived,     ///< type, payload: state change, debug I/O, file I/O, trace, control request. Delivered exactly once
-    kRequestReply,     ///< payload: the manipulate reply to the request in flight
-    kAcknowledged,     ///< the packet of SendNoReply or SendData reached the target
-    kRequestFailed,    ///< error: the packet in flight (any kind) ended without its result
-    kSynchronized,     ///< first good packet, or a RESET exchange succeeded; a pending state change follows by itself
-    kTargetRestarted,  ///< SYNC on a stream already known: the target rebooted or gave up on us; comes before its packet
+    kDataReceived,   ///< type, payload: state change, debug I/O, file I/O, trace, control request. Delivered
+                     ///< exactly once
+    kRequestReply,   ///< payload: the manipulate reply to the request in flight
+    kAcknowledged,   ///< the packet of SendNoReply or SendData reached the target
+    kRequestFailed,  ///< error: the packet in flight (any kind) ended without its result
+    kSynchronized,   ///< first good packet, or a RESET exchange succeeded; a pending state change follows by
+                     ///< itself
+    kTargetRestarted,  ///< SYNC on a stream already known: the target rebooted or gave up on us; comes before
+                       ///< its packet
     kLinkReset,        ///< the target sent a RESET on its own; wait for a state change
     kLinkLost,         ///< error: RESETs stay unanswered, or attaching gave up. Receiving goes on
     kDropped,          ///< type, payload, error: a good packet that fits nothing, for the log
@@ -51,18 +54,20 @@ struct LinkEvent {
   Error error;
 };
 
-/// The host end of a KD serial or pipe link (kd-protocol.md 1.5 to 1.9): packet ids, acknowledges, retransmission, RESET
-/// and attach procedures. Sans-I/O: bytes and time go in, bytes and events come out. After every call take the output and
-/// the events, and call Tick no later than Deadline(). Times must not run backwards. One thread at a time.
+/// The host end of a KD serial or pipe link (kd-protocol.md 1.5 to 1.9): packet ids, acknowledges,
+/// retransmission, RESET and attach procedures. Sans-I/O: bytes and time go in, bytes and events come out.
+/// After every call take the output and the events, and call Tick no later than Deadline(). Times must not
+/// run backwards. One thread at a time.
 ///
-/// One data packet may be outstanding; the layer above queues its requests and sends when CanSend(). Every accepted Send
-/// ends in exactly one of kRequestReply, kAcknowledged or kRequestFailed. The machine does not know whether the target
-/// runs: the layer above must not send to a running target.
+/// One data packet may be outstanding; the layer above queues its requests and sends when CanSend(). Every
+/// accepted Send ends in exactly one of kRequestReply, kAcknowledged or kRequestFailed. The machine does not
+/// know whether the target runs: the layer above must not send to a running target.
 class LinkMachine {
  public:
   enum class AttachMode : std::uint8_t {
     kListen,   ///< never sends anything unasked
-    kBreakIn,  ///< after Timers::listen of silence: break-in byte, RESET, break-in byte, ... until a state change
+    kBreakIn,  ///< after Timers::listen of silence: break-in byte, RESET, break-in byte, ... until a state
+               ///< change
   };
 
   explicit LinkMachine(Timers timers);
@@ -83,10 +88,13 @@ class LinkMachine {
   void StopAttaching() { attach_.reset(); }
   bool Attaching() const { return attach_.has_value(); }
 
-  /// A manipulate request that has a reply. `reply_timeout`: instead of Timers::reply (use Timers::first_reply for the
-  /// first request after attaching). Errors: kBusy (CanSend() is false), kLimitExceeded (payload).
-  Result<void> SendRequest(TimePoint now, Bytes payload, std::optional<Duration> reply_timeout = std::nullopt);
-  /// A manipulate request without reply, such as Continue2. The target's next new data packet counts as its acknowledge.
+  /// A manipulate request that has a reply. `reply_timeout`: instead of Timers::reply (use
+  /// Timers::first_reply for the first request after attaching). Errors: kBusy (CanSend() is false),
+  /// kLimitExceeded (payload).
+  Result<void> SendRequest(TimePoint now, Bytes payload,
+                           std::optional<Duration> reply_timeout = std::nullopt);
+  /// A manipulate request without reply, such as Continue2. The target's next new data packet counts as its
+  /// acknowledge.
   Result<void> SendNoReply(TimePoint now, Bytes payload);
   /// An answer of another type: prompt (kDebugIo), kFileIo, kControlRequest. Acknowledged like SendNoReply.
   Result<void> SendData(TimePoint now, PacketType type, Bytes payload);
@@ -95,9 +103,11 @@ class LinkMachine {
 
   /// One break-in byte.
   void BreakIn(TimePoint now);
-  /// Starts the RESET procedure (1.8): fails the packet in flight, realigns both ids, and ends in kSynchronized or kLinkLost.
+  /// Starts the RESET procedure (1.8): fails the packet in flight, realigns both ids, and ends in
+  /// kSynchronized or kLinkLost.
   void Reset(TimePoint now);
-  /// The stream was closed and opened again (H32): forgets everything but the counters. Fails the packet in flight.
+  /// The stream was closed and opened again (H32): forgets everything but the counters. Fails the packet in
+  /// flight.
   void Reopen();
 
   /// Both ends agreed on ids since the last loss.
@@ -129,7 +139,8 @@ class LinkMachine {
     TimePoint deadline{};
     std::optional<TimePoint> give_up;
   };
-  /// The packet delivered first after ids were realigned: seen again before anything else happened, it is a repetition.
+  /// The packet delivered first after ids were realigned: seen again before anything else happened, it is a
+  /// repetition.
   struct FirstPacket {
     PacketType type;
     Bytes payload;
@@ -171,10 +182,10 @@ class LinkMachine {
 
   std::uint32_t next_tx_ = kInitialPacketId;
   std::uint32_t expect_rx_ = kInitialPacketId;
-  bool rx_known_ = false;        ///< expect_rx_ is agreed; otherwise the next packet's id is taken as it is
-  bool realigned_ = true;        ///< no packet was taken since ids were realigned
+  bool rx_known_ = false;  ///< expect_rx_ is agreed; otherwise the next packet's id is taken as it is
+  bool realigned_ = true;  ///< no packet was taken since ids were realigned
   bool synchronized_ = false;
-  bool stream_seen_ = false;     ///< a good data packet came since construction or Reopen
+  bool stream_seen_ = false;  ///< a good data packet came since construction or Reopen
   bool good_packet_seen_ = false;
   std::optional<Outstanding> outstanding_;
   std::optional<Resetting> resetting_;

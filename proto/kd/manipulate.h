@@ -11,8 +11,9 @@
 
 namespace longwire::kd {
 
-/// State manipulation, packet type 2 (kd-protocol.md 3.1 to 3.3). Encoders make whole request payloads; fields the
-/// protocol leaves unused are zero, ReturnStatus is 0x103 as WinDbg sends it (Continue: the continue status).
+/// State manipulation, packet type 2 (kd-protocol.md 3.1 to 3.3). Encoders make whole request payloads;
+/// fields the protocol leaves unused are zero, ReturnStatus is 0x103 as WinDbg sends it (Continue: the
+/// continue status).
 inline constexpr std::size_t kManipulateSize = 0x38;
 inline constexpr std::size_t kMaxManipulateData = 4000 - kManipulateSize;  ///< 3944
 inline constexpr std::uint32_t kBreakpointSlots = 32;                      ///< handles 1..32
@@ -61,7 +62,8 @@ enum class Api : std::uint32_t {
   kSetContextEx = 0x3160,
 };
 
-/// False for the APIs completed by the acknowledge alone: send these with LinkMachine::SendNoReply (3.2 "none").
+/// False for the APIs completed by the acknowledge alone: send these with LinkMachine::SendNoReply (3.2
+/// "none").
 bool HasReply(Api api);
 
 /// NTSTATUS values of 3.7.
@@ -82,14 +84,17 @@ inline constexpr std::uint32_t kExceptionNotHandled = 0x80010001;
 
 enum class Caching : std::uint32_t { kDefault = 0, kCached = 1, kUncached = 2, kWriteCombined = 3 };
 
-/// Largest sensible next read of a range: at most kMaxManipulateData and not across the next 4 KiB page border (3.6, H40).
+/// Largest sensible next read of a range: at most kMaxManipulateData and not across the next 4 KiB page
+/// border (3.6, H40).
 std::uint32_t ReadChunk(std::uint64_t address, std::uint64_t remaining);
 
 // Memory. `data.size()` of writes and `count` of reads: at most kMaxManipulateData.
 Bytes EncodeReadVirtual(std::uint16_t processor, std::uint64_t address, std::uint32_t count);
 Bytes EncodeWriteVirtual(std::uint16_t processor, std::uint64_t address, ByteView data);
-Bytes EncodeReadPhysical(std::uint16_t processor, std::uint64_t address, std::uint32_t count, Caching caching = Caching::kDefault);
-Bytes EncodeWritePhysical(std::uint16_t processor, std::uint64_t address, ByteView data, Caching caching = Caching::kDefault);
+Bytes EncodeReadPhysical(std::uint16_t processor, std::uint64_t address, std::uint32_t count,
+                         Caching caching = Caching::kDefault);
+Bytes EncodeWritePhysical(std::uint16_t processor, std::uint64_t address, ByteView data,
+                          Caching caching = Caching::kDefault);
 Bytes EncodeSearchMemory(std::uint64_t start, std::uint64_t length, ByteView pattern);
 enum class FillTarget : std::uint16_t { kVirtual = 1, kPhysical = 2 };
 Bytes EncodeFillMemory(std::uint64_t address, std::uint32_t length, FillTarget target, ByteView pattern);
@@ -116,8 +121,8 @@ Bytes EncodeWriteBreakpoint(std::uint64_t address);
 Bytes EncodeRestoreBreakpoint(std::uint32_t handle);
 Bytes EncodeWriteBreakpointEx(const std::vector<BreakpointEntry>& entries, std::uint32_t continue_status);
 Bytes EncodeRestoreBreakpointEx(const std::vector<std::uint32_t>& handles, std::uint32_t continue_status);
-Bytes EncodeWriteCustomBreakpoint(std::uint64_t address, std::uint64_t instruction, std::uint8_t instruction_size,
-                                  std::uint8_t alignment);
+Bytes EncodeWriteCustomBreakpoint(std::uint64_t address, std::uint64_t instruction,
+                                  std::uint8_t instruction_size, std::uint8_t alignment);
 Bytes EncodeSetInternalBreakpoint(std::uint64_t address, std::uint32_t flags);
 Bytes EncodeGetInternalBreakpoint(std::uint64_t address);
 Bytes EncodeClearAllInternalBreakpoints();
@@ -132,7 +137,7 @@ struct ExtendedIo {
   std::uint32_t size = 1;            ///< 1, 2, 4
   std::uint32_t interface_type = 1;  ///< 1 ISA, 5 PCI
   std::uint32_t bus = 0;
-  std::uint32_t address_space = 1;   ///< 0 memory, 1 port
+  std::uint32_t address_space = 1;  ///< 0 memory, 1 port
   std::uint64_t address = 0;
 };
 Bytes EncodeReadIoSpaceExtended(const ExtendedIo& io);
@@ -150,15 +155,16 @@ Bytes EncodeSetBusData(const BusLocation& where, ByteView data);
 Bytes EncodeGetVersion(std::uint16_t processor = 0);
 Bytes EncodeContinue(std::uint16_t processor, std::uint32_t status);
 /// Continue2 laid out for `machine` (2.6). `dr7` is used on AMD64 and x86 only.
-Bytes EncodeContinue2(Machine machine, std::uint16_t processor, std::uint32_t status, bool trace, std::uint64_t dr7);
+Bytes EncodeContinue2(Machine machine, std::uint16_t processor, std::uint32_t status, bool trace,
+                      std::uint64_t dr7);
 Bytes EncodeReboot();
 Bytes EncodeCauseBugCheck(std::uint32_t code);
 Bytes EncodeSwitchProcessor(std::uint16_t processor);
 Bytes EncodeSwitchPartition(std::uint32_t partition);
 Bytes EncodePageIn(std::uint64_t address);
 
-/// A reply, its header taken apart. Short replies of stubs are filled with zeros up to 56 bytes. The views point into
-/// the packet that was decoded.
+/// A reply, its header taken apart. Short replies of stubs are filled with zeros up to 56 bytes. The views
+/// point into the packet that was decoded.
 struct ManipulateReply {
   Api api{};
   std::uint16_t processor_level = 0;
@@ -173,11 +179,12 @@ struct ManipulateReply {
 /// Errors: kMalformed when shorter than the 12 bytes that end in ReturnStatus.
 Result<ManipulateReply> DecodeReply(ByteView payload);
 
-/// Result of a read: bytes that may be used, clipped to what was asked for and to what is present (H41 to H43).
+/// Result of a read: bytes that may be used, clipped to what was asked for and to what is present (H41 to
+/// H43).
 struct ReadResult {
   std::uint32_t status = 0;
-  ByteView data;            ///< the readable prefix
-  bool complete = false;    ///< status is success and all bytes are there
+  ByteView data;              ///< the readable prefix
+  bool complete = false;      ///< status is success and all bytes are there
   bool inconsistent = false;  ///< ActualBytes lied; for the log
 };
 /// ReadVirtual, ReadPhysical, ReadControlSpace: `requested` is the count of the request.
@@ -192,11 +199,13 @@ std::uint32_t DecodeWritten(const ManipulateReply& reply, std::uint32_t requeste
 std::uint32_t DecodeBreakpointHandle(const ManipulateReply& reply);        ///< WriteBreakpoint
 std::uint32_t DecodeCustomBreakpointHandle(const ManipulateReply& reply);  ///< WriteCustomBreakpoint
 std::vector<BreakpointEntry> DecodeBreakpointsEx(const ManipulateReply& reply, std::size_t requested);
-std::vector<std::uint32_t> DecodeRestoredEx(const ManipulateReply& reply, std::size_t requested);  ///< statuses
+std::vector<std::uint32_t> DecodeRestoredEx(const ManipulateReply& reply,
+                                            std::size_t requested);  ///< statuses
 std::uint64_t DecodeMsr(const ManipulateReply& reply);
 std::uint32_t DecodeIoValue(const ManipulateReply& reply);          ///< ReadIoSpace
 std::uint32_t DecodeIoExtendedValue(const ManipulateReply& reply);  ///< ReadIoSpaceExtended
-std::optional<std::uint64_t> DecodeFound(const ManipulateReply& reply);  ///< SearchMemory; failure of any kind: none
+std::optional<std::uint64_t> DecodeFound(
+    const ManipulateReply& reply);  ///< SearchMemory; failure of any kind: none
 std::vector<std::uint64_t> DecodeSpecialCalls(const ManipulateReply& reply);
 
 struct MemoryRegion {

@@ -8,7 +8,8 @@ namespace {
 constexpr std::size_t kStatusEnd = 0x0C;
 constexpr std::size_t kVersionSize = 0x28;
 
-/// `actual` is what the target claims to have copied: trusted only up to the request and to the bytes present.
+/// `actual` is what the target claims to have copied: trusted only up to the request and to the bytes
+/// present.
 ReadResult Clip(const ManipulateReply& reply, std::uint32_t actual, std::uint32_t requested) {
   ReadResult result;
   result.status = reply.status;
@@ -23,7 +24,8 @@ ReadResult Clip(const ManipulateReply& reply, std::uint32_t actual, std::uint32_
 
 Result<ManipulateReply> DecodeReply(ByteView payload) {
   if (payload.size() < kStatusEnd) {
-    return Error{Errc::kMalformed, "the target sent a reply of " + std::to_string(payload.size()) + " bytes, too short to hold a status"};
+    return Error{Errc::kMalformed, "the target sent a reply of " + std::to_string(payload.size()) +
+                                       " bytes, too short to hold a status"};
   }
   ManipulateReply reply;
   std::copy_n(payload.begin(), std::min(payload.size(), reply.header.size()), reply.header.begin());
@@ -49,7 +51,9 @@ std::uint32_t DecodeWritten(const ManipulateReply& reply, std::uint32_t requeste
 }
 
 std::uint32_t DecodeBreakpointHandle(const ManipulateReply& reply) { return Load32(reply.header, 0x18); }
-std::uint32_t DecodeCustomBreakpointHandle(const ManipulateReply& reply) { return Load32(reply.header, 0x20); }
+std::uint32_t DecodeCustomBreakpointHandle(const ManipulateReply& reply) {
+  return Load32(reply.header, 0x20);
+}
 
 std::vector<BreakpointEntry> DecodeBreakpointsEx(const ManipulateReply& reply, std::size_t requested) {
   std::vector<BreakpointEntry> entries(std::min(requested, reply.data.size() / 16));

@@ -30,8 +30,8 @@ class Request {
 
 std::uint32_t Size32(ByteView data) { return static_cast<std::uint32_t>(data.size()); }
 
-Bytes Transfer(Api api, std::uint16_t processor, std::uint64_t address, std::uint32_t count, std::uint32_t field_1c,
-               ByteView data) {
+Bytes Transfer(Api api, std::uint16_t processor, std::uint64_t address, std::uint32_t count,
+               std::uint32_t field_1c, ByteView data) {
   return Request(api, processor).Put(0x10, address).Put(0x18, count).Put(0x1C, field_1c).Data(data).Take();
 }
 
@@ -66,14 +66,21 @@ Bytes EncodeReadVirtual(std::uint16_t processor, std::uint64_t address, std::uin
 Bytes EncodeWriteVirtual(std::uint16_t processor, std::uint64_t address, ByteView data) {
   return Transfer(Api::kWriteVirtual, processor, address, Size32(data), 0, data);
 }
-Bytes EncodeReadPhysical(std::uint16_t processor, std::uint64_t address, std::uint32_t count, Caching caching) {
+Bytes EncodeReadPhysical(std::uint16_t processor, std::uint64_t address, std::uint32_t count,
+                         Caching caching) {
   return Transfer(Api::kReadPhysical, processor, address, count, static_cast<std::uint32_t>(caching), {});
 }
 Bytes EncodeWritePhysical(std::uint16_t processor, std::uint64_t address, ByteView data, Caching caching) {
-  return Transfer(Api::kWritePhysical, processor, address, Size32(data), static_cast<std::uint32_t>(caching), data);
+  return Transfer(Api::kWritePhysical, processor, address, Size32(data), static_cast<std::uint32_t>(caching),
+                  data);
 }
 Bytes EncodeSearchMemory(std::uint64_t start, std::uint64_t length, ByteView pattern) {
-  return Request(Api::kSearchMemory, 0).Put(0x10, start).Put(0x18, length).Put(0x20, Size32(pattern)).Data(pattern).Take();
+  return Request(Api::kSearchMemory, 0)
+      .Put(0x10, start)
+      .Put(0x18, length)
+      .Put(0x20, Size32(pattern))
+      .Data(pattern)
+      .Take();
 }
 Bytes EncodeFillMemory(std::uint64_t address, std::uint32_t length, FillTarget target, ByteView pattern) {
   return Request(Api::kFillMemory, 0)
@@ -84,7 +91,9 @@ Bytes EncodeFillMemory(std::uint64_t address, std::uint32_t length, FillTarget t
       .Data(pattern)
       .Take();
 }
-Bytes EncodeQueryMemory(std::uint64_t address) { return Request(Api::kQueryMemory, 0).Put(0x10, address).Take(); }
+Bytes EncodeQueryMemory(std::uint64_t address) {
+  return Request(Api::kQueryMemory, 0).Put(0x10, address).Take();
+}
 Bytes EncodeCheckLowMemory() { return Plain(Api::kCheckLowMemory); }
 
 Bytes EncodeGetContext(std::uint16_t processor) { return Plain(Api::kGetContext, processor); }
@@ -119,8 +128,12 @@ Bytes EncodeWriteMsr(std::uint16_t processor, std::uint32_t number, std::uint64_
       .Take();
 }
 
-Bytes EncodeWriteBreakpoint(std::uint64_t address) { return Request(Api::kWriteBreakpoint, 0).Put(0x10, address).Take(); }
-Bytes EncodeRestoreBreakpoint(std::uint32_t handle) { return Request(Api::kRestoreBreakpoint, 0).Put(0x10, handle).Take(); }
+Bytes EncodeWriteBreakpoint(std::uint64_t address) {
+  return Request(Api::kWriteBreakpoint, 0).Put(0x10, address).Take();
+}
+Bytes EncodeRestoreBreakpoint(std::uint32_t handle) {
+  return Request(Api::kRestoreBreakpoint, 0).Put(0x10, handle).Take();
+}
 Bytes EncodeWriteBreakpointEx(const std::vector<BreakpointEntry>& entries, std::uint32_t continue_status) {
   Bytes data(entries.size() * 16);
   for (std::size_t i = 0; i < entries.size(); ++i) {
@@ -142,8 +155,8 @@ Bytes EncodeRestoreBreakpointEx(const std::vector<std::uint32_t>& handles, std::
       .Data(data)
       .Take();
 }
-Bytes EncodeWriteCustomBreakpoint(std::uint64_t address, std::uint64_t instruction, std::uint8_t instruction_size,
-                                  std::uint8_t alignment) {
+Bytes EncodeWriteCustomBreakpoint(std::uint64_t address, std::uint64_t instruction,
+                                  std::uint8_t instruction_size, std::uint8_t alignment) {
   return Request(Api::kWriteCustomBreakpoint, 0)
       .Put(0x10, address)
       .Put(0x18, instruction)
@@ -159,7 +172,9 @@ Bytes EncodeGetInternalBreakpoint(std::uint64_t address) {
 }
 Bytes EncodeClearAllInternalBreakpoints() { return Plain(Api::kClearAllInternalBreakpoints); }
 Bytes EncodeQuerySpecialCalls() { return Plain(Api::kQuerySpecialCalls); }
-Bytes EncodeSetSpecialCall(std::uint64_t address) { return Request(Api::kSetSpecialCall, 0).Put(0x10, address).Take(); }
+Bytes EncodeSetSpecialCall(std::uint64_t address) {
+  return Request(Api::kSetSpecialCall, 0).Put(0x10, address).Take();
+}
 Bytes EncodeClearSpecialCalls() { return Plain(Api::kClearSpecialCalls); }
 
 Bytes EncodeReadIoSpace(std::uint64_t port, std::uint32_t size) {
@@ -173,23 +188,35 @@ namespace {
 
 Request Extended(Api api, const ExtendedIo& io) {
   Request request(api, 0);
-  request.Put(0x10, io.size).Put(0x14, io.interface_type).Put(0x18, io.bus).Put(0x1C, io.address_space).Put(0x20, io.address);
+  request.Put(0x10, io.size)
+      .Put(0x14, io.interface_type)
+      .Put(0x18, io.bus)
+      .Put(0x1C, io.address_space)
+      .Put(0x20, io.address);
   return request;
 }
 
 Request Bus(Api api, const BusLocation& where, std::uint32_t length) {
   Request request(api, 0);
-  request.Put(0x10, where.type).Put(0x14, where.bus).Put(0x18, where.slot).Put(0x1C, where.offset).Put(0x20, length);
+  request.Put(0x10, where.type)
+      .Put(0x14, where.bus)
+      .Put(0x18, where.slot)
+      .Put(0x1C, where.offset)
+      .Put(0x20, length);
   return request;
 }
 
 }  // namespace
 
-Bytes EncodeReadIoSpaceExtended(const ExtendedIo& io) { return Extended(Api::kReadIoSpaceExtended, io).Take(); }
+Bytes EncodeReadIoSpaceExtended(const ExtendedIo& io) {
+  return Extended(Api::kReadIoSpaceExtended, io).Take();
+}
 Bytes EncodeWriteIoSpaceExtended(const ExtendedIo& io, std::uint32_t value) {
   return Extended(Api::kWriteIoSpaceExtended, io).Put(0x28, value).Take();
 }
-Bytes EncodeGetBusData(const BusLocation& where, std::uint32_t length) { return Bus(Api::kGetBusData, where, length).Take(); }
+Bytes EncodeGetBusData(const BusLocation& where, std::uint32_t length) {
+  return Bus(Api::kGetBusData, where, length).Take();
+}
 Bytes EncodeSetBusData(const BusLocation& where, ByteView data) {
   return Bus(Api::kSetBusData, where, Size32(data)).Data(data).Take();
 }
@@ -199,7 +226,8 @@ Bytes EncodeContinue(std::uint16_t processor, std::uint32_t status) {
   return Request(Api::kContinue, processor, status).Put(0x10, status).Take();
 }
 
-Bytes EncodeContinue2(Machine machine, std::uint16_t processor, std::uint32_t status, bool trace, std::uint64_t dr7) {
+Bytes EncodeContinue2(Machine machine, std::uint16_t processor, std::uint32_t status, bool trace,
+                      std::uint64_t dr7) {
   Request request(Api::kContinue2, processor, status);
   request.Put(0x10, status);
   const std::uint32_t trace_flag = trace ? 1 : 0;
@@ -213,15 +241,15 @@ Bytes EncodeContinue2(Machine machine, std::uint16_t processor, std::uint32_t st
       request.Put(0x14, trace_flag).Put(0x18, static_cast<std::uint32_t>(dr7)).Put(0x1C, std::uint32_t{1});
       break;
     case Machine::kAmd64:
-    case Machine::kUnknown:
-      request.Put(0x14, trace_flag).Put(0x18, dr7).Put(0x20, std::uint64_t{1});
-      break;
+    case Machine::kUnknown: request.Put(0x14, trace_flag).Put(0x18, dr7).Put(0x20, std::uint64_t{1}); break;
   }
   return request.Take();
 }
 
 Bytes EncodeReboot() { return Plain(Api::kReboot); }
-Bytes EncodeCauseBugCheck(std::uint32_t code) { return Request(Api::kCauseBugCheck, 0).Put(0x10, code).Take(); }
+Bytes EncodeCauseBugCheck(std::uint32_t code) {
+  return Request(Api::kCauseBugCheck, 0).Put(0x10, code).Take();
+}
 Bytes EncodeSwitchProcessor(std::uint16_t processor) { return Plain(Api::kSwitchProcessor, processor); }
 Bytes EncodeSwitchPartition(std::uint32_t partition) {
   return Request(Api::kSwitchPartition, 0).Put(0x10, partition).Take();

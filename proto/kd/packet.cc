@@ -3,6 +3,11 @@
 #include <algorithm>
 
 namespace longwire::kd {
+namespace {
+
+constexpr std::size_t kMaxCount = 0xFFFF;  // what the header's byte count holds
+
+}  // namespace
 
 PacketHeader DecodeHeader(ByteView bytes) {
   PacketHeader header;
@@ -31,13 +36,13 @@ std::uint32_t Checksum(ByteView payload) {
 }
 
 Bytes EncodeDataPacket(PacketType type, std::uint32_t id, ByteView payload) {
+  payload = payload.first(std::min(payload.size(), kMaxCount));
   const auto header =
       EncodeHeader({kDataLeader, type, static_cast<std::uint16_t>(payload.size()), id, Checksum(payload)});
-  Bytes frame;
-  frame.reserve(kHeaderSize + payload.size() + 1);
-  frame.insert(frame.end(), header.begin(), header.end());
-  frame.insert(frame.end(), payload.begin(), payload.end());
-  frame.push_back(kTrailer);
+  Bytes frame(kHeaderSize + payload.size() + 1);
+  std::copy(header.begin(), header.end(), frame.begin());
+  std::copy(payload.begin(), payload.end(), frame.begin() + kHeaderSize);
+  frame.back() = kTrailer;
   return frame;
 }
 

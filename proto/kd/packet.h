@@ -52,7 +52,7 @@ std::array<std::byte, kHeaderSize> EncodeHeader(const PacketHeader& header);
 /// Sum of the bytes as a u32, wrap-around ignored.
 std::uint32_t Checksum(ByteView payload);
 
-/// Header, payload, trailing AA. `payload` has at most 65535 bytes; the caller keeps to kMaxPayload.
+/// Header, payload, trailing AA. Payload beyond 65535 bytes is cut; the caller keeps to kMaxPayload.
 Bytes EncodeDataPacket(PacketType type, std::uint32_t id, ByteView payload);
 /// The 16 bytes of an acknowledge, resend or reset.
 Bytes EncodeControlPacket(PacketType type, std::uint32_t id);

@@ -16,8 +16,10 @@ void StaleBreak::OnResume(TimePoint now, std::uint64_t program_counter, bool by_
 bool StaleBreak::Absorb(TimePoint now, std::uint32_t exception_code, std::uint64_t program_counter,
                         std::uint64_t break_in_address, bool planted) {
   const bool recent = resumed_at_ && now < *resumed_at_ + kWindow;
-  const bool at_break = program_counter == resumed_pc_ || (break_in_address != 0 && program_counter == break_in_address);
-  if (requested_ || planted || !recent || exception_code != kExceptionBreakpoint || !at_break || absorbed_ >= kMaxAbsorbed) {
+  const bool at_break =
+      program_counter == resumed_pc_ || (break_in_address != 0 && program_counter == break_in_address);
+  if (requested_ || planted || !recent || exception_code != kExceptionBreakpoint || !at_break ||
+      absorbed_ >= kMaxAbsorbed) {
     requested_ = false;
     resumed_at_.reset();
     return false;

@@ -14,7 +14,8 @@ constexpr std::size_t kControlReportOffset = 0xC0;
 
 std::string TextUntilNul(ByteView bytes) {
   const auto end = std::find(bytes.begin(), bytes.end(), std::byte{0});
-  return std::string(reinterpret_cast<const char*>(bytes.data()), static_cast<std::size_t>(end - bytes.begin()));
+  return std::string(reinterpret_cast<const char*>(bytes.data()),
+                     static_cast<std::size_t>(end - bytes.begin()));
 }
 
 ExceptionReport DecodeException(ByteView payload) {
@@ -23,8 +24,10 @@ ExceptionReport DecodeException(ByteView payload) {
   report.flags = Load32(payload, 0x24);
   report.nested_record = Load64(payload, 0x28);
   report.address = Load64(payload, 0x30);
-  report.parameter_count = std::min(Load32(payload, 0x38), static_cast<std::uint32_t>(report.parameters.size()));
-  for (std::size_t i = 0; i < report.parameter_count; ++i) report.parameters[i] = Load64(payload, 0x40 + 8 * i);
+  report.parameter_count =
+      std::min(Load32(payload, 0x38), static_cast<std::uint32_t>(report.parameters.size()));
+  for (std::size_t i = 0; i < report.parameter_count; ++i)
+    report.parameters[i] = Load64(payload, 0x40 + 8 * i);
   report.first_chance = Load32(payload, 0xB8) != 0;
   return report;
 }
@@ -54,7 +57,8 @@ CommandStringReport DecodeCommandString(ByteView payload) {
 
 Result<StateChange> DecodeStateChange(ByteView payload) {
   if (payload.size() < kStateChangeSize) {
-    return Error{Errc::kMalformed, "the target sent a state change of " + std::to_string(payload.size()) + " bytes instead of 240"};
+    return Error{Errc::kMalformed, "the target sent a state change of " + std::to_string(payload.size()) +
+                                       " bytes instead of 240"};
   }
   StateChange change;
   change.new_state = Load32(payload, 0x00) & ~kAlternateState;
@@ -63,7 +67,8 @@ Result<StateChange> DecodeStateChange(ByteView payload) {
   change.processor_count = Load32(payload, 0x08);
   change.thread = Load64(payload, 0x10);
   change.program_counter = Load64(payload, 0x18);
-  std::copy_n(payload.begin() + kControlReportOffset, change.control_report.size(), change.control_report.begin());
+  std::copy_n(payload.begin() + kControlReportOffset, change.control_report.size(),
+              change.control_report.begin());
   switch (change.new_state) {
     case kStateException: change.report = DecodeException(payload); return change;
     case kStateLoadSymbols: change.report = DecodeLoadSymbols(payload); return change;
@@ -102,7 +107,8 @@ ControlReport DecodeControlReport(Machine machine, const StateChange& change) {
     default: return report;
   }
   report.valid = true;
-  report.instruction_count = static_cast<std::uint16_t>(std::min<std::size_t>(report.instruction_count, stream_size));
+  report.instruction_count =
+      static_cast<std::uint16_t>(std::min<std::size_t>(report.instruction_count, stream_size));
   std::copy_n(raw.begin() + static_cast<std::ptrdiff_t>(stream), stream_size, report.instructions.begin());
   report.cs = Load16(raw, segments);
   report.ds = Load16(raw, segments + 2);

@@ -11,7 +11,8 @@
 
 namespace longwire::kd {
 
-/// State changes, packet type 7 (kd-protocol.md 2). 240 fixed bytes, variable data behind; longer packets are accepted.
+/// State changes, packet type 7 (kd-protocol.md 2). 240 fixed bytes, variable data behind; longer packets are
+/// accepted.
 inline constexpr std::size_t kStateChangeSize = 0xF0;
 
 /// Exception codes a host must know (2.2).
@@ -63,7 +64,8 @@ struct StateChange {
 /// Errors: kMalformed (shorter than 240 bytes), kUnsupported (unknown NewState).
 Result<StateChange> DecodeStateChange(ByteView payload);
 
-/// The control report (2.5). On ARM64 and unknown machines nothing but the raw bytes is trusted: `valid` is false.
+/// The control report (2.5). On ARM64 and unknown machines nothing but the raw bytes is trusted: `valid` is
+/// false.
 struct ControlReport {
   bool valid = false;
   std::uint64_t dr6 = 0;

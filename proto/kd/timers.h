@@ -9,23 +9,26 @@ namespace longwire::kd {
 using TimePoint = std::chrono::steady_clock::time_point;
 using Duration = std::chrono::steady_clock::duration;
 
-/// Timers and limits of the host's link machine (kd-protocol.md 1.9). All can be changed by tests and options.
+/// Timers and limits of the host's link machine (kd-protocol.md 1.9). All can be changed by tests and
+/// options.
 struct Timers {
-  Duration gap = std::chrono::seconds(1);              ///< silence inside a packet that ends it
-  Duration acknowledge = std::chrono::seconds(2);      ///< until a sent packet is sent again; frame time is added
-  int tries = 5;                                       ///< transmissions of one packet before the RESET procedure
-  Duration reply = std::chrono::seconds(5);            ///< from acknowledge to reply; frame time is added
-  Duration first_reply = std::chrono::seconds(1);      ///< the same for the first request after attaching (5.1, Q2)
-  Duration listen = std::chrono::seconds(1);           ///< attach: silence before the first break-in
-  Duration alternation = std::chrono::seconds(2);      ///< attach: between break-in and RESET
-  Duration reset_wait = std::chrono::seconds(2);       ///< RESET procedure: for the answer to one RESET
-  int reset_tries = 3;                                 ///< RESETs of one procedure before the link counts as lost
-  Duration reset_guard = std::chrono::seconds(1);      ///< a RESET within this time after ours is not answered
+  Duration gap = std::chrono::seconds(1);          ///< silence inside a packet that ends it
+  Duration acknowledge = std::chrono::seconds(2);  ///< until a sent packet is sent again; frame time is added
+  int tries = 5;                                   ///< transmissions of one packet before the RESET procedure
+  Duration reply = std::chrono::seconds(5);        ///< from acknowledge to reply; frame time is added
+  Duration first_reply =
+      std::chrono::seconds(1);                ///< the same for the first request after attaching (5.1, Q2)
+  Duration listen = std::chrono::seconds(1);  ///< attach: silence before the first break-in
+  Duration alternation = std::chrono::seconds(2);  ///< attach: between break-in and RESET
+  Duration reset_wait = std::chrono::seconds(2);   ///< RESET procedure: for the answer to one RESET
+  int reset_tries = 3;                             ///< RESETs of one procedure before the link counts as lost
+  Duration reset_guard = std::chrono::seconds(1);  ///< a RESET within this time after ours is not answered
   Duration resend_interval = std::chrono::milliseconds(100);  ///< least time between two RESENDs
-  Duration quiet = std::chrono::milliseconds(50);      ///< silence wanted before the first request (Q1)
-  Duration reconnect = std::chrono::milliseconds(250); ///< for the link owner: break-in repeat while reconnecting
-  std::optional<Duration> attach_give_up;              ///< none: wait for the target for ever
-  std::uint32_t baud = 0;                              ///< for frame times; 0: bytes take no time
+  Duration quiet = std::chrono::milliseconds(50);  ///< silence wanted before the first request (Q1)
+  Duration reconnect =
+      std::chrono::milliseconds(250);      ///< for the link owner: break-in repeat while reconnecting
+  std::optional<Duration> attach_give_up;  ///< none: wait for the target for ever
+  std::uint32_t baud = 0;                  ///< for frame times; 0: bytes take no time
 
   static Timers ForPipe();
   /// Defaults at 115200 baud; slower lines scale waits up (at most four times) besides the exact frame time.

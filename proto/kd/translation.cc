@@ -31,7 +31,9 @@ constexpr Shape ShapeOf(PagingMode mode) {
   return {4, 8, 9, 9, kX64Frame, kX64Frame};
 }
 
-unsigned ShiftOf(const Shape& shape, int level) { return 12 + shape.index_bits * static_cast<unsigned>(level - 1); }
+unsigned ShiftOf(const Shape& shape, int level) {
+  return 12 + shape.index_bits * static_cast<unsigned>(level - 1);
+}
 
 bool IsCanonical(PagingMode mode, std::uint64_t address) {
   const auto signed_address = static_cast<std::int64_t>(address);
@@ -90,9 +92,9 @@ void Translation::Finish(Outcome outcome, std::uint64_t frame) {
 
 void Translation::FinishAbsent(std::uint64_t entry) {
   const std::uint64_t size = std::uint64_t{1} << ShiftOf(ShapeOf(mode_), level_);
-  const Outcome outcome = entry == 0                       ? Outcome::kNotMapped
-                          : (entry & kPrototypeBit) != 0   ? Outcome::kPrototype
-                                                           : Outcome::kPagedOut;
+  const Outcome outcome = entry == 0                     ? Outcome::kNotMapped
+                          : (entry & kPrototypeBit) != 0 ? Outcome::kPrototype
+                                                         : Outcome::kPagedOut;
   state_ = {outcome, 0, 0, size, level_};
 }
 

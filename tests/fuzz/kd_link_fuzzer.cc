@@ -1,4 +1,5 @@
-// Framer and link machine under arbitrary bytes, time and calls. The first byte of each step picks what happens.
+// Framer and link machine under arbitrary bytes, time and calls. The first byte of each step picks what
+// happens.
 #include <cstdlib>
 
 #include "proto/kd/link_machine.h"
@@ -24,7 +25,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto step = std::to_integer<unsigned>(input[at++]);
     const std::size_t argument = step >> 3;
     switch (step & 7) {
-      case 0: now += std::chrono::milliseconds(argument * 100); machine.Tick(now); break;
+      case 0:
+        now += std::chrono::milliseconds(argument * 100);
+        machine.Tick(now);
+        break;
       case 1: accepted += machine.SendRequest(now, EncodeReadVirtual(0, argument, 8)).has_value(); break;
       case 2: accepted += machine.SendNoReply(now, EncodeContinue(0, kContinue)).has_value(); break;
       case 3: accepted += machine.SendData(now, PacketType::kDebugIo, Bytes(16)).has_value(); break;
@@ -38,12 +42,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         const std::size_t length = std::min<std::size_t>(argument + 1, input.size() - at);
         if (length == 0) break;
         const auto id = kInitialPacketId | (argument & 1) | ((argument & 2) != 0 ? kSyncBit : 0);
-        machine.Receive(now, EncodeDataPacket(static_cast<PacketType>(argument & 15), id, input.subspan(at, length)));
+        machine.Receive(
+            now, EncodeDataPacket(static_cast<PacketType>(argument & 15), id, input.subspan(at, length)));
         at += length;
         break;
       }
       case 6:
-        machine.Receive(now, EncodeControlPacket(static_cast<PacketType>(4 + argument % 3), kInitialPacketId | (argument & 1)));
+        machine.Receive(now, EncodeControlPacket(static_cast<PacketType>(4 + argument % 3),
+                                                 kInitialPacketId | (argument & 1)));
         break;
       default: {
         const std::size_t length = std::min<std::size_t>(argument * 8 + 1, input.size() - at);
@@ -55,12 +61,14 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     Require(machine.TakeOutput().size() < (1u << 20));
     for (const LinkEvent& event : machine.TakeEvents()) {
       using Kind = LinkEvent::Kind;
-      ended += event.kind == Kind::kRequestReply || event.kind == Kind::kAcknowledged || event.kind == Kind::kRequestFailed;
+      ended += event.kind == Kind::kRequestReply || event.kind == Kind::kAcknowledged ||
+               event.kind == Kind::kRequestFailed;
       Require(event.payload.size() <= kMaxReceivedPayload);
     }
     Require(ended <= accepted && accepted - ended <= 1);
   }
-  // Every packet in flight and every RESET procedure ends by time alone, and no timer stays due after its Tick.
+  // Every packet in flight and every RESET procedure ends by time alone, and no timer stays due after its
+  // Tick.
   machine.StopAttaching();
   for (int i = 0; i < 64; ++i) {
     const auto due = machine.Deadline();
@@ -72,7 +80,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   Require(!machine.Deadline() && machine.CanSend());
   for (const LinkEvent& event : machine.TakeEvents()) {
     using Kind = LinkEvent::Kind;
-    ended += event.kind == Kind::kRequestReply || event.kind == Kind::kAcknowledged || event.kind == Kind::kRequestFailed;
+    ended += event.kind == Kind::kRequestReply || event.kind == Kind::kAcknowledged ||
+             event.kind == Kind::kRequestFailed;
   }
   Require(ended == accepted);
   return 0;

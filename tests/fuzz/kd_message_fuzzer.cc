@@ -1,4 +1,5 @@
-// Decoders of manipulate replies, state changes, debug, file, trace and control I/O. The first byte picks the decoder.
+// Decoders of manipulate replies, state changes, debug, file, trace and control I/O. The first byte picks the
+// decoder.
 #include <cstdlib>
 
 #include "proto/kd/control_request.h"
@@ -25,8 +26,8 @@ void Touch(ByteView bytes) {
 void FuzzReply(ByteView payload, std::uint32_t requested) {
   const auto reply = DecodeReply(payload);
   if (!reply) return;
-  for (const ReadResult& read :
-       {DecodeRead(*reply, requested), DecodeBusData(*reply, requested), DecodeContextEx(*reply, requested)}) {
+  for (const ReadResult& read : {DecodeRead(*reply, requested), DecodeBusData(*reply, requested),
+                                 DecodeContextEx(*reply, requested)}) {
     Require(read.data.size() <= requested);
     Require(!read.complete || read.data.size() == requested);
     Touch(read.data);
@@ -49,7 +50,8 @@ void FuzzStateChange(ByteView payload) {
   for (const Machine machine : {Machine::kAmd64, Machine::kX86, Machine::kArm64, Machine::kUnknown}) {
     Require(DecodeControlReport(machine, *change).instruction_count <= 16);
   }
-  if (const auto* load = std::get_if<LoadSymbolsReport>(&change->report)) Require(load->path.size() <= payload.size());
+  if (const auto* load = std::get_if<LoadSymbolsReport>(&change->report))
+    Require(load->path.size() <= payload.size());
 }
 
 void FuzzFile(ByteView payload) {

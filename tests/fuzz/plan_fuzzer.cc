@@ -51,7 +51,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       asked += action.length;
       if (asked > limits.bytes) std::abort();
       // Some memory is short, so that failing loads and cut records occur.
-      interpreter.SupplyMemory(std::span(memory).first(action.address % 3 == 0 ? action.length / 2 : action.length));
+      interpreter.SupplyMemory(
+          std::span(memory).first(action.address % 3 == 0 ? action.length / 2 : action.length));
     } else {
       searched += action.length;
       if (searched > limits.searched_bytes || action.pattern.empty()) std::abort();

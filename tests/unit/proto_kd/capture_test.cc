@@ -40,7 +40,9 @@ std::vector<Chunk> Load(const std::string& name) {
   return chunks;
 }
 
-TimePoint At(double seconds) { return TimePoint(std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6))); }
+TimePoint At(double seconds) {
+  return TimePoint(std::chrono::microseconds(static_cast<std::int64_t>(seconds * 1e6)));
+}
 
 class CaptureTest : public ::testing::TestWithParam<const char*> {};
 
@@ -82,8 +84,8 @@ TEST_P(CaptureTest, AllPacketsDecode) {
       }
     }
   }
-  std::printf("%s: %d stops, %d loads, %d replies, %d prints and prompts, %d control packets, %d bad\n", GetParam(), stops,
-              loads, replies, counts[PacketType::kDebugIo], controls, bad);
+  std::printf("%s: %d stops, %d loads, %d replies, %d prints and prompts, %d control packets, %d bad\n",
+              GetParam(), stops, loads, replies, counts[PacketType::kDebugIo], controls, bad);
   EXPECT_EQ(bad, 0);
   EXPECT_GT(stops, 5);
   EXPECT_GT(loads, 5);
@@ -116,7 +118,9 @@ TEST_P(CaptureTest, TheMachineSurvivesTheTargetsBytes) {
 
 INSTANTIATE_TEST_SUITE_P(Foreign, CaptureTest,
                          ::testing::Values("foreign-i386-session.jsonl", "foreign-i386-retransmission.jsonl"),
-                         [](const auto& info) { return std::string(info.index == 0 ? "Session" : "Retransmission"); });
+                         [](const auto& info) {
+                           return std::string(info.index == 0 ? "Session" : "Retransmission");
+                         });
 
 }  // namespace
 }  // namespace longwire::kd::testing

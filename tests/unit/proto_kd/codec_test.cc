@@ -30,7 +30,9 @@ Bytes ReadReply(std::uint32_t status, std::uint32_t actual, std::size_t present)
   return payload;
 }
 
-ReadResult Decode(const Bytes& payload, std::uint32_t requested) { return DecodeRead(DecodeReply(payload).value(), requested); }
+ReadResult Decode(const Bytes& payload, std::uint32_t requested) {
+  return DecodeRead(DecodeReply(payload).value(), requested);
+}
 
 Bytes FileHeader(std::uint32_t api) {
   Bytes payload(kFileIoSize);
@@ -171,7 +173,8 @@ TEST(KdHost, H51_StaleBreakIn) {
   const TimePoint start{std::chrono::seconds(5)};
   StaleBreak stale;
   stale.OnResume(start, kPc, true);
-  EXPECT_TRUE(stale.Absorb(start + std::chrono::milliseconds(1), kExceptionBreakpoint, kBreak, kBreak, false));
+  EXPECT_TRUE(
+      stale.Absorb(start + std::chrono::milliseconds(1), kExceptionBreakpoint, kBreak, kBreak, false));
   stale.OnResume(start, kPc, false);
   EXPECT_TRUE(stale.Absorb(start + std::chrono::milliseconds(1), kExceptionBreakpoint, kPc, kBreak, false));
   stale.OnResume(start, kPc, true);
@@ -181,7 +184,8 @@ TEST(KdHost, H51_StaleBreakIn) {
   stale.OnResume(start, kPc, true);
   EXPECT_FALSE(stale.Absorb(start, kExceptionSingleStep, kPc, kBreak, false));
   stale.OnResume(start, kPc, true);
-  EXPECT_FALSE(stale.Absorb(start + std::chrono::seconds(2), kExceptionBreakpoint, kPc, kBreak, false)) << "too late";
+  EXPECT_FALSE(stale.Absorb(start + std::chrono::seconds(2), kExceptionBreakpoint, kPc, kBreak, false))
+      << "too late";
   stale.OnResume(start, kPc, true);
   stale.OnBreakInRequested();
   EXPECT_FALSE(stale.Absorb(start, kExceptionBreakpoint, kBreak, kBreak, false)) << "asked for";
@@ -261,9 +265,10 @@ TEST(KdHost, H55_BytesThatDidNotArriveAreAbsent) {
 
 TEST(KdDebuggerData, ValuesOfARealBlock) {
   Bytes block = Block(0x360);
-  const Bytes offsets = FromHex("1802f00058002800b8008401000000"
-                                "00d806e803d0032800805dea2d0800f405f005585920012400"
-                                "7807");
+  const Bytes offsets = FromHex(
+      "1802f00058002800b8008401000000"
+      "00d806e803d0032800805dea2d0800f405f005585920012400"
+      "7807");
   std::copy(offsets.begin(), offsets.end(), block.begin() + 0x298);
   const DebuggerData data = DebuggerData::Parse(block).value();
   EXPECT_EQ(data.Get("OffsetKThreadNextProcessor"), 0x218u);
@@ -382,7 +387,9 @@ TEST(KdTraceIo, DataIsClipped) {
 }
 
 TEST(KdManipulate, ShortReplyReadsAsZeros) {
-  const ManipulateReply reply = DecodeReply(FromHex("393900000000000002" "0000c0")).value();
+  const ManipulateReply reply = DecodeReply(FromHex("393900000000000002"
+                                                    "0000c0"))
+                                    .value();
   EXPECT_EQ(reply.status, kStatusNotImplemented);
   EXPECT_TRUE(reply.data.empty());
   EXPECT_EQ(DecodeMsr(reply), 0u);

@@ -19,7 +19,9 @@ Bytes Join(std::initializer_list<Bytes> parts) {
   return all;
 }
 
-Bytes Print(std::uint32_t id, std::string_view hex = kE14) { return EncodeDataPacket(PacketType::kDebugIo, id, PayloadOf(hex)); }
+Bytes Print(std::uint32_t id, std::string_view hex = kE14) {
+  return EncodeDataPacket(PacketType::kDebugIo, id, PayloadOf(hex));
+}
 
 TEST(KdHost, H04_FlippedPayloadBit) {
   SimulatedHost host;

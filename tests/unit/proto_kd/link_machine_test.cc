@@ -22,7 +22,8 @@ void Request(SimulatedHost& host) {
   host.Advance(Duration::zero());
 }
 void Continue(SimulatedHost& host) {
-  ASSERT_TRUE(host.machine.SendNoReply(host.now, EncodeContinue2(Machine::kAmd64, 0, kContinue, false, 0x400)).has_value());
+  ASSERT_TRUE(host.machine.SendNoReply(host.now, EncodeContinue2(Machine::kAmd64, 0, kContinue, false, 0x400))
+                  .has_value());
   host.Advance(Duration::zero());
 }
 
@@ -280,7 +281,8 @@ TEST(KdHost, H27_PromptAnswer) {
   const auto prompt = DecodeDebugIo(host.events[0].payload);
   ASSERT_TRUE(prompt.has_value());
   host.Events();
-  ASSERT_TRUE(host.machine.SendData(host.now, PacketType::kDebugIo, EncodePromptAnswer(*prompt, "b")).has_value());
+  ASSERT_TRUE(
+      host.machine.SendData(host.now, PacketType::kDebugIo, EncodePromptAnswer(*prompt, "b")).has_value());
   host.Advance(Duration::zero());
   EXPECT_EQ(host.output, EncodeDataPacket(PacketType::kDebugIo, kN, PayloadOf(kE16)));
   host.FeedAck(kN);
@@ -291,7 +293,8 @@ TEST(KdHost, H28_EmptyPromptAnswerIsSentOnce) {
   SimulatedHost host;
   host.Stop();
   const auto prompt = DecodeDebugIo(PayloadOf(kE15));
-  ASSERT_TRUE(host.machine.SendData(host.now, PacketType::kDebugIo, EncodePromptAnswer(*prompt, "")).has_value());
+  ASSERT_TRUE(
+      host.machine.SendData(host.now, PacketType::kDebugIo, EncodePromptAnswer(*prompt, "")).has_value());
   host.Advance(Duration::zero());
   EXPECT_THAT(host.Sent(), ElementsAre("data 3 80800000 16"));
   host.FeedAck(kN);
@@ -342,7 +345,8 @@ TEST(KdHost, H34_TargetExpectsTheOtherId) {
   host.FeedData(PacketType::kStateChange64, kN1, PayloadOf(kE05));
   host.Events();
   host.Sent();
-  ASSERT_TRUE(host.machine.SendRequest(host.now, EncodeGetVersion(), host.machine.timers().first_reply).has_value());
+  ASSERT_TRUE(
+      host.machine.SendRequest(host.now, EncodeGetVersion(), host.machine.timers().first_reply).has_value());
   host.FeedAck(kN);
   host.Advance(seconds(1));
   EXPECT_THAT(host.Sent(), ElementsAre("data 2 80800000 56", "reset"));
@@ -465,7 +469,8 @@ TEST(KdHost, PayloadLimit) {
   host.Stop();
   EXPECT_TRUE(host.machine.SendData(host.now, PacketType::kFileIo, Bytes(4000)).has_value());
   host.FeedAck(kN);
-  EXPECT_EQ(host.machine.SendData(host.now, PacketType::kFileIo, Bytes(4001)).error().code, Errc::kLimitExceeded);
+  EXPECT_EQ(host.machine.SendData(host.now, PacketType::kFileIo, Bytes(4001)).error().code,
+            Errc::kLimitExceeded);
   EXPECT_TRUE(host.machine.CanSend());
 }
 

@@ -15,7 +15,8 @@ using std::chrono::seconds;
 inline constexpr std::uint32_t kN = 0x80800000;
 inline constexpr std::uint32_t kN1 = 0x80800001;
 
-/// A link machine with a simulated clock, seen from the target: bytes in, what the host sent and reported out.
+/// A link machine with a simulated clock, seen from the target: bytes in, what the host sent and reported
+/// out.
 class SimulatedHost {
  public:
   explicit SimulatedHost(Timers timers = {}) : machine(timers) {}
@@ -25,7 +26,9 @@ class SimulatedHost {
     Collect();
   }
   void FeedHex(std::string_view hex) { Feed(FromHex(hex)); }
-  void FeedData(PacketType type, std::uint32_t id, ByteView payload) { Feed(EncodeDataPacket(type, id, payload)); }
+  void FeedData(PacketType type, std::uint32_t id, ByteView payload) {
+    Feed(EncodeDataPacket(type, id, payload));
+  }
   void FeedAck(std::uint32_t id) { Feed(EncodeControlPacket(PacketType::kAcknowledge, id)); }
   void FeedReset(std::uint32_t id = 0) { Feed(EncodeControlPacket(PacketType::kReset, id)); }
   void FeedResend() { Feed(EncodeControlPacket(PacketType::kResend, 0)); }
@@ -44,7 +47,8 @@ class SimulatedHost {
     Collect();
   }
 
-  /// What was sent since the last call, as words: "ack 80800000", "resend", "reset", "break", "data 2 80800000 56".
+  /// What was sent since the last call, as words: "ack 80800000", "resend", "reset", "break", "data 2
+  /// 80800000 56".
   std::vector<std::string> Sent() {
     std::vector<std::string> words;
     std::size_t at = 0;
@@ -64,7 +68,8 @@ class SimulatedHost {
         at += kHeaderSize;
         continue;
       }
-      std::snprintf(text, sizeof text, "data %u %08x %u", static_cast<unsigned>(header.type), header.id, header.byte_count);
+      std::snprintf(text, sizeof text, "data %u %08x %u", static_cast<unsigned>(header.type), header.id,
+                    header.byte_count);
       words.emplace_back(text);
       at += kHeaderSize + header.byte_count + 1;
     }
@@ -74,13 +79,16 @@ class SimulatedHost {
 
   /// Names of the events since the last call; payloads stay in `events` until then.
   std::vector<std::string> Events() {
-    static constexpr const char* kNames[] = {"data",      "reply",     "acknowledged", "failed", "synchronized",
-                                             "restarted", "linkreset", "lost",         "dropped"};
+    static constexpr const char* kNames[] = {"data",      "reply",        "acknowledged",
+                                             "failed",    "synchronized", "restarted",
+                                             "linkreset", "lost",         "dropped"};
     std::vector<std::string> words;
     for (const LinkEvent& event : events) {
       std::string word = kNames[static_cast<int>(event.kind)];
-      if (event.kind == LinkEvent::Kind::kDataReceived) word += " " + std::to_string(static_cast<int>(event.type));
-      if (event.kind == LinkEvent::Kind::kRequestFailed) word += " " + std::string(ErrcName(event.error.code));
+      if (event.kind == LinkEvent::Kind::kDataReceived)
+        word += " " + std::to_string(static_cast<int>(event.type));
+      if (event.kind == LinkEvent::Kind::kRequestFailed)
+        word += " " + std::string(ErrcName(event.error.code));
       words.push_back(word);
     }
     events.clear();

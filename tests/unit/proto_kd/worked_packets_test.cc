@@ -1,4 +1,5 @@
-// Byte-exact vectors E01 to E21 of kd-protocol.md section 9, encoded or decoded, whichever is the host's part.
+// Byte-exact vectors E01 to E21 of kd-protocol.md section 9, encoded or decoded, whichever is the host's
+// part.
 #include "tests/unit/proto_kd/worked_packets.h"
 
 #include <gtest/gtest.h>
@@ -26,7 +27,9 @@ TEST(KdWorkedPackets, E01_E02_Reset) {
   EXPECT_EQ(EncodeControlPacket(PacketType::kReset, 0), FromHex(kE01));
   EXPECT_EQ(EncodeControlPacket(PacketType::kReset, 0), FromHex(kE02));
 }
-TEST(KdWorkedPackets, E03_Acknowledge) { EXPECT_EQ(EncodeControlPacket(PacketType::kAcknowledge, kN), FromHex(kE03)); }
+TEST(KdWorkedPackets, E03_Acknowledge) {
+  EXPECT_EQ(EncodeControlPacket(PacketType::kAcknowledge, kN), FromHex(kE03));
+}
 TEST(KdWorkedPackets, E04_Resend) { EXPECT_EQ(EncodeControlPacket(PacketType::kResend, 0), FromHex(kE04)); }
 
 TEST(KdWorkedPackets, E05_BreakIn) {
@@ -83,7 +86,9 @@ TEST(KdWorkedPackets, E07_GetVersionReply) {
   EXPECT_FALSE(version.IsCheckedBuild());
 }
 
-TEST(KdWorkedPackets, E08_ReadRequest) { EXPECT_EQ(Manipulate(kN1, EncodeReadVirtual(0, kDataList, 8)), FromHex(kE08)); }
+TEST(KdWorkedPackets, E08_ReadRequest) {
+  EXPECT_EQ(Manipulate(kN1, EncodeReadVirtual(0, kDataList, 8)), FromHex(kE08));
+}
 
 TEST(KdWorkedPackets, E09_ReadReply) {
   const Bytes payload = PayloadOf(kE09);
@@ -145,7 +150,8 @@ TEST(KdWorkedPackets, E18_FileNotMapped) {
   const FileRequest file = DecodeFileRequest(request).value();
   EXPECT_EQ(std::get<FileCreate>(file.request).name, u"\\a");
   EXPECT_EQ(std::get<FileCreate>(file.request).desired_access, 0x120089u);
-  EXPECT_EQ(EncodeDataPacket(PacketType::kFileIo, kN, EncodeFileStatus(file, kStatusNoSuchFile)), FromHex(kE18));
+  EXPECT_EQ(EncodeDataPacket(PacketType::kFileIo, kN, EncodeFileStatus(file, kStatusNoSuchFile)),
+            FromHex(kE18));
 }
 
 TEST(KdWorkedPackets, E19_ReadControlSpace) {

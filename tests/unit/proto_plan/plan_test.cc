@@ -22,7 +22,8 @@ class Memory {
 
   std::vector<std::byte> Read(std::uint64_t address, std::uint64_t length) const {
     std::vector<std::byte> prefix;
-    for (auto at = bytes_.find(address); at != bytes_.end() && prefix.size() < length; at = bytes_.find(++address)) {
+    for (auto at = bytes_.find(address); at != bytes_.end() && prefix.size() < length;
+         at = bytes_.find(++address)) {
       prefix.push_back(at->second);
     }
     return prefix;
@@ -41,7 +42,8 @@ class Memory {
       }
       const auto area = Read(action.address, action.length);
       const auto hit = std::search(area.begin(), area.end(), action.pattern.begin(), action.pattern.end());
-      interpreter.SupplySearch(hit != area.end(), action.address + static_cast<std::uint64_t>(hit - area.begin()));
+      interpreter.SupplySearch(hit != area.end(),
+                               action.address + static_cast<std::uint64_t>(hit - area.begin()));
     }
   }
 
@@ -65,7 +67,8 @@ std::vector<std::uint64_t> Addresses(const Output& output) {
 
 constexpr std::uint64_t kHead = 0xFFFFF80000001000;
 
-/// A list with its head at kHead and elements of 32 bytes at kHead + 100h * n; the last element leads to `back`.
+/// A list with its head at kHead and elements of 32 bytes at kHead + 100h * n; the last element leads to
+/// `back`.
 Memory List(int elements, std::uint64_t back = kHead) {
   Memory memory;
   for (int i = 0; i <= elements; ++i) {
@@ -80,7 +83,8 @@ Memory List(int elements, std::uint64_t back = kHead) {
 Plan WalkPlan(std::uint64_t limit) {
   PlanBuilder builder;
   const Reg head = builder.Constant(kHead);
-  builder.WalkList(head, limit, 8, [&](Reg entry, PlanBuilder::Label) { builder.EmitFixed(3, entry, 16, 8); });
+  builder.WalkList(head, limit, 8,
+                   [&](Reg entry, PlanBuilder::Label) { builder.EmitFixed(3, entry, 16, 8); });
   builder.End();
   return builder.Build();
 }
@@ -154,7 +158,8 @@ class SearchSorted : public ::testing::Test {
 
 TEST_F(SearchSorted, AgreesWithALinearSearch) {
   const std::vector<std::uint32_t> keys{10, 20, 30, 40, 50, 0xFFFFFFF0};
-  for (const std::uint32_t key : {0u, 9u, 10u, 11u, 20u, 25u, 49u, 50u, 51u, 0xFFFFFFEFu, 0xFFFFFFF0u, 0xFFFFFFFFu}) {
+  for (const std::uint32_t key :
+       {0u, 9u, 10u, 11u, 20u, 25u, 49u, 50u, 51u, 0xFFFFFFEFu, 0xFFFFFFF0u, 0xFFFFFFFFu}) {
     std::uint64_t expected = 0;
     for (std::size_t i = 0; i < keys.size(); ++i) {
       if (keys[i] <= key) expected = 0x5000 + 12 * i;
@@ -319,7 +324,8 @@ TEST(PlanLimits, HugeEmitIsCut) {
 
 TEST(PlanLimits, SearchedBytes) {
   PlanBuilder builder;
-  const Reg zero = builder.Constant(0), length = builder.Constant(~std::uint64_t{0}), found = builder.Allocate();
+  const Reg zero = builder.Constant(0), length = builder.Constant(~std::uint64_t{0}),
+            found = builder.Allocate();
   const auto none = builder.NewLabel();
   builder.Search(found, zero, length, {std::byte{1}}, none);
   builder.Bind(none);
