@@ -58,6 +58,7 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"v"},
     {"t", Argument::kNext},
     {"QR", Argument::kNext},
+    {"QRa", Argument::kNext},
     {"iu", Argument::kNext},
     {"wake", Argument::kNext},
     {"version", Argument::kNone, false, true},
@@ -126,7 +127,10 @@ class KdCommandLine {
   Result<void> CheckOrder() const {
     for (const CommandLineItem& item : items_) {
       const std::string name = Name(item);
-      if ((name == "QR" || name == "iu" || name == "wake") && items_.size() > 1) {
+      const bool query = name == "QR" || name == "QRa";
+      // --json says how to print, and begins nothing.
+      const std::size_t alone = query && Find("json") != nullptr ? 2 : 1;
+      if ((query || name == "iu" || name == "wake") && items_.size() > alone) {
         return UsageError("option -" + name + " stands alone; leave the other options out");
       }
     }
@@ -316,9 +320,10 @@ class KdCommandLine {
       options_.evaluator = LowerCase(text);
       if (options_.evaluator != "masm" && options_.evaluator != "c++")
         return UsageError("-ee takes only masm or c++");
-    } else if (name == "QR") {
+    } else if (name == "QR" || name == "QRa") {
       options_.action = KdOptions::Action::kQueryServers;
-      options_.action_argument = std::string(StripHostSlashes(text));
+      options_.action_argument = text;
+      options_.stale_servers = name == "QRa";
     } else if (name == "iu") {
       options_.action = KdOptions::Action::kRegisterUrl;
       options_.action_argument = text;
@@ -374,12 +379,11 @@ Result<void> RefuseUnsupported(const KdOptions& options) {
     return UsageError(std::string(what) + " is not supported yet");
   };
   switch (options.action) {
-    case KdOptions::Action::kQueryServers:
-      return refuse("-QR (listing the servers of a machine)");
     case KdOptions::Action::kRegisterUrl:
       return refuse("-iu (registering the remdbgeng: URL scheme)");
     case KdOptions::Action::kWake:
       return refuse("-wake");
+    case KdOptions::Action::kQueryServers:
     case KdOptions::Action::kHelp:
     case KdOptions::Action::kVersion:
       return {};

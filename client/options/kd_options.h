@@ -25,7 +25,8 @@ struct KdOptions {
   };
 
   Action action = Action::kDebug;
-  std::string action_argument;  ///< -QR host (no slashes), -iu URL, -wake pid
+  std::string action_argument;  ///< -QR host as typed, -iu URL, -wake pid
+  bool stale_servers = false;   ///< -QRa: list entries of servers that ended, too
 
   Session session = Session::kKernel;
   KernelString kernel;             ///< kKernel; empty `trans` and no server: everything from the environment

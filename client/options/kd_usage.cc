@@ -31,9 +31,11 @@ std::string_view KdUsage() {
   --wait SECONDS      give up when no target answered
   --queue             wait for a link that another client uses
   --json              machine-readable output of commands
+  -QR HOST [--json]   list the servers of HOST, then exit; stands alone. Another machine is asked through ssh
+                      (_DBG_PIPE_RSH replaces the command); -QRa also shows servers that ended
   -version, -?        version; this text
 
-Parsed, but not supported yet: -server -remote -kl -kx -z -zp -cfr -secure -noio -QR -iu -wake
+Parsed, but not supported yet: -server -remote -kl -kx -z -zp -cfr -secure -noio -iu -wake
 
 Options start with - or /. Passwords: password=file:PATH or password=env:VAR keep them out of the process list.
 Exit codes: 0 success, 1 failure, 2 usage, 3 authentication refused, 4 unreachable or timed out,

@@ -107,7 +107,19 @@ TEST(WorkedExamples, E40QueryStandsAlone) {
   EXPECT_EQ(ErrorOf({"-QR", "\\\\BOX17", "-v"}), "option -QR stands alone; leave the other options out");
   const auto options = Options({"-QR", "\\\\BOX17"});
   EXPECT_EQ(options.action, KdOptions::Action::kQueryServers);
-  EXPECT_EQ(options.action_argument, "BOX17");
+  EXPECT_EQ(options.action_argument, "\\\\BOX17");
+  EXPECT_FALSE(options.stale_servers);
+  EXPECT_EQ(ErrorOf({"-k", "com:port=com1", "-QR", "h"}), "option -QR stands alone; leave the other options out");
+  EXPECT_EQ(ErrorOf({"-QRa", "h", "--json", "-v"}), "option -QRa stands alone; leave the other options out");
+  EXPECT_THAT(ErrorOf({"-QR"}), HasSubstr("-QR"));
+}
+
+TEST(KdOptions, QueryTakesStaleServersAndJson) {
+  const auto options = Options({"-QRa", "h", "--json"});
+  EXPECT_EQ(options.action, KdOptions::Action::kQueryServers);
+  EXPECT_EQ(options.action_argument, "h");
+  EXPECT_TRUE(options.stale_servers && options.json);
+  EXPECT_EQ(RefusalOf({"-QR", "h"}), "supported");
 }
 
 TEST(KdOptions, NoKernelStringMeansTheEnvironment) {
@@ -187,7 +199,6 @@ TEST(KdOptions, WhatIsMissingSaysSo) {
                                              {"-secure"},
                                              {"-noio"},
                                              {"-cfr", "x"},
-                                             {"-QR", "h"},
                                              {"-iu", "remdbgeng://x"},
                                              {"-wake", "12"},
                                              {"-zp", "x"},
