@@ -50,7 +50,7 @@ struct Command {
   std::function<Result<CommandFlow>(Session&, Arguments&, Report&)> run;
   bool exact_case = false;
   bool needs_halt = true;          ///< refused with a clear text while the target runs or is offline
-  bool repeats_on_enter = false;   ///< an empty line runs it again, without arguments that name a place
+  bool repeats_on_enter = false;   ///< an empty line goes on where it ended: runs it again without arguments
   bool prefix = false;             ///< letters may follow the name at once; the command parses them ("lmkv")
 };
 

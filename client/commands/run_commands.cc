@@ -174,7 +174,7 @@ void AddStep(CommandTable& table, const std::string& name, const std::string& to
   auto run = [kind](Session& session, Arguments& arguments, Report& report) {
     return Step(session, arguments, report, kind);
   };
-  Command command{{name}, name + "[r] [=START] " + argument, help, run, false, true, true};
+  Command command{{name}, name + "[r] [=START] " + argument, help, run};
   table.Add(command);
   command.names = {toggled};
   command.run = [run](Session& session, Arguments& arguments, Report& report) {
@@ -214,11 +214,10 @@ Result<CommandFlow> GoUp(Session& session, Arguments& arguments, Report& report)
 
 void AddRunCommands(CommandTable& table) {
   table.Add({{"g", "gc"}, "g [=START] [ADDRESS...]", "Resumes the target, until one of at most 10 addresses if given.",
-             GoConditional, false, true, true});
-  table.Add({{"gh"}, "gh [=START] [ADDRESS...]", "Resumes; the exception counts as handled.", GoHandled, false, true, true});
-  table.Add({{"gn"}, "gn [=START] [ADDRESS...]", "Resumes; the exception goes on to the target.", GoNotHandled, false,
-             true, true});
-  table.Add({{"gu"}, "gu", "Runs until the current function returns.", GoUp, false, true, true});
+             GoConditional});
+  table.Add({{"gh"}, "gh [=START] [ADDRESS...]", "Resumes; the exception counts as handled.", GoHandled});
+  table.Add({{"gn"}, "gn [=START] [ADDRESS...]", "Resumes; the exception goes on to the target.", GoNotHandled});
+  table.Add({{"gu"}, "gu", "Runs until the current function returns.", GoUp});
   AddStep(table, "t", "tr", "[COUNT]", "Executes one instruction, into calls.", {});
   AddStep(table, "p", "pr", "[COUNT]", "Executes one instruction, over calls.", {true});
   AddStep(table, "ta", "tar", "ADDRESS", "Steps into calls until an address.", {false, true});

@@ -37,11 +37,9 @@ Json FieldsToJson(const Fields& fields) {
 
 std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
-}  // namespace
-
-std::string ReportToJson(std::string_view command, const Report& report) {
+std::string Render(const char* key, std::string_view name, const Report& report) {
   Json json;
-  json["command"] = command;
+  json[key] = name;
   Json rows = Json::array();
   for (const Report::RowData& row : report.rows()) {
     Json object;
@@ -56,6 +54,12 @@ std::string ReportToJson(std::string_view command, const Report& report) {
   json["error"] = error.empty() ? Json(nullptr) : Json(error);
   return Dump(json);
 }
+
+}  // namespace
+
+std::string ReportToJson(std::string_view command, const Report& report) { return Render("command", command, report); }
+
+std::string EventReportToJson(std::string_view kind, const Report& report) { return Render("event", kind, report); }
 
 std::string EventToJson(std::string_view kind, std::string_view text) {
   Json json;

@@ -8,6 +8,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::hours kLongWait{24};
+/// The Ctrl-C that ends a wait: those before it ask the target to stop.
+constexpr unsigned kPressesRunning = 3, kPressesOffline = 2;
 
 void ShowEvent(Session& session, const rpc::Event& event) {
   if (auto* output = std::get_if<rpc::Output>(&event)) {
@@ -31,13 +33,18 @@ void ShowEvent(Session& session, const rpc::Event& event) {
 }  // namespace
 
 Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline deadline) {
+  unsigned presses = 0;
   while (true) {
     Result<std::optional<rpc::Event>> event = session.target().WaitEvent(deadline.value_or(Clock::now() + kLongWait));
     if (!event) {
       if (event.error().code != Errc::kCancelled) return event.error();
-      if (session.target().state() != rpc::TargetState::kRunning) return event.error();
       session.interrupt().Clear();
+      bool running = session.target().state() == rpc::TargetState::kRunning;
+      if (++presses >= (running ? kPressesRunning : kPressesOffline)) return event.error();
       session.target().BreakIn();
+      session.Note(running && presses > 1 ? "The target has not answered the break-in yet; Ctrl-C again gives a prompt.\n"
+                   : running              ? ""
+                                          : "Break-in requested for when the target answers; Ctrl-C again gives a prompt.\n");
       continue;
     }
     if (!*event) {

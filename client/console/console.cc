@@ -1,0 +1,261 @@
+#include "client/console/console.h"
+
+#include <fstream>
+#include <sstream>
+
+#include "client/commands/target_text.h"
+
+namespace longwire {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::uint32_t kWaitSecondsWithoutTerminal = 30;
+
+/// Control keys on a line of their own (remote-debugging.md 5.5).
+constexpr char kControlB = 0x02, kControlR = 0x12, kControlV = 0x16, kControlW = 0x17;
+
+Result<std::string> ReadScript(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  if (!file) return Error{Errc::kUsage, "Command file '" + path + "' (-cf) cannot be read; check the path"};
+  return text.str();
+}
+
+}  // namespace
+
+Console::Console(Session& session, const CommandTable& table, ConsoleOutput& output, LineInput& input,
+                 ConsoleOptions options)
+    : session_(session), table_(table), output_(output), input_(input), options_(std::move(options)) {
+  session_.set_prompt_source([this](const rpc::PromptRequested& prompt) { return AnswerTargetPrompt(prompt); });
+}
+
+int Console::Run() {
+  output_.Note(options_.greeting);
+  if (Result<void> queued = QueueStart(); !queued) {
+    output_.Error("kd: " + queued.error().message);
+    exit_code_ = ExitCodeFor(queued.error().code);
+    return Leave();
+  }
+  if (session_.halted()) ReportFirstStop();
+  while (!leaving_) {
+    if (std::string queued = session_.TakeQueuedCommands(); !queued.empty()) {
+      pending_ = pending_.empty() ? queued : queued + "\n" + pending_;
+    }
+    if (!session_.halted() && !lost_ && !prompt_running_) {
+      if (WaitForTarget() == Wait::kGivenUp) break;
+      continue;
+    }
+    if (pending_.empty() && !ReadCommand()) continue;
+    prompt_running_ = false;
+    RunNext();
+  }
+  return Leave();
+}
+
+Result<void> Console::QueueStart() {
+  if (options_.script) {
+    Result<std::string> script = ReadScript(*options_.script);
+    if (!script) return script.error();
+    pending_ = std::move(*script);
+  }
+  for (const std::string& commands : options_.commands) {
+    if (!pending_.empty()) pending_ += "\n";
+    pending_ += commands;
+  }
+  return {};
+}
+
+// ---- the target -----------------------------------------------------------------------------------------------------
+
+void Console::ReportFirstStop() {
+  started_ = true;
+  Report report = output_.MakeReport();
+  ReportTargetVersion(session_, report);
+  output_.FinishEvent("target", report);
+  ShowCurrentStop();
+}
+
+/// The stop the target was in when the session began.
+void Console::ShowCurrentStop() {
+  Report report = output_.MakeReport();
+  StopDecision decision = ReportStop(session_, *session_.target().stop(), {}, report);
+  session_.QueueCommands(decision.commands);
+  output_.FinishEvent("stop", report);
+  if (!decision.resume) return;
+  Target::ResumeOptions options;
+  options.handled = decision.handled;
+  if (Result<void> resumed = session_.target().Resume(options); !resumed) output_.Error(resumed.error().message);
+}
+
+Console::Wait Console::WaitForTarget() {
+  Deadline deadline;
+  std::optional<std::uint32_t> seconds = options_.wait_seconds;
+  if (!seconds && !input_.is_terminal()) seconds = kWaitSecondsWithoutTerminal;
+  if (seconds) deadline = Clock::now() + std::chrono::seconds(*seconds);
+  StopView view;
+  view.temporary = session_.run_temporaries();
+  if (!started_) {
+    // The version block comes before the first stop's text, so that stop is reported here.
+    Result<std::optional<rpc::StopEvent>> stop = WaitForStop(session_, deadline);
+    if (stop && *stop) {
+      session_.interrupt().Clear();
+      if (session_.halted()) ReportFirstStop();
+      return Wait::kStopped;
+    }
+    if (!stop && stop.error().code != Errc::kCancelled) {
+      LoseTarget(stop.error());
+      return Wait::kPrompt;
+    }
+    if (!stop) prompt_running_ = true;
+    if (!stop) return Wait::kPrompt;
+  } else {
+    Report report = output_.MakeReport();
+    Result<std::optional<rpc::StopEvent>> stop = WaitForPrompt(session_, view, deadline, report);
+    output_.FinishEvent("stop", report);
+    if (stop && *stop) return Wait::kStopped;
+    if (!stop && stop.error().code != Errc::kCancelled) {
+      LoseTarget(stop.error());
+      return Wait::kPrompt;
+    }
+    if (!stop) prompt_running_ = true;
+    if (!stop) return Wait::kPrompt;
+  }
+  bool running = session_.target().state() == rpc::TargetState::kRunning;
+  output_.Error("kd: the target " + std::string(running ? "did not stop" : "did not answer") + " within " +
+                std::to_string(*seconds) + " s" +
+                (running ? "; -bonc breaks in when the session begins, --wait SECONDS waits longer"
+                         : "; check the link and that the target was booted for debugging, or try -bonc and --wait SECONDS"));
+  exit_code_ = ExitCodeFor(Errc::kLinkFailed);
+  return Wait::kGivenUp;
+}
+
+void Console::LoseTarget(const Error& error) {
+  if (lost_) return;
+  lost_ = error;
+  output_.Error("kd: " + error.message);
+  if (!input_.is_terminal()) exit_code_ = ExitCodeFor(error.code);
+}
+
+void Console::TakeEvents() {
+  if (lost_) return;
+  if (Result<void> taken = DrainEvents(session_); !taken) LoseTarget(taken.error());
+}
+
+// ---- the user -------------------------------------------------------------------------------------------------------
+
+std::string Console::PromptText() const {
+  const auto& stop = session_.target().stop();
+  if (stop && stop->processors > 1) return std::to_string(session_.processor()) + ": kd> ";
+  return "kd> ";
+}
+
+/// One line of input into pending_. False: there is nothing to run yet.
+bool Console::ReadCommand() {
+  bool terminal = input_.is_terminal();
+  output_.Prompt(PromptText());
+  bool was_halted = session_.halted(), was_lost = lost_.has_value();
+  LineInput::Answer answer = input_.Read([&] {
+    TakeEvents();
+    return session_.halted() != was_halted || lost_.has_value() != was_lost;
+  });
+  if (answer.status == LineInput::Status::kInterrupted) {
+    output_.Prompt("");
+    if (!session_.halted() && !lost_) session_.target().BreakIn();
+    prompt_running_ = false;
+    return false;
+  }
+  if (answer.status == LineInput::Status::kEnd) {
+    if (terminal) output_.Note("\n");
+    leaving_ = true;
+    return false;
+  }
+  // A transcript without a terminal shows what was typed.
+  if (!terminal && !output_.json()) output_.Note(EscapeTargetText(answer.line) + "\n");
+  if (RunControlKey(answer.line)) return false;
+  if (answer.line.find_first_not_of(" \t") == std::string::npos) {
+    pending_ = Repeated(last_line_);
+    return !pending_.empty();
+  }
+  last_line_ = answer.line;
+  pending_ = std::move(answer.line);
+  return true;
+}
+
+/// What ENTER runs: `d` and `u` go on where they ended, anything else runs again.
+std::string Console::Repeated(const std::string& last) const {
+  auto [command, rest] = CommandTable::SplitFirst(last);
+  if (!rest.empty()) return last;
+  auto [found, length] = table_.Match(command);
+  return found && found->repeats_on_enter ? std::string(command.substr(0, length)) : last;
+}
+
+bool Console::RunControlKey(const std::string& line) {
+  if (line.size() != 1) return false;
+  switch (line[0]) {
+    case kControlB:
+      leaving_ = true;
+      return true;
+    case kControlR: pending_ = ".restart"; break;
+    case kControlW: pending_ = "version"; break;
+    case kControlV:
+      session_.options().verbose = !session_.options().verbose;
+      output_.Note(session_.options().verbose ? "Verbose mode ON.\n" : "Verbose mode OFF.\n");
+      return true;
+    default: return false;
+  }
+  RunNext();
+  return true;
+}
+
+std::string Console::AnswerTargetPrompt(const rpc::PromptRequested& prompt) {
+  output_.Note(EscapeTargetText(prompt.text));
+  output_.Prompt("Input> ");
+  LineInput::Answer answer = input_.Read({});
+  if (!input_.is_terminal() && !output_.json()) output_.Note(EscapeTargetText(answer.line) + "\n");
+  return answer.line;
+}
+
+void Console::RunNext() {
+  std::string text = std::move(pending_);
+  auto [command, rest] = CommandTable::SplitFirst(text);
+  pending_ = std::string(rest);
+  if (command.empty()) return;
+  TakeEvents();
+  session_.interrupt().Clear();
+  Report report = output_.MakeReport();
+  Result<CommandFlow> flow = table_.RunOne(session_, command, report);
+  if (!flow) report.Error(flow.error().message);
+  output_.FinishCommand(command, report);
+  if (session_.interrupt().raised()) {
+    // Ctrl-C ends the whole line and the rest of a script.
+    pending_.clear();
+    (void)session_.TakeQueuedCommands();
+    session_.interrupt().Clear();
+  }
+  TakeEvents();
+  if (!flow) return;
+  switch (*flow) {
+    case CommandFlow::kPrompt:
+    case CommandFlow::kRunning: break;
+    case CommandFlow::kQuitDetach: resume_ = true; [[fallthrough]];
+    case CommandFlow::kQuit: leaving_ = true; break;
+    case CommandFlow::kServerEnded:
+      lost_ = Error{Errc::kClosed, "the KD connection server was ended"};
+      output_.Note("The KD connection server ends.\n");
+      break;
+  }
+}
+
+int Console::Leave() {
+  session_.interrupt().Clear();
+  Result<void> closed = session_.target().Close(resume_);
+  if (!closed && !lost_) {
+    output_.Error("kd: the target could not be given back in order: " + closed.error().message);
+    if (exit_code_ == 0) exit_code_ = ExitCodeFor(closed.error().code);
+  }
+  return exit_code_;
+}
+
+}  // namespace longwire

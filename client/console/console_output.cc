@@ -1,0 +1,41 @@
+#include "client/console/console_output.h"
+
+#include "client/engine/report_json.h"
+
+namespace longwire {
+
+void ConsoleOutput::Write(std::FILE* file, std::string_view text) {
+  if (text.empty()) return;
+  std::fwrite(text.data(), 1, text.size(), file);
+  std::fflush(file);
+  if (file == out_) at_line_start_ = text.back() == '\n';
+}
+
+void ConsoleOutput::Note(std::string_view text) {
+  if (text.empty()) return;
+  Write(out_, json_ ? EventToJson("output", text) + "\n" : std::string(text));
+}
+
+void ConsoleOutput::Prompt(std::string_view prompt) {
+  if (json_) return;
+  // Output of the target need not end its line.
+  Write(out_, at_line_start_ ? std::string(prompt) : "\n" + std::string(prompt));
+}
+
+void ConsoleOutput::Error(std::string_view message) { Write(error_, std::string(message) + "\n"); }
+
+Report ConsoleOutput::MakeReport() {
+  if (json_) return Report({}, [this](std::string_view text) { Write(error_, text); });
+  return Report([this](std::string_view text) { Write(out_, text); },
+                [this](std::string_view text) { Write(error_, text); });
+}
+
+void ConsoleOutput::FinishCommand(std::string_view command, const Report& report) {
+  if (json_) Write(out_, ReportToJson(command, report) + "\n");
+}
+
+void ConsoleOutput::FinishEvent(std::string_view kind, const Report& report) {
+  if (json_) Write(out_, EventReportToJson(kind, report) + "\n");
+}
+
+}  // namespace longwire

@@ -1,0 +1,37 @@
+#pragma once
+
+#include <cstdio>
+#include <string>
+#include <string_view>
+
+#include "client/engine/report.h"
+
+namespace longwire {
+
+/// Where a console writes: results to one file, errors to another; as text, or as one JSON object a line. Flushes
+/// after every write, so that what reads a pipe sees lines as they come.
+class ConsoleOutput {
+ public:
+  ConsoleOutput(std::FILE* out, std::FILE* error, bool json) : out_(out), error_(error), json_(json) {}
+
+  bool json() const { return json_; }
+  /// Text of no command: target output, notes.
+  void Note(std::string_view text);
+  void Prompt(std::string_view prompt);
+  void Error(std::string_view message);  ///< without line end
+
+  /// A report whose text is shown as it grows (text), or all at once by the calls below (JSON).
+  Report MakeReport();
+  void FinishCommand(std::string_view command, const Report& report);
+  void FinishEvent(std::string_view kind, const Report& report);
+
+ private:
+  void Write(std::FILE* file, std::string_view text);
+
+  std::FILE* out_;
+  std::FILE* error_;
+  bool json_;
+  bool at_line_start_ = true;
+};
+
+}  // namespace longwire

@@ -1,0 +1,82 @@
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <csignal>
+#include <cstdio>
+
+#include "client/commands/command.h"
+#include "client/console/console.h"
+#include "client/extensions/extension_host.h"
+#include "client/options/kd_options.h"
+#include "client/target/connect.h"
+#include "server/kd/kd_service.h"
+
+using namespace longwire;
+
+namespace {
+
+Interrupt* g_interrupt = nullptr;  // for the signal handler; set before it is installed
+
+int Fail(const Error& error) {
+  std::fprintf(stderr, "kd: %s\n", error.message.c_str());
+  return error.code == Errc::kCancelled ? 130 : ExitCodeFor(error.code);
+}
+
+/// Links of this process: the KD service of kdsrv, on the RPC thread, over a memory stream.
+std::shared_ptr<void> ServeLocally(Executor executor, std::unique_ptr<Stream> stream) {
+  auto service = std::make_shared<KdService>(executor, KdServiceOptions{});
+  auto serve = [](std::shared_ptr<KdService> held, std::unique_ptr<Stream> peer) -> Awaitable<void> {
+    co_await held->Serve(std::move(peer));
+  };
+  boost::asio::co_spawn(executor, serve(service, std::move(stream)), boost::asio::detached);
+  return service;
+}
+
+void AddAllCommands(CommandTable& table) {
+  for (auto add : {AddModuleCommands, AddSymbolPathCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands,
+                   AddExtensionCommands, AddConsoleCommands}) {
+    add(table);
+  }
+}
+
+int Debug(const KdOptions& options, Interrupt& interrupt) {
+  ConnectOptions connect;
+  connect.break_in = options.break_on_connect;
+  connect.break_on_reboot = options.reboot_break != KdOptions::RebootBreak::kNone;
+  connect.software = "longwire " LONGWIRE_VERSION;
+  connect.serve_locally = ServeLocally;
+  Result<std::unique_ptr<Target>> target = ConnectTarget(options.kernel, connect, interrupt);
+  if (!target) return Fail(target.error());
+
+  ConsoleOutput output(stdout, stderr, options.json);
+  SessionOptions engine{options.symbol_path,  options.image_path, options.noisy_symbols, options.verbose,
+                        options.source_lines, options.quiet};
+  Session session(**target, interrupt, engine, [&](std::string_view text) { output.Note(text); });
+  session.set_extensions(std::make_shared<ExtensionHost>(session));
+  CommandTable table;
+  AddAllCommands(table);
+  LineInput input(STDIN_FILENO, interrupt);
+  ConsoleOptions console{options.commands, options.script, options.wait_seconds,
+                         "Longwire kd " LONGWIRE_VERSION "\nConnected to " + (*target)->SessionName() + "\n"};
+  return Console(session, table, output, input, std::move(console)).Run();
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  std::vector<std::string> words(argv + 1, argv + argc);
+  Result<KdOptions> options = ParseKdOptions(words, ProcessEnvironment());
+  if (!options) return Fail(options.error());
+  for (const std::string& warning : options->warnings) std::fprintf(stderr, "kd: %s\n", warning.c_str());
+  if (options->action == KdOptions::Action::kHelp) return std::fputs(KdUsage().data(), stdout) < 0;
+  if (options->action == KdOptions::Action::kVersion) return std::puts("kd " LONGWIRE_VERSION) < 0;
+  if (Result<void> supported = RefuseUnsupported(*options); !supported) return Fail(supported.error());
+  Interrupt interrupt;
+  g_interrupt = &interrupt;
+  struct sigaction action {};
+  action.sa_handler = [](int) { g_interrupt->Raise(); };
+  sigaction(SIGINT, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // a reader that went away shows up as a failed write
+  return Debug(*options, interrupt);
+}

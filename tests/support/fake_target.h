@@ -1,0 +1,86 @@
+#pragma once
+
+#include <deque>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "client/target/target.h"
+
+namespace longwire {
+
+/// A halted or running target made of pages in memory, for tests of what works on a Target. Keeps nothing of what was
+/// read: every call counts as one request and one round trip.
+class FakeTarget final : public Target {
+ public:
+  FakeTarget();
+
+  // ---- script ----
+  void Map(std::uint64_t address, std::span<const std::byte> bytes);  ///< makes the pages around it readable
+  void Put(std::uint64_t address, std::uint64_t value, unsigned size);
+  void PutUnicode(std::uint64_t address, std::uint64_t buffer, const std::string& ascii, unsigned pointer_size = 8);
+  void SetDescription(rpc::TargetDescription description) { description_ = std::move(description); }
+  void Halt(rpc::StopEvent stop);                                    ///< halted from the start
+  void Run() { LeaveStop(); }
+  void QueueEvent(rpc::Event event) { events_.push_back(std::move(event)); }
+  void SetContext(std::uint32_t processor, std::vector<std::byte> context) { contexts_[processor] = std::move(context); }
+  void Lose(Error error) { lost_ = std::move(error); }               ///< once the queue is empty
+
+  // ---- what happened ----
+  const std::vector<std::string>& calls() const { return calls_; }   ///< "Resume step", "BreakIn", ...
+  const std::map<std::uint64_t, rpc::SetBreakpoint>& breakpoints() const { return breakpoints_; }
+  const std::vector<ResumeOptions>& resumes() const { return resumes_; }
+  std::optional<bool> closed_resuming() const { return closed_; }
+
+  // ---- Target ----
+  rpc::TargetState state() const override { return state_; }
+  const std::optional<rpc::TargetDescription>& description() const override { return description_; }
+  const std::optional<rpc::StopEvent>& stop() const override { return stop_; }
+  std::string SessionName() const override { return "fake"; }
+  TargetCounters counters() const override { return counters_; }
+  Result<std::size_t> Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) override;
+  Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address, std::span<std::byte> out) override;
+  Result<std::size_t> Write(AddressSpace space, std::uint64_t address, std::span<const std::byte> data) override;
+  void Prefetch(AddressSpace, std::span<const rpc::ReadRange>) override {}
+  Result<plan::Output> Run(const plan::Plan& plan) override;
+  Result<std::vector<std::byte>> ReadContext(std::uint32_t processor) override;
+  Result<void> WriteContext(std::uint32_t processor, std::span<const std::byte> context) override;
+  Result<std::vector<std::byte>> ReadControlSpace(std::uint32_t, std::uint64_t, std::uint32_t size) override;
+  Result<std::uint64_t> ReadMsr(std::uint32_t, std::uint32_t) override { return std::uint64_t{0}; }
+  Result<void> WriteMsr(std::uint32_t, std::uint32_t, std::uint64_t) override { return {}; }
+  Result<std::uint64_t> SetBreakpoint(const rpc::SetBreakpoint& breakpoint) override;
+  Result<void> ClearBreakpoint(std::uint64_t id) override;
+  Result<void> Resume(const ResumeOptions& options) override;
+  void BreakIn() override { calls_.push_back("BreakIn"); }
+  Result<std::optional<rpc::Event>> WaitEvent(std::chrono::steady_clock::time_point deadline) override;
+  Result<void> SwitchProcessor(std::uint32_t) override { return Note("SwitchProcessor"); }
+  Result<void> AnswerPrompt(std::string text) override { return Note("AnswerPrompt " + text); }
+  Result<void> Configure(const rpc::Configure& options) override;
+  Result<void> Reboot() override { return Note("Reboot"); }
+  Result<void> Crash() override { return Note("Crash"); }
+  Result<void> Resynchronize() override { return Note("Resynchronize"); }
+  Result<rpc::LinkStatus> LinkStatus() override { return rpc::LinkStatus{}; }
+  Result<void> EndServer(bool force) override { return Note(force ? "EndServer /f" : "EndServer"); }
+  Result<void> Close(bool resume) override;
+
+ private:
+  Result<void> Note(std::string call);
+  void LeaveStop();
+  std::size_t ReadPages(std::uint64_t address, std::span<std::byte> out) const;
+
+  rpc::TargetState state_ = rpc::TargetState::kRunning;
+  std::optional<rpc::TargetDescription> description_;
+  std::optional<rpc::StopEvent> stop_;
+  std::map<std::uint64_t, std::vector<std::byte>> pages_;
+  std::map<std::uint32_t, std::vector<std::byte>> contexts_;
+  std::deque<rpc::Event> events_;
+  std::map<std::uint64_t, rpc::SetBreakpoint> breakpoints_;
+  std::vector<ResumeOptions> resumes_;
+  std::vector<std::string> calls_;
+  std::optional<Error> lost_;
+  std::optional<bool> closed_;
+  std::uint64_t next_breakpoint_ = 100;
+  TargetCounters counters_;
+};
+
+}  // namespace longwire
