@@ -51,7 +51,7 @@ Task<Result<void>> BreakpointPlanter::Lift(std::uint64_t address) {
 
 Task<Result<std::uint64_t>> BreakpointPlanter::Set(rpc::SetBreakpoint wish, std::uint32_t processors) {
   if (wish.kind != rpc::BreakpointKind::kCode) {
-    if (kd::FindSpecialRegister(facts_.machine, "dr7") == nullptr) {
+    if (kd::FindSpecialRegister(facts_.machine, "kdr7") == nullptr) {
       co_return Error{Errc::kUnsupported, "data breakpoints are not supported on this machine type"};
     }
     Result<std::uint64_t> id = table_.AddData(wish.kind, wish.address, wish.size);
@@ -142,8 +142,8 @@ Task<Result<void>> BreakpointPlanter::RemoveAll(std::uint32_t processors) {
 /// Dr0-3 are per processor, so every one gets them (5.6).
 Task<Result<void>> BreakpointPlanter::WriteDebugRegisters(std::uint32_t processors) {
   const kd::SpecialLayout* layout = kd::FindSpecialLayout(facts_.machine);
-  const kd::RegisterField* dr0 = kd::FindSpecialRegister(facts_.machine, "dr0");
-  const kd::RegisterField* dr7 = kd::FindSpecialRegister(facts_.machine, "dr7");
+  const kd::RegisterField* dr0 = kd::FindSpecialRegister(facts_.machine, "kdr0");
+  const kd::RegisterField* dr7 = kd::FindSpecialRegister(facts_.machine, "kdr7");
   if (layout == nullptr || dr0 == nullptr || dr7 == nullptr) {
     co_return Error{Errc::kUnsupported, "debug registers of this machine type are not known"};
   }

@@ -68,7 +68,7 @@ Awaitable<Result<std::shared_ptr<KdLink>>> KdService::OpenLink(rpc::OpenLink req
   if (opening_.contains(device)) co_return Error{Errc::kLinkInUse, "the link " + name + " is being opened by another client"};
   if (role != rpc::Role::kDriver) co_return Error{Errc::kNotFound, "nobody has the link " + name + " open"};
 
-  Result<std::unique_ptr<LinkPort>> port = MakeLinkPort(executor_, *parsed);
+  Result<std::unique_ptr<LinkPort>> port = options_.make_port(executor_, *parsed);
   if (!port) co_return port.error();
   TargetOptions target = options_.target;
   target.timers = TimersFor(*parsed);

@@ -27,6 +27,8 @@ struct KdServiceOptions {
   std::function<bool(const KernelLink&)> allows = [](const KernelLink&) { return true; };  ///< --links
   Environment environment = ProcessEnvironment();
   TargetOptions target;                    ///< timers are chosen by the link
+  /// Opens ports; tests put their own targets here.
+  std::function<Result<std::unique_ptr<LinkPort>>(Executor, const KernelLink&)> make_port = MakeLinkPort;
   ChannelLimits channel;
   bool resume_when_lost = true;            ///< a client that vanished: breakpoints out, and let the target run
   std::function<void(const std::string&)> log = [](const std::string&) {};
@@ -50,6 +52,7 @@ class KdService {
   void OnEndServer(std::function<void()> ended) { ended_ = std::move(ended); }
   /// Tells the clients, gives every target back running and without a breakpoint of ours; at most `limit`.
   Awaitable<void> Shutdown(std::chrono::milliseconds limit);
+  void Log(const std::string& text) const { options_.log(text); }
 
  private:
   friend class KdSession;
@@ -58,8 +61,6 @@ class KdService {
   /// The driver left; the link is closed when its target is in order.
   void ReleaseDriver(std::shared_ptr<KdLink> link, bool resume, std::function<void()> done);
   Result<void> EndServer(const KdSession& asker, bool force);
-  void Log(const std::string& text) const { options_.log(text); }
-
   Executor executor_;
   KdServiceOptions options_;
   std::map<std::string, std::shared_ptr<KdLink>> links_;  ///< by device, so that two spellings meet

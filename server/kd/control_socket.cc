@@ -1,0 +1,192 @@
+#include "server/kd/control_socket.h"
+
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <cstdio>
+#include <cstring>
+#include <exception>
+#include <filesystem>
+#include <ostream>
+#include <utility>
+
+#include "transport/deadline.h"
+#include "transport/endpoint_pipe.h"
+#include "transport/pipe_directory.h"
+
+namespace longwire {
+namespace {
+
+constexpr std::string_view kPrefix = ".kdsrv-", kSuffix = ".control";
+constexpr std::size_t kMaxRequest = 4096, kMaxAnswer = 1u << 20;
+constexpr std::chrono::milliseconds kAnswerLimit{2000};
+
+std::string_view StateName(rpc::TargetState state) {
+  switch (state) {
+    case rpc::TargetState::kOffline: return "offline";
+    case rpc::TargetState::kSynchronizing: return "synchronizing";
+    case rpc::TargetState::kRunning: return "running";
+    case rpc::TargetState::kHalted: return "halted";
+  }
+  return "unknown";
+}
+
+/// Names come from clients: nothing of them may leave the quotes or reach a terminal as a control code.
+std::string Quote(const std::string& text) {
+  std::string quoted = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (static_cast<unsigned char>(c) < 0x20 || c == 0x7F) {
+      char escape[8];
+      std::snprintf(escape, sizeof(escape), "\\u%04x", static_cast<unsigned char>(c));
+      quoted += escape;
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+/// One question to one server; empty: it did not answer.
+std::string AskServer(const std::string& path, const std::string& question) {
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof(address.sun_path)) return {};
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int socket = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (socket < 0) return {};
+  const timeval limit{2, 0};
+  ::setsockopt(socket, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+  ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
+  std::string answer;
+  if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
+      ::send(socket, question.data(), question.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(question.size())) {
+    char buffer[4096];
+    for (ssize_t size; answer.size() < kMaxAnswer && (size = ::recv(socket, buffer, sizeof(buffer), 0)) > 0;) {
+      answer.append(buffer, static_cast<std::size_t>(size));
+    }
+  }
+  ::close(socket);
+  return answer;
+}
+
+std::vector<std::string> ControlPaths() {
+  std::vector<std::string> paths;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(PipeDirectory(ProcessEnvironment()), error)) {
+    const std::string name = entry.path().filename().string();
+    if (name.starts_with(kPrefix) && name.ends_with(kSuffix)) paths.push_back(entry.path().string());
+  }
+  return paths;
+}
+
+}  // namespace
+
+std::string FormatStatus(const std::vector<LinkReport>& reports, bool json) {
+  std::string text;
+  for (const LinkReport& report : reports) {
+    const auto since = std::chrono::duration_cast<std::chrono::seconds>(report.since.time_since_epoch()).count();
+    if (json) {
+      text += text.empty() ? "" : ",";
+      text += "{\"link\":" + Quote(report.link) + ",\"state\":\"" + std::string(StateName(report.status.state)) +
+              "\",\"holder\":" + Quote(report.holder) + ",\"since\":" + std::to_string(since) +
+              ",\"observers\":" + std::to_string(report.observers) +
+              ",\"bytes_received\":" + std::to_string(report.status.bytes_received) +
+              ",\"bytes_sent\":" + std::to_string(report.status.bytes_sent) +
+              ",\"exchanges\":" + std::to_string(report.status.exchanges) + "}";
+    } else {
+      text += report.link + "  " + std::string(StateName(report.status.state)) + "  held by " + Quote(report.holder) + ", " +
+              std::to_string(report.observers) + " observers, " + std::to_string(report.status.exchanges) + " exchanges\n";
+    }
+  }
+  return text;
+}
+
+ControlSocket::ControlSocket(Executor executor, KdService& service) : executor_(std::move(executor)), service_(service) {}
+
+ControlSocket::~ControlSocket() { Close(); }
+
+Result<void> ControlSocket::Bind() {
+  const Environment environment = ProcessEnvironment();
+  if (auto prepared = PreparePipeDirectory(environment); !prepared) return prepared;
+  const std::string path =
+      PipeDirectory(environment) + "/" + std::string(kPrefix) + std::to_string(::getpid()) + std::string(kSuffix);
+  auto acceptor = BindLocalSocket(executor_, path);
+  if (!acceptor) return acceptor.error();
+  acceptor_ = std::move(*acceptor);
+  return {};
+}
+
+void ControlSocket::Close() {
+  if (acceptor_) acceptor_->Close();
+}
+
+Awaitable<void> ControlSocket::Run() {
+  if (!acceptor_) co_return;
+  for (;;) {
+    Result<std::unique_ptr<Stream>> stream = co_await acceptor_->Accept();
+    if (!stream) co_return;
+    co_await Answer(std::move(*stream));
+  }
+}
+
+Awaitable<void> ControlSocket::Answer(std::unique_ptr<Stream> stream) {
+  const ScopedDeadline deadline(executor_, kAnswerLimit, [&stream] { stream->Close(); });
+  std::string request;
+  while (request.size() < kMaxRequest && request.find('\n') == std::string::npos) {
+    char buffer[512];
+    Result<std::size_t> size = co_await stream->ReadSome(std::as_writable_bytes(std::span(buffer)));
+    if (!size || *size == 0) co_return;
+    request.append(buffer, *size);
+  }
+  request.resize(std::min(request.find('\n'), request.size()));
+  std::string answer;
+  if (request == "status json" || request == "status text") {
+    answer = FormatStatus(service_.Status(), request == "status json") + "\n";
+  } else if (request.starts_with("release ")) {
+    const Result<void> released = service_.ReleaseLink(request.substr(8));
+    answer = released ? "released\n" : "error: " + released.error().message + "\n";
+  }
+  Result<void> written = co_await stream->WriteAll(std::as_bytes(std::span(answer)));
+  static_cast<void>(written);
+}
+
+int PrintStatus(bool json, std::ostream& out) {
+  std::string all;
+  bool any = false;
+  for (const std::string& path : ControlPaths()) {
+    std::string answer = AskServer(path, json ? "status json\n" : "status text\n");
+    if (answer.empty()) continue;  // a server that died left its socket
+    any = true;
+    answer.pop_back();
+    if (json && !all.empty() && !answer.empty()) all += ",";
+    all += answer;
+  }
+  if (json) {
+    out << "[" << all << "]\n";
+  } else {
+    out << (!any ? "no kdsrv of this user is running\n" : all.empty() ? "no link is open\n" : all);
+  }
+  return 0;
+}
+
+int AskRelease(const std::string& link, std::ostream& out) {
+  std::string last = "error: no kdsrv of this user is running\n";
+  for (const std::string& path : ControlPaths()) {
+    const std::string answer = AskServer(path, "release " + link + "\n");
+    if (answer == "released\n") {
+      out << answer;
+      return 0;
+    }
+    if (!answer.empty()) last = answer;
+  }
+  out << last;
+  return 1;
+}
+
+}  // namespace longwire

@@ -1,0 +1,88 @@
+#include <spdlog/sinks/basic_file_sink.h>
+#include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <iostream>
+
+#include "server/daemon.h"
+#include "server/kd/control_socket.h"
+#include "server/kd/kd_server.h"
+#include "server/kdsrv_options.h"
+
+namespace {
+
+using longwire::Result;
+namespace asio = boost::asio;
+
+int Fail(const longwire::Error& error) {
+  std::cerr << "kdsrv: " << error.message << "\n";
+  if (error.code == longwire::Errc::kUsage) std::cerr << longwire::KdsrvUsage();
+  return longwire::ExitCodeFor(error.code);
+}
+
+std::shared_ptr<spdlog::logger> MakeLogger(const longwire::KdsrvOptions& options) {
+  auto logger = options.log_file ? spdlog::basic_logger_mt("kdsrv", *options.log_file) : spdlog::stderr_color_mt("kdsrv");
+  logger->set_level(options.log_file || options.verbose ? spdlog::level::info : spdlog::level::warn);
+  logger->flush_on(spdlog::level::info);
+  return logger;
+}
+
+int Serve(const longwire::KdsrvOptions& options, longwire::Background background) {
+  asio::io_context context(1);  // one thread: nothing in the service locks
+  auto logger = MakeLogger(options);
+  longwire::KdServiceOptions service_options;
+  service_options.log = [logger](const std::string& text) { logger->info(text); };
+  service_options.allows = [links = options.links](const longwire::KernelLink& link) {
+    return longwire::AllowsLink(links, link);
+  };
+  longwire::KdServer server(context.get_executor(), std::move(service_options));
+  const Result<void> listening = server.Listen(*options.endpoint, options.open);
+  if (!listening) return Fail(listening.error());
+  longwire::PidFile pid_file;
+  if (options.pid_file) {
+    auto written = longwire::PidFile::Write(*options.pid_file);
+    if (!written) return Fail(written.error());
+    pid_file = std::move(*written);
+  }
+  const longwire::PortRange& wish = options.endpoint->port;
+  const bool tcp = options.endpoint->protocol == longwire::Protocol::kTcp || options.endpoint->protocol == longwire::Protocol::kSsl;
+  if (options.verbose || (tcp && (wish.first == 0 || wish.first != wish.last))) {
+    std::cerr << "listening on " << longwire::FormatEndpoint(server.endpoint()) << std::endl;
+  }
+  asio::signal_set signals(context, SIGTERM, SIGINT);
+  signals.async_wait([&](boost::system::error_code error, int) {
+    if (!error) server.Stop();
+  });
+  asio::co_spawn(context, server.Run(), [&](std::exception_ptr) { context.stop(); });
+  longwire::NotifySupervisor("READY=1");
+  background.Ready();
+  context.run();
+  longwire::NotifySupervisor("STOPPING=1");
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const std::vector<std::string> words(argv + 1, argv + argc);
+  std::signal(SIGPIPE, SIG_IGN);
+  const Result<longwire::KdsrvOptions> options = longwire::ParseKdsrvOptions(words);
+  if (!options) return Fail(options.error());
+  for (const std::string& warning : options->warnings) std::cerr << "kdsrv: " << warning << "\n";
+  using Action = longwire::KdsrvOptions::Action;
+  switch (options->action) {
+    case Action::kHelp: std::cout << longwire::KdsrvUsage(); return 0;
+    case Action::kVersion: std::cout << "kdsrv " LONGWIRE_VERSION "\n"; return 0;
+    case Action::kStatus: return longwire::PrintStatus(options->json, std::cout);
+    case Action::kRelease: return longwire::AskRelease(options->release_link, std::cout);
+    case Action::kServe: break;
+  }
+  if (!options->daemon) return Serve(*options, {});
+  Result<longwire::Background> background = longwire::Background::Enter();
+  if (!background) return Fail(background.error());
+  return Serve(*options, *background);
+}
