@@ -83,7 +83,8 @@ bool KdProbe::FindLeader(steady_clock::time_point deadline) {
   for (;;) {
     if (!Fill(4, deadline)) return false;
     const uint8_t first = input_[0];
-    if ((first == 0x30 || first == 0x69) && input_[1] == first && input_[2] == first && input_[3] == first) return true;
+    if ((first == 0x30 || first == 0x69) && input_[1] == first && input_[2] == first && input_[3] == first)
+      return true;
     input_.erase(input_.begin());
   }
 }
@@ -102,7 +103,8 @@ std::optional<KdFrame> KdProbe::Receive(milliseconds patience) {
     return frame;
   }
   if (!Fill(kHeaderSize + size + 1, deadline)) return std::nullopt;
-  frame.payload.assign(input_.begin() + kHeaderSize, input_.begin() + static_cast<ptrdiff_t>(kHeaderSize + size));
+  frame.payload.assign(input_.begin() + kHeaderSize,
+                       input_.begin() + static_cast<ptrdiff_t>(kHeaderSize + size));
   const bool good = input_[kHeaderSize + size] == 0xAA && Sum(frame.payload) == checksum;
   input_.erase(input_.begin(), input_.begin() + static_cast<ptrdiff_t>(kHeaderSize + size + 1));
   // The line is a socket: a damaged packet is a fault of the target.
@@ -215,7 +217,8 @@ Bytes KdProbe::ReadAll(uint64_t address, uint32_t size) {
   Bytes all;
   while (all.size() < size) {
     const size_t left = size - all.size();
-    KdReply reply = Read(address + all.size(), static_cast<uint32_t>(left < kLargestRead ? left : kLargestRead));
+    KdReply reply =
+        Read(address + all.size(), static_cast<uint32_t>(left < kLargestRead ? left : kLargestRead));
     if (reply.data.empty()) break;
     all.insert(all.end(), reply.data.begin(), reply.data.end());
   }

@@ -29,7 +29,8 @@ struct KdReply {
   Bytes data;
 };
 
-inline constexpr uint16_t kManipulate = 2, kDebugIo = 3, kAck = 4, kResend = 5, kReset = 6, kStateChange = 7, kFileIo = 11;
+inline constexpr uint16_t kManipulate = 2, kDebugIo = 3, kAck = 4, kResend = 5, kReset = 6, kStateChange = 7,
+                          kFileIo = 11;
 inline constexpr uint32_t kFirstId = 0x80800000, kSecondId = 0x80800001, kSyncBit = 0x800;
 
 uint16_t Load16(const Bytes& bytes, size_t at);
@@ -38,9 +39,9 @@ uint64_t Load64(const Bytes& bytes, size_t at);
 void Store32(Bytes* bytes, size_t at, uint32_t value);
 void Store64(Bytes* bytes, size_t at, uint64_t value);
 
-/// A KD host of a few lines for tests, written from kd-protocol.md alone and sharing no code with proto/kd, so
-/// that the two check each other. Blocking; every wait ends after 5 s unless a call says otherwise. The lower half
-/// sends exactly what it is told; the upper half keeps ids and acknowledges.
+/// A KD host of a few lines for tests, written from kd-protocol.md alone and sharing no code with proto/kd,
+/// so that the two check each other. Blocking; every wait ends after 5 s unless a call says otherwise. The
+/// lower half sends exactly what it is told; the upper half keeps ids and acknowledges.
 class KdProbe {
  public:
   explicit KdProbe(int fd) : fd_(fd) {}

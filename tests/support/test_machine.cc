@@ -37,7 +37,8 @@ std::string AppendLine(const TestMachineOptions& options) {
 bool Listens(const std::string& path) {
   std::ifstream table("/proc/net/unix");
   for (std::string line; std::getline(table, line);) {
-    if (line.size() > path.size() && line.ends_with(path) && line.find(" 00010000 ") != std::string::npos) return true;
+    if (line.size() > path.size() && line.ends_with(path) && line.find(" 00010000 ") != std::string::npos)
+      return true;
   }
   return false;
 }
@@ -91,8 +92,22 @@ bool TestMachine::Launch(const TestMachineOptions& options, std::string* error) 
   directory_ = pattern;
   socket_path_ = directory_ + "/com1";
   const std::vector<std::string> arguments = {
-      "qemu-system-x86_64", "-M", "microvm", "-accel", "tcg", "-nodefaults", "-display", "none", "-m", "64",
-      "-kernel", kernel, "-append", AppendLine(options), "-serial", "unix:" + socket_path_ + ",server=on,wait=off"};
+      "qemu-system-x86_64",
+      "-M",
+      "microvm",
+      "-accel",
+      "tcg",
+      "-nodefaults",
+      "-display",
+      "none",
+      "-m",
+      "64",
+      "-kernel",
+      kernel,
+      "-append",
+      AppendLine(options),
+      "-serial",
+      "unix:" + socket_path_ + (options.boot_when_connected ? ",server=on,wait=on" : ",server=on,wait=off")};
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ == 0) RunQemu(arguments, directory_ + "/qemu.log", parent);
@@ -134,7 +149,8 @@ int TestMachine::Connect() const {
 // Exited children stay zombies until Kill() reaps them, so the pid cannot be somebody else's.
 bool TestMachine::alive() const {
   siginfo_t info = {};
-  return pid_ > 0 && waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+  return pid_ > 0 && waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
 }
 
 void TestMachine::Kill() {

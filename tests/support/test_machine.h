@@ -9,11 +9,12 @@
 namespace longwire::test {
 
 struct TestMachineOptions {
-  char variant = 'a';             // 'a' or 'b': other addresses, offsets and names
-  unsigned extra_processes = 0;   // on top of the eight of every boot
-  bool break_at_boot = false;     // stop in the debugger once the boot is complete
-  bool report_symbols = false;    // report images while booting; waits for a host at each
-  unsigned ack_timeout_ms = 0;    // of the kernel's KD stub; 0 = its default of 200
+  char variant = 'a';                // 'a' or 'b': other addresses, offsets and names
+  unsigned extra_processes = 0;      // on top of the eight of every boot
+  bool break_at_boot = false;        // stop in the debugger once the boot is complete
+  bool report_symbols = false;       // report images while booting; waits for a host at each
+  unsigned ack_timeout_ms = 0;       // of the kernel's KD stub; 0 = its default of 200
+  bool boot_when_connected = false;  // hold the boot until a host is connected, so that it sees every byte
 };
 
 /// A QEMU process running the kernel of tests/target, with COM1 on a Unix socket in a directory of its own.

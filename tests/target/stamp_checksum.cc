@@ -1,5 +1,5 @@
-// Writes the PE checksum into an image, which lld leaves at zero: NT's loader entries and load-symbols reports
-// carry it. Usage: stamp_checksum LINKED OUT
+// Writes the PE checksum into an image, which lld leaves at zero: NT's loader entries and load-symbols
+// reports carry it. Usage: stamp_checksum LINKED OUT
 #include <cstdint>
 #include <cstdio>
 #include <fstream>

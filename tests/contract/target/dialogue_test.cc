@@ -124,7 +124,8 @@ TEST_P(TargetDialogue, BurstOfPrintsArrivesInOrder) {
   ASSERT_NO_FATAL_FAILURE(BootStopped());
   ASSERT_NO_FATAL_FAILURE(RunCommand(kPrintBurst, 50));
   while (kd_->prints().size() < 50) ASSERT_TRUE(kd_->Next(true));
-  for (size_t i = 0; i < 50; ++i) EXPECT_EQ(kd_->prints()[i], "demo: burst " + std::to_string(i + 1) + " of 50\n");
+  for (size_t i = 0; i < 50; ++i)
+    EXPECT_EQ(kd_->prints()[i], "demo: burst " + std::to_string(i + 1) + " of 50\n");
 }
 
 TEST_P(TargetDialogue, LoadAndUnloadAreReported) {

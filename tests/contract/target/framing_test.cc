@@ -110,7 +110,7 @@ TEST_P(TargetFraming, T08AsksAgainForMalformedRequests) {
 }
 
 TEST_P(TargetFraming, T09RecoversFromARequestCutShort) {
-  ASSERT_NO_FATAL_FAILURE(BootStopped());
+  ASSERT_NO_FATAL_FAILURE(BootStopped(400));
   Bytes frame = KdProbe::Frame(kManipulate, kFirstId, KdProbe::Request(0x3146));
   frame.resize(30);
   kd_->SendRaw(frame);
@@ -176,12 +176,12 @@ TEST_P(TargetFraming, T13ResetDuringAReplyRestartsTheIds) {
 }
 
 TEST_P(TargetFraming, T14GivesUpAPrintNobodyAcknowledges) {
-  ASSERT_NO_FATAL_FAILURE(BootStopped(20));
+  ASSERT_NO_FATAL_FAILURE(BootStopped(60));
   const uint64_t ticks_at = kd_->FindExport("g_Ticks");
   const uint64_t ticks = kd_->ReadPointer(ticks_at);
   ASSERT_NO_FATAL_FAILURE(RunCommand(kPrint, 7));
   int copies = 0;
-  while (auto frame = kd_->Receive(milliseconds(500))) copies += frame->is_data(kDebugIo);
+  while (auto frame = kd_->Receive(milliseconds(1000))) copies += frame->is_data(kDebugIo);
   EXPECT_GE(copies, 15);
   EXPECT_LE(copies, 20);
   kd_->SendByte('b');
@@ -194,8 +194,8 @@ TEST_P(TargetFraming, T14GivesUpAPrintNobodyAcknowledges) {
 }
 
 TEST_P(TargetFraming, T15RepeatsAnExceptionForEver) {
-  ASSERT_NO_FATAL_FAILURE(Boot({.break_at_boot = true, .ack_timeout_ms = 10}));
-  for (int i = 0; i < 40; ++i) {
+  ASSERT_NO_FATAL_FAILURE(Boot({.break_at_boot = true, .ack_timeout_ms = 20}));
+  for (int i = 0; i < 30; ++i) {
     auto frame = kd_->Receive();
     ASSERT_TRUE(frame && frame->is_data(kStateChange)) << i;
     EXPECT_EQ(frame->id, kFirstId | kSyncBit);

@@ -18,9 +18,10 @@ inline constexpr uint32_t kContinue = 0x00010002, kHandled = 0x00010001, kNotHan
 inline constexpr size_t kRipOffset = 0xF8, kRspOffset = 0x98, kEFlagsOffset = 0x44;
 
 // Commands of the demo driver (tests/target/drivers/demo.h).
-inline constexpr uint32_t kPrint = 1, kPrompt = 2, kBreak = 3, kBugCheck = 4, kFaultHandled = 5, kFaultUnhandled = 6,
-                          kLoadDriver = 7, kUnloadDriver = 8, kPrintBurst = 9, kSpawnProcesses = 10, kRestart = 11,
-                          kLoadDriverRemote = 12, kPrintLong = 13, kAssert = 14, kDivide = 15;
+inline constexpr uint32_t kPrint = 1, kPrompt = 2, kBreak = 3, kBugCheck = 4, kFaultHandled = 5,
+                          kFaultUnhandled = 6, kLoadDriver = 7, kUnloadDriver = 8, kPrintBurst = 9,
+                          kSpawnProcesses = 10, kRestart = 11, kLoadDriverRemote = 12, kPrintLong = 13,
+                          kAssert = 14, kDivide = 15;
 
 /// Boots one machine per test, in both variants.
 class MachineTest : public ::testing::TestWithParam<char> {
@@ -28,6 +29,7 @@ class MachineTest : public ::testing::TestWithParam<char> {
   /// A machine with a connected probe; nothing has been read yet.
   void Boot(TestMachineOptions options) {
     options.variant = GetParam();
+    options.boot_when_connected = true;
     std::string error;
     machine_ = TestMachine::Start(options, &error);
     ASSERT_NE(machine_, nullptr) << error;
@@ -37,7 +39,8 @@ class MachineTest : public ::testing::TestWithParam<char> {
   }
 
   /// A machine stopped at the end of its boot; stop_ is the acknowledged state change.
-  void BootStopped(unsigned ack_timeout_ms = 0) {
+  /// The kernel's patience is longer than its default here, lest a busy host sees packets twice.
+  void BootStopped(unsigned ack_timeout_ms = 1000) {
     ASSERT_NO_FATAL_FAILURE(Boot({.break_at_boot = true, .ack_timeout_ms = ack_timeout_ms}));
     auto stop = kd_->WaitForStop();
     ASSERT_TRUE(stop.has_value());

@@ -104,7 +104,8 @@ TEST_P(TargetManipulate, T25ReportDropsBreakpointsInItsStream) {
   ASSERT_NO_FATAL_FAILURE(BootStopped());
   const uint64_t leaf = kd_->FindExport("DemoLeaf");
   const Bytes clean = kd_->ReadAll(leaf, 16);
-  const uint32_t first = Load32(SetBreakpoint(leaf).head, 0x18), second = Load32(SetBreakpoint(leaf + 15).head, 0x18);
+  const uint32_t first = Load32(SetBreakpoint(leaf).head, 0x18),
+                 second = Load32(SetBreakpoint(leaf + 15).head, 0x18);
   const uint32_t far = Load32(SetBreakpoint(leaf + 16).head, 0x18);
   ASSERT_TRUE(kd_->ContinueOverBreak());
   auto stop = kd_->WaitForStop();

@@ -17,8 +17,9 @@ class TargetShape : public MachineTest {
   uint64_t Block() { return kd_->ReadPointer(Load64(kd_->Exchange(0x3146).head, 0x30)); }
   uint16_t BlockHalf(uint64_t offset) { return Load16(kd_->ReadAll(Block() + offset, 2), 0); }
 
-  // The place of the links inside a process is not in the block: they follow UniqueProcessId, which is 4 for the
-  // first process (kd-protocol.md 5.5). The links' distance from the start comes from the current thread's process.
+  // The place of the links inside a process is not in the block: they follow UniqueProcessId, which is 4 for
+  // the first process (kd-protocol.md 5.5). The links' distance from the start comes from the current
+  // thread's process.
   uint64_t LinksOffset(uint64_t first_links) {
     const uint64_t thread = kd_->ReadPointer(Load64(kd_->ControlSpace(1, 8).data, 0) + 8);
     const uint64_t process = kd_->ReadPointer(thread + BlockHalf(0x2A0));

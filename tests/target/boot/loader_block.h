@@ -6,8 +6,8 @@
 #define LW_MAX_BOOT_IMAGES 8
 
 typedef struct _LOADER_IMAGE {
-  const char *Name;
-  const unsigned char *Data;
+  const char* Name;
+  const unsigned char* Data;
   unsigned long long Size;
 } LOADER_IMAGE;
 
@@ -16,7 +16,7 @@ typedef struct _LOADER_PARAMETER_BLOCK {
   unsigned long long EndOfMemory;        // physical address
   unsigned long long PageDirectoryBase;  // CR3 of the boot tables
   unsigned long long KernelBase;
-  const char *LoadOptions;
+  const char* LoadOptions;
   unsigned long long ImageCount;
   LOADER_IMAGE Images[LW_MAX_BOOT_IMAGES];  // [0] is the kernel
 } LOADER_PARAMETER_BLOCK;

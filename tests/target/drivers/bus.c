@@ -19,7 +19,7 @@ __attribute__((noinline)) static void BusScan(ULONG Round) {
   for (ULONG i = 0; i < 8; ++i) {
     g_BusChildren[i].State = (i + Round) % 3 == 0 ? BusPresent : BusEmpty;
     g_BusChildren[i].Vendor = (USHORT)(0x1000 + i);
-    g_BusChildren[i].Paged = (UCHAR *)MmGetPagedPoolSample() + i % 4 * 0x1000;
+    g_BusChildren[i].Paged = (UCHAR*)MmGetPagedPoolSample() + i % 4 * 0x1000;
   }
   ++g_BusScans;
 }
@@ -34,7 +34,7 @@ static void BusWaiter(PVOID Context) {
 
 static void BusIdle(PVOID Context) { KeWaitForSingleObject(Context, WrExecutive, KernelMode, TRUE); }
 
-NTSTATUS DriverEntry(DRIVER_OBJECT *DriverObject, UNICODE_STRING *RegistryPath) {
+NTSTATUS DriverEntry(DRIVER_OBJECT* DriverObject, UNICODE_STRING* RegistryPath) {
   (void)RegistryPath;
   DriverObject->DeviceObject = g_BusChildren;
   KeInitializeEvent(&g_BusEvent, EventSynchronizationObject, TRUE);

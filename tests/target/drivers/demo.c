@@ -1,4 +1,5 @@
-// The demo driver: a worker thread that polls the mailbox each tick and does a batch of work every fifth tick.
+// The demo driver: a worker thread that polls the mailbox each tick and does a batch of work every fifth
+// tick.
 #include "tests/target/drivers/demo.h"
 
 #include "tests/target/hal/hal.h"
@@ -9,7 +10,7 @@ volatile ULONG g_CommandsDone;
 volatile ULONG64 g_Ticks;
 volatile ULONG64 g_Total;
 DEMO_DEVICE g_Device;
-DEMO_DEVICE *g_DeviceList = &g_Device;
+DEMO_DEVICE* g_DeviceList = &g_Device;
 static const WCHAR kDeviceName[] = L"\\Device\\Demo0";
 
 __attribute__((noinline)) static void DemoTick(ULONG64 Tick) {
@@ -19,7 +20,7 @@ __attribute__((noinline)) static void DemoTick(ULONG64 Tick) {
 }
 
 __attribute__((noinline)) static void DemoWorker(PVOID Context) {
-  DEMO_DEVICE *device = Context;
+  DEMO_DEVICE* device = Context;
   for (;;) {
     KeDelayExecutionThread(1);
     ++g_Ticks;
@@ -28,11 +29,11 @@ __attribute__((noinline)) static void DemoWorker(PVOID Context) {
   }
 }
 
-static void InitializeDevice(DEMO_DEVICE *Device) {
+static void InitializeDevice(DEMO_DEVICE* Device) {
   Device->Type = 3;
   Device->Size = sizeof(*Device);
   InitializeListHead(&Device->Requests);
-  Device->Name.Buffer = (WCHAR *)kDeviceName;
+  Device->Name.Buffer = (WCHAR*)kDeviceName;
   Device->Name.Length = sizeof(kDeviceName) - 2;
   Device->Name.MaximumLength = sizeof(kDeviceName);
   Device->Flags.Busy = 1;
@@ -49,7 +50,7 @@ static void InitializeDevice(DEMO_DEVICE *Device) {
   Device->Balance = -12345;
   Device->Slots[3] = HalGetProcessorFeature(7);
   for (ULONG i = 0; i < 3; ++i) {
-    DEMO_REQUEST *request = ExAllocatePoolWithTag(0, sizeof(DEMO_REQUEST), 'omeD');
+    DEMO_REQUEST* request = ExAllocatePoolWithTag(0, sizeof(DEMO_REQUEST), 'omeD');
     memset(request, 0, sizeof(*request));
     request->Id = i + 1;
     request->Tag = (CHAR)('x' + i);
@@ -59,11 +60,14 @@ static void InitializeDevice(DEMO_DEVICE *Device) {
   }
 }
 
-NTSTATUS DriverEntry(DRIVER_OBJECT *DriverObject, UNICODE_STRING *RegistryPath) {
+NTSTATUS DriverEntry(DRIVER_OBJECT* DriverObject, UNICODE_STRING* RegistryPath) {
   (void)RegistryPath;
   InitializeDevice(&g_Device);
   DriverObject->DeviceObject = &g_Device;
-  ETHREAD *thread = PsCreateSystemThread(DemoWorker, &g_Device);
+  ETHREAD* thread = PsCreateSystemThread(DemoWorker, &g_Device);
   g_Device.Owner = &thread->Tcb;
   return STATUS_SUCCESS;
 }
+
+// The mailbox is a plain integer; this brings the names of its values into the PDB.
+const DEMO_COMMAND g_FirstCommand = DemoPrint;

@@ -1,4 +1,5 @@
-// Types of the demo driver. Written to be looked at with a debugger: enums, bit fields, unions, arrays, lists.
+// Types of the demo driver. Written to be looked at with a debugger: enums, bit fields, unions, arrays,
+// lists.
 #ifndef TESTS_TARGET_DRIVERS_DEMO_H_
 #define TESTS_TARGET_DRIVERS_DEMO_H_
 
@@ -7,21 +8,21 @@
 // Values a debugger writes to g_Command; the driver's worker thread takes them up at its next tick.
 typedef enum _DEMO_COMMAND {
   DemoNone,
-  DemoPrint,              // one debug print with g_CommandArgument
-  DemoPrompt,             // prompts; the answer is left in g_Answer
-  DemoBreak,              // hard-coded int 3
-  DemoBugCheck,           // KeBugCheckEx(g_CommandArgument, 1, 2, 3, 4)
-  DemoFaultHandled,       // reads a bad address under a handler
-  DemoFaultUnhandled,     // reads a bad address without one
-  DemoLoadDriver,         // loads the late driver from the machine's own files
+  DemoPrint,           // one debug print with g_CommandArgument
+  DemoPrompt,          // prompts; the answer is left in g_Answer
+  DemoBreak,           // hard-coded int 3
+  DemoBugCheck,        // KeBugCheckEx(g_CommandArgument, 1, 2, 3, 4)
+  DemoFaultHandled,    // reads a bad address under a handler
+  DemoFaultUnhandled,  // reads a bad address without one
+  DemoLoadDriver,      // loads the late driver from the machine's own files
   DemoUnloadDriver,
-  DemoPrintBurst,         // g_CommandArgument prints in a row
-  DemoSpawnProcesses,     // creates g_CommandArgument processes
-  DemoReset,              // reports that all symbols go, then restarts the machine
-  DemoLoadDriverRemote,   // asks the debugger for the late driver's file first
-  DemoPrintLong,          // one print of 700 characters
-  DemoAssert,             // int 2C
-  DemoDivide              // divides by zero
+  DemoPrintBurst,        // g_CommandArgument prints in a row
+  DemoSpawnProcesses,    // creates g_CommandArgument processes
+  DemoReset,             // reports that all symbols go, then restarts the machine
+  DemoLoadDriverRemote,  // asks the debugger for the late driver's file first
+  DemoPrintLong,         // one print of 700 characters
+  DemoAssert,            // int 2C
+  DemoDivide             // divides by zero
 } DEMO_COMMAND;
 
 typedef enum _DEMO_STATE { DemoStopped, DemoStarting, DemoStarted, DemoPaused = 10 } DEMO_STATE;
@@ -53,15 +54,15 @@ typedef struct _DEMO_REQUEST {
     } Parts;
     UCHAR Bytes[8];
   } u;
-  void (*Completion)(struct _DEMO_REQUEST *);
+  void (*Completion)(struct _DEMO_REQUEST*);
 } DEMO_REQUEST;
 
 typedef struct _DEMO_DEVICE {
   SHORT Type;
   USHORT Size;
   LIST_ENTRY Requests;
-  KTHREAD *Owner;
-  struct _DEMO_DEVICE *Next;
+  KTHREAD* Owner;
+  struct _DEMO_DEVICE* Next;
   UNICODE_STRING Name;
   DEMO_FLAGS Flags;
   DEMO_STATE State;
@@ -81,9 +82,9 @@ typedef struct _DEMO_DEVICE {
 #define DEMO_EXPORT __declspec(dllexport)
 
 // locals.c
-ULONG64 DemoLocals(DEMO_DEVICE *Device, ULONG Round, CHAR Letter);
+ULONG64 DemoLocals(DEMO_DEVICE* Device, ULONG Round, CHAR Letter);
 // work.c
-ULONG64 DemoRunBatch(DEMO_DEVICE *Device, ULONG Count);
+ULONG64 DemoRunBatch(DEMO_DEVICE* Device, ULONG Count);
 void DemoServeCommand(void);
 
 DEMO_EXPORT ULONG64 DemoLeaf(ULONG64 Value, ULONG Shift);

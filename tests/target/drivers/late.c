@@ -4,7 +4,7 @@
 typedef struct _LATE_STATE {
   ULONG Loads;
   ULONG64 Cookie;
-  DRIVER_OBJECT *Driver;
+  DRIVER_OBJECT* Driver;
 } LATE_STATE;
 
 LATE_STATE g_LateState;
@@ -14,12 +14,12 @@ __attribute__((noinline)) ULONG LateCompute(ULONG Input) {
   return Input + 1;
 }
 
-static void LateUnload(DRIVER_OBJECT *DriverObject) {
+static void LateUnload(DRIVER_OBJECT* DriverObject) {
   g_LateState.Driver = NULL;
   (void)DriverObject;
 }
 
-NTSTATUS DriverEntry(DRIVER_OBJECT *DriverObject, UNICODE_STRING *RegistryPath) {
+NTSTATUS DriverEntry(DRIVER_OBJECT* DriverObject, UNICODE_STRING* RegistryPath) {
   (void)RegistryPath;
   DriverObject->DriverUnload = LateUnload;
   g_LateState.Driver = DriverObject;

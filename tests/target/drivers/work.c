@@ -1,17 +1,19 @@
-// Work worth stepping through: nested calls with saved registers, a large frame, a frame pointer, a loop; and the
-// commands of the mailbox.
+// Work worth stepping through: nested calls with saved registers, a large frame, a frame pointer, a loop; and
+// the commands of the mailbox.
 #include "tests/target/drivers/demo.h"
 #include "tests/target/hal/hal.h"
 
 CHAR g_Answer[516];
 ULONG g_AnswerLength;
 volatile ULONG64 g_FaultsHandled;
-ULONG64 *volatile g_BadAddress = (ULONG64 *)0xFFFFDEAD00001000ull;
-static KLDR_DATA_TABLE_ENTRY *g_LateDriver;
+ULONG64* volatile g_BadAddress = (ULONG64*)0xFFFFDEAD00001000ull;
+static KLDR_DATA_TABLE_ENTRY* g_LateDriver;
 
-__attribute__((noinline)) ULONG64 DemoLeaf(ULONG64 Value, ULONG Shift) { return (Value << (Shift & 7)) ^ 0x5A5A; }
+__attribute__((noinline)) ULONG64 DemoLeaf(ULONG64 Value, ULONG Shift) {
+  return (Value << (Shift & 7)) ^ 0x5A5A;
+}
 
-__attribute__((noinline)) static ULONG64 DemoTransform(const DEMO_REQUEST *Request, ULONG64 Seed, ULONG Mode,
+__attribute__((noinline)) static ULONG64 DemoTransform(const DEMO_REQUEST* Request, ULONG64 Seed, ULONG Mode,
                                                        ULONG64 Extra, ULONG64 More) {
   ULONG64 a = Seed + Request->Id, b = Extra * 3, c = More ^ Seed, d = Request->u.Address;
   for (ULONG i = 0; i < 4; ++i) {
@@ -24,12 +26,14 @@ __attribute__((noinline)) static ULONG64 DemoTransform(const DEMO_REQUEST *Reque
 }
 
 // The frame is larger than a page and of run-time size: the compiler needs a frame pointer and __chkstk.
-__attribute__((noinline)) static ULONG64 DemoProcess(DEMO_DEVICE *Device, DEMO_REQUEST *Request, ULONG Count) {
+__attribute__((noinline)) static ULONG64 DemoProcess(DEMO_DEVICE* Device, DEMO_REQUEST* Request,
+                                                     ULONG Count) {
   UCHAR scratch[5000];
-  ULONG64 *values = __builtin_alloca(Count * sizeof(ULONG64) + 16);
+  ULONG64* values = __builtin_alloca(Count * sizeof(ULONG64) + 16);
   memset(scratch, (int)Count, sizeof(scratch));
   for (ULONG i = 0; i < Count; ++i) {
-    values[i] = DemoTransform(Request, i, Device->Flags.QueueDepth, scratch[i * 7 % sizeof(scratch)], Device->Processed);
+    values[i] = DemoTransform(Request, i, Device->Flags.QueueDepth, scratch[i * 7 % sizeof(scratch)],
+                              Device->Processed);
   }
   ULONG64 sum = 0;
   for (ULONG i = 0; i < Count; ++i) sum += values[i];
@@ -37,15 +41,16 @@ __attribute__((noinline)) static ULONG64 DemoProcess(DEMO_DEVICE *Device, DEMO_R
   return sum + scratch[Count];
 }
 
-__attribute__((noinline)) static void DemoComplete(DEMO_DEVICE *Device, DEMO_REQUEST *Request, ULONG64 Result) {
+__attribute__((noinline)) static void DemoComplete(DEMO_DEVICE* Device, DEMO_REQUEST* Request,
+                                                   ULONG64 Result) {
   Request->Values[Device->Processed & 3] = Result;
   ++Device->Processed;
 }
 
-ULONG64 DemoRunBatch(DEMO_DEVICE *Device, ULONG Count) {
+ULONG64 DemoRunBatch(DEMO_DEVICE* Device, ULONG Count) {
   ULONG64 total = 0;
-  for (LIST_ENTRY *at = Device->Requests.Flink; at != &Device->Requests; at = at->Flink) {
-    DEMO_REQUEST *request = CONTAINING_RECORD(at, DEMO_REQUEST, Link);
+  for (LIST_ENTRY* at = Device->Requests.Flink; at != &Device->Requests; at = at->Flink) {
+    DEMO_REQUEST* request = CONTAINING_RECORD(at, DEMO_REQUEST, Link);
     ULONG64 result = DemoProcess(Device, request, Count);
     DemoComplete(Device, request, result);
     total += result;
@@ -53,8 +58,8 @@ ULONG64 DemoRunBatch(DEMO_DEVICE *Device, ULONG Count) {
   return total;
 }
 
-__attribute__((noinline)) static ULONG64 DemoTouch(ULONG64 *Address) {
-  ULONG64 value = *(volatile ULONG64 *)Address;
+__attribute__((noinline)) static ULONG64 DemoTouch(ULONG64* Address) {
+  ULONG64 value = *(volatile ULONG64*)Address;
   return value + 1;
 }
 

@@ -3,7 +3,7 @@
 #ifndef TESTS_TARGET_NT_BASE_TYPES_H_
 #define TESTS_TARGET_NT_BASE_TYPES_H_
 
-typedef void *PVOID;
+typedef void* PVOID;
 typedef char CHAR;
 typedef unsigned char UCHAR, BOOLEAN;
 typedef short SHORT;
@@ -17,9 +17,9 @@ typedef PVOID HANDLE;
 
 #define TRUE 1
 #define FALSE 0
-#define NULL ((void *)0)
+#define NULL ((void*)0)
 #define FIELD_OFFSET(type, field) __builtin_offsetof(type, field)
-#define CONTAINING_RECORD(at, type, field) ((type *)((UCHAR *)(at)-FIELD_OFFSET(type, field)))
+#define CONTAINING_RECORD(at, type, field) ((type*)((UCHAR*)(at)-FIELD_OFFSET(type, field)))
 #define C_ASSERT_OFFSET(type, field, offset) _Static_assert(FIELD_OFFSET(type, field) == (offset), #field)
 
 #define STATUS_SUCCESS ((NTSTATUS)0x00000000)
@@ -41,20 +41,20 @@ typedef PVOID HANDLE;
 #define NT_SUCCESS(status) ((status) >= 0)
 
 typedef struct _LIST_ENTRY {
-  struct _LIST_ENTRY *Flink;
-  struct _LIST_ENTRY *Blink;
+  struct _LIST_ENTRY* Flink;
+  struct _LIST_ENTRY* Blink;
 } LIST_ENTRY;
 
 typedef struct _UNICODE_STRING {
   USHORT Length;
   USHORT MaximumLength;
-  WCHAR *Buffer;
+  WCHAR* Buffer;
 } UNICODE_STRING;
 
 typedef struct _STRING {
   USHORT Length;
   USHORT MaximumLength;
-  CHAR *Buffer;
+  CHAR* Buffer;
 } STRING, ANSI_STRING;
 
 typedef union _LARGE_INTEGER {
@@ -228,7 +228,7 @@ _Static_assert(sizeof(KSWITCH_FRAME) == 0x40, "KSWITCH_FRAME");
 typedef struct _EXCEPTION_RECORD {
   NTSTATUS ExceptionCode;
   ULONG ExceptionFlags;
-  struct _EXCEPTION_RECORD *ExceptionRecord;
+  struct _EXCEPTION_RECORD* ExceptionRecord;
   PVOID ExceptionAddress;
   ULONG NumberParameters;
   ULONG_PTR ExceptionInformation[15];
@@ -261,7 +261,7 @@ typedef struct _KLDR_DATA_TABLE_ENTRY {
   PVOID LoadedImports;
   union {
     PVOID Spare;
-    struct _KLDR_DATA_TABLE_ENTRY *NtDataTableEntry;
+    struct _KLDR_DATA_TABLE_ENTRY* NtDataTableEntry;
   };
   ULONG SizeOfImageNotRounded;
   ULONG TimeDateStamp;

@@ -17,13 +17,13 @@ void KiBugCheckFromDebugger(void) {
   KiResetProcessor();
 }
 
-__attribute__((noreturn, noinline)) static void KeBugCheck2(ULONG Code, const ULONG64 *Parameters) {
+__attribute__((noreturn, noinline)) static void KeBugCheck2(ULONG Code, const ULONG64* Parameters) {
   DisableInterrupts();
   KiBugCheckData[0] = Code;
   for (ULONG i = 0; i < 4; ++i) KiBugCheckData[i + 1] = Parameters[i];
   KeGetCurrentPrcb()->ProcessorState.ContextFrame = KiSavedContext;
-  DbgPrint("\n*** Fatal System Error: 0x%08x\n                       (0x%p,0x%p,0x%p,0x%p)\n\n", Code, Parameters[0],
-           Parameters[1], Parameters[2], Parameters[3]);
+  DbgPrint("\n*** Fatal System Error: 0x%08x\n                       (0x%p,0x%p,0x%p,0x%p)\n\n", Code,
+           Parameters[0], Parameters[1], Parameters[2], Parameters[3]);
   DbgBreakPointWithStatus(DBG_STATUS_BUGCHECK_FIRST);
   DbgBreakPointWithStatus(DBG_STATUS_BUGCHECK_SECOND);
   KiResetProcessor();

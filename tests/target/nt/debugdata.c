@@ -5,12 +5,12 @@ typedef struct _KDDEBUGGER_DATA64 {
   LIST_ENTRY List;
   ULONG OwnerTag;
   ULONG Size;
-  ULONG64 Words18[8];       // 018 KernBase .. 050 PsActiveProcessHead
-  ULONG64 Words58[72];      // 058 PspCidTable .. 290
-  USHORT Offsets[24];       // 298 .. 2C6
-  ULONG64 Words2C8[3];      // 2C8 KdPrintCircularBufferPtr, KdPrintBufferSize, KeLoaderBlock
-  USHORT PcrOffsets[20];    // 2E0 .. 306
-  ULONG64 Words308[6];      // 308 .. 330 EtwpDebuggerData
+  ULONG64 Words18[8];     // 018 KernBase .. 050 PsActiveProcessHead
+  ULONG64 Words58[72];    // 058 PspCidTable .. 290
+  USHORT Offsets[24];     // 298 .. 2C6
+  ULONG64 Words2C8[3];    // 2C8 KdPrintCircularBufferPtr, KdPrintBufferSize, KeLoaderBlock
+  USHORT PcrOffsets[20];  // 2E0 .. 306
+  ULONG64 Words308[6];    // 308 .. 330 EtwpDebuggerData
   USHORT OffsetPrcbContext, MaxBreakpoints, MaxWatchpoints, Pad33E;
   ULONG OffsetKThreadStackLimit, OffsetKThreadStackBase, OffsetKThreadQueueListEntry, OffsetEThreadIrpList;
   USHORT OffsetPrcbIdleThread, OffsetPrcbNormalDpcState, OffsetPrcbDpcStack, OffsetPrcbIsrStack;
@@ -45,8 +45,12 @@ ULONG64 MmPagedPoolEnd = LW_PAGED_POOL_BASE + 4 * PAGE_SIZE;
 
 extern CHAR NtBuildLab[];
 
-static void SetWord(ULONG Offset, ULONG64 Value) { *(ULONG64 *)((UCHAR *)&KdDebuggerDataBlock + Offset) = Value; }
-static void SetHalf(ULONG Offset, SIZE_T Value) { *(USHORT *)((UCHAR *)&KdDebuggerDataBlock + Offset) = (USHORT)Value; }
+static void SetWord(ULONG Offset, ULONG64 Value) {
+  *(ULONG64*)((UCHAR*)&KdDebuggerDataBlock + Offset) = Value;
+}
+static void SetHalf(ULONG Offset, SIZE_T Value) {
+  *(USHORT*)((UCHAR*)&KdDebuggerDataBlock + Offset) = (USHORT)Value;
+}
 
 static void SetVariables(void) {
   extern UCHAR __ImageBase[];
@@ -100,8 +104,9 @@ static void SetOffsets(void) {
   SetHalf(0x2E6, FIELD_OFFSET(KPCR, Prcb));
   SetHalf(0x2F2, FIELD_OFFSET(KPRCB, ProcessorState.SpecialRegisters));
   static const USHORT kSelectors[] = {0x10, 0x18, 0, 0x33, 0x2B, 0x53, 0, 0x40, 0x23, 0x53};
-  for (ULONG i = 0; i < sizeof(kSelectors) / sizeof(kSelectors[0]); ++i) SetHalf(0x2F4 + i * 2, kSelectors[i]);
-  KDDEBUGGER_DATA64 *block = &KdDebuggerDataBlock;
+  for (ULONG i = 0; i < sizeof(kSelectors) / sizeof(kSelectors[0]); ++i)
+    SetHalf(0x2F4 + i * 2, kSelectors[i]);
+  KDDEBUGGER_DATA64* block = &KdDebuggerDataBlock;
   block->OffsetPrcbContext = FIELD_OFFSET(KPRCB, Context);
   block->MaxBreakpoints = 32;
   block->MaxWatchpoints = 4;

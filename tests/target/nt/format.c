@@ -1,13 +1,13 @@
 // The kernel's printf: %s %c %d %u %x %p with width, zero fill and the l, ll, I64 prefixes.
 #include "tests/target/nt/kernel.h"
 
-static SIZE_T Emit(CHAR *Buffer, SIZE_T Size, SIZE_T At, CHAR Character) {
+static SIZE_T Emit(CHAR* Buffer, SIZE_T Size, SIZE_T At, CHAR Character) {
   if (At + 1 < Size) Buffer[At] = Character;
   return At + 1;
 }
 
-static SIZE_T EmitNumber(CHAR *Buffer, SIZE_T Size, SIZE_T At, ULONG64 Value, ULONG Base, BOOLEAN Upper, ULONG Width,
-                         CHAR Fill) {
+static SIZE_T EmitNumber(CHAR* Buffer, SIZE_T Size, SIZE_T At, ULONG64 Value, ULONG Base, BOOLEAN Upper,
+                         ULONG Width, CHAR Fill) {
   CHAR digits[24];
   ULONG count = 0;
   do {
@@ -19,7 +19,7 @@ static SIZE_T EmitNumber(CHAR *Buffer, SIZE_T Size, SIZE_T At, ULONG64 Value, UL
   return At;
 }
 
-SIZE_T RtlFormatV(CHAR *Buffer, SIZE_T Size, const CHAR *Format, va_list Args) {
+SIZE_T RtlFormatV(CHAR* Buffer, SIZE_T Size, const CHAR* Format, va_list Args) {
   SIZE_T at = 0;
   for (; *Format != 0; ++Format) {
     if (*Format != '%') {
@@ -34,7 +34,7 @@ SIZE_T RtlFormatV(CHAR *Buffer, SIZE_T Size, const CHAR *Format, va_list Args) {
     if (Format[0] == 'I' && Format[1] == '6' && Format[2] == '4') longs = 2, Format += 3;
     switch (*Format) {
       case 's': {
-        const CHAR *text = va_arg(Args, const CHAR *);
+        const CHAR* text = va_arg(Args, const CHAR*);
         for (text = text != NULL ? text : "(null)"; *text != 0; ++text) at = Emit(Buffer, Size, at, *text);
         break;
       }
@@ -44,7 +44,8 @@ SIZE_T RtlFormatV(CHAR *Buffer, SIZE_T Size, const CHAR *Format, va_list Args) {
       case 'd': {
         LONG64 value = longs >= 2 ? va_arg(Args, LONG64) : va_arg(Args, LONG);
         if (value < 0) at = Emit(Buffer, Size, at, '-');
-        at = EmitNumber(Buffer, Size, at, value < 0 ? 0 - (ULONG64)value : (ULONG64)value, 10, FALSE, width, fill);
+        at = EmitNumber(Buffer, Size, at, value < 0 ? 0 - (ULONG64)value : (ULONG64)value, 10, FALSE, width,
+                        fill);
         break;
       }
       case 'u':
@@ -66,7 +67,7 @@ SIZE_T RtlFormatV(CHAR *Buffer, SIZE_T Size, const CHAR *Format, va_list Args) {
   return at < Size ? at : Size - 1;
 }
 
-SIZE_T RtlFormat(CHAR *Buffer, SIZE_T Size, const CHAR *Format, ...) {
+SIZE_T RtlFormat(CHAR* Buffer, SIZE_T Size, const CHAR* Format, ...) {
   va_list args;
   va_start(args, Format);
   SIZE_T length = RtlFormatV(Buffer, Size, Format, args);
@@ -75,15 +76,16 @@ SIZE_T RtlFormat(CHAR *Buffer, SIZE_T Size, const CHAR *Format, ...) {
 }
 
 // Finds NAME or NAME=decimal among the blank-separated boot options.
-BOOLEAN KiOption(const CHAR *Options, const CHAR *Name, ULONG64 *Value) {
+BOOLEAN KiOption(const CHAR* Options, const CHAR* Name, ULONG64* Value) {
   SIZE_T length = strlen(Name);
-  for (const CHAR *at = Options; *at != 0;) {
+  for (const CHAR* at = Options; *at != 0;) {
     while (*at == ' ') ++at;
-    const CHAR *end = at;
+    const CHAR* end = at;
     while (*end != 0 && *end != ' ') ++end;
-    if ((SIZE_T)(end - at) >= length && memcmp(at, Name, length) == 0 && (at + length == end || at[length] == '=')) {
+    if ((SIZE_T)(end - at) >= length && memcmp(at, Name, length) == 0 &&
+        (at + length == end || at[length] == '=')) {
       ULONG64 value = 0;
-      for (const CHAR *digit = at + length + 1; digit < end && *digit >= '0' && *digit <= '9'; ++digit) {
+      for (const CHAR* digit = at + length + 1; digit < end && *digit >= '0' && *digit <= '9'; ++digit) {
         value = value * 10 + (ULONG64)(*digit - '0');
       }
       if (Value != NULL) *Value = value;

@@ -1,6 +1,6 @@
 // Start of the kernel: one processor runs, the other is described and parked, then everything is threads.
-#include "tests/target/nt/kernel.h"
 #include "tests/target/nt/kd.h"
+#include "tests/target/nt/kernel.h"
 
 __attribute__((aligned(4096))) UCHAR KiBootStack[KERNEL_STACK_PAGES * PAGE_SIZE];
 PVOID KiBootStackTop = KiBootStack + KERNEL_STACK_PAGES * PAGE_SIZE;
@@ -10,8 +10,8 @@ ULONG NtBuildNumber = 0xF0000000 | LW_BUILD_NUMBER;
 ULONG NtGlobalFlag;
 ULONG KeNumberProcessors = MAXIMUM_PROCESSORS;
 ULONG KeMaximumIncrement = 10000000 / CLOCK_HZ;
-KUSER_SHARED_DATA *const KiSharedData = (KUSER_SHARED_DATA *)0xFFFFF78000000000ull;
-static const LOADER_PARAMETER_BLOCK *KeLoaderBlock;
+KUSER_SHARED_DATA* const KiSharedData = (KUSER_SHARED_DATA*)0xFFFFF78000000000ull;
+static const LOADER_PARAMETER_BLOCK* KeLoaderBlock;
 
 static void InitializeSharedData(void) {
   MmMapPage(MmKernelDirectory, (ULONG64)KiSharedData, MmAllocatePhysicalPage(), 0x8000000000000063ull);
@@ -28,10 +28,10 @@ static void InitializeSharedData(void) {
 }
 
 static void Phase1Initialization(PVOID Context) {
-  const CHAR *options = Context;
+  const CHAR* options = Context;
   MmInitializeLoadedModules(KeLoaderBlock);
   for (ULONG64 i = 1; i + 1 < KeLoaderBlock->ImageCount; ++i) {
-    KLDR_DATA_TABLE_ENTRY *entry;
+    KLDR_DATA_TABLE_ENTRY* entry;
     NTSTATUS status = MmLoadSystemImage(KeLoaderBlock->Images[i].Name, FALSE, &entry);
     if (!NT_SUCCESS(status)) KeBugCheckEx(0x6B, (ULONG64)status, i, 0, 0);
   }
@@ -44,7 +44,7 @@ static void Phase1Initialization(PVOID Context) {
   for (;;) KeDelayExecutionThread(CLOCK_HZ);
 }
 
-void KiInitializeKernel(const LOADER_PARAMETER_BLOCK *Block) {
+void KiInitializeKernel(const LOADER_PARAMETER_BLOCK* Block) {
   KeLoaderBlock = Block;
   MmInitialize(Block);
   for (ULONG i = 0; i < MAXIMUM_PROCESSORS; ++i) KiInitializeProcessor(i);

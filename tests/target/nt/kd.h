@@ -39,41 +39,42 @@ extern UCHAR KdpMessage[KDP_MAXIMUM_PAYLOAD];
 
 // kdcom.c. Send gives up when GiveUp is set and no answer came after 20 tries; false then.
 void KdpPortInitialize(ULONG64 TimeoutMilliseconds);
-BOOLEAN KdpSendPacket(ULONG Type, const void *Header, ULONG HeaderSize, const void *Data, ULONG DataSize, BOOLEAN GiveUp);
-KDP_STATUS KdpReceivePacket(ULONG Type, ULONG MinimumSize, UCHAR *Payload, ULONG *Size);
+BOOLEAN KdpSendPacket(ULONG Type, const void* Header, ULONG HeaderSize, const void* Data, ULONG DataSize,
+                      BOOLEAN GiveUp);
+KDP_STATUS KdpReceivePacket(ULONG Type, ULONG MinimumSize, UCHAR* Payload, ULONG* Size);
 BOOLEAN KdpTakeBreakInByte(void);
 
 // kdmanip.c. Serves requests until a continue; the result tells whether the exception counts as handled.
 typedef struct _KDP_SESSION {
-  CONTEXT *Context;       // of the processor that trapped
-  ULONG Processor;        // the one that reported
+  CONTEXT* Context;  // of the processor that trapped
+  ULONG Processor;   // the one that reported
   BOOLEAN ContextRead;
-  UCHAR *StateChange;     // sent, and sent again after a reset
+  UCHAR* StateChange;  // sent, and sent again after a reset
   ULONG StateChangeSize;
 } KDP_SESSION;
-BOOLEAN KdpSendWaitContinue(KDP_SESSION *Session);
-void KdpBuildExceptionReport(KDP_SESSION *Session, const EXCEPTION_RECORD *Record, BOOLEAN SecondChance);
+BOOLEAN KdpSendWaitContinue(KDP_SESSION* Session);
+void KdpBuildExceptionReport(KDP_SESSION* Session, const EXCEPTION_RECORD* Record, BOOLEAN SecondChance);
 
 // kdmemory.c
-ULONG KdpCopyVirtual(ULONG64 Address, void *Buffer, ULONG Size, BOOLEAN Write);
-ULONG KdpCopyPhysical(ULONG64 Address, void *Buffer, ULONG Size, BOOLEAN Write);
+ULONG KdpCopyVirtual(ULONG64 Address, void* Buffer, ULONG Size, BOOLEAN Write);
+ULONG KdpCopyPhysical(ULONG64 Address, void* Buffer, ULONG Size, BOOLEAN Write);
 ULONG KdpAddBreakpoint(ULONG64 Address);
 BOOLEAN KdpDeleteBreakpoint(ULONG Handle);
 void KdpDeleteBreakpointsIn(ULONG64 Start, ULONG64 End);
 void KdpPlantBreakpoints(void);
-void KdpServeMemory(ULONG Api, UCHAR *Request, ULONG DataSize);
+void KdpServeMemory(ULONG Api, UCHAR* Request, ULONG DataSize);
 
 // kdmachine.c
-void KdpServeMachine(ULONG Api, UCHAR *Request, ULONG DataSize);
+void KdpServeMachine(ULONG Api, UCHAR* Request, ULONG DataSize);
 
 // kdprint.c
-UCHAR *KdPullRemoteFile(const CHAR *Path, SIZE_T *Size);
+UCHAR* KdPullRemoteFile(const CHAR* Path, SIZE_T* Size);
 
-static inline ULONG Get16(const UCHAR *at) { return at[0] | at[1] << 8; }
-static inline ULONG Get32(const UCHAR *at) { return *(const ULONG *)at; }
-static inline ULONG64 Get64(const UCHAR *at) { return *(const ULONG64 *)at; }
-static inline void Put16(UCHAR *at, ULONG value) { *(USHORT *)at = (USHORT)value; }
-static inline void Put32(UCHAR *at, ULONG value) { *(ULONG *)at = value; }
-static inline void Put64(UCHAR *at, ULONG64 value) { *(ULONG64 *)at = value; }
+static inline ULONG Get16(const UCHAR* at) { return at[0] | at[1] << 8; }
+static inline ULONG Get32(const UCHAR* at) { return *(const ULONG*)at; }
+static inline ULONG64 Get64(const UCHAR* at) { return *(const ULONG64*)at; }
+static inline void Put16(UCHAR* at, ULONG value) { *(USHORT*)at = (USHORT)value; }
+static inline void Put32(UCHAR* at, ULONG value) { *(ULONG*)at = value; }
+static inline void Put64(UCHAR* at, ULONG64 value) { *(ULONG64*)at = value; }
 
 #endif

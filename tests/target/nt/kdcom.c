@@ -12,19 +12,18 @@
 typedef enum { RxTimeout, RxControl, RxData, RxBad } RX_RESULT;
 
 BOOLEAN KdDebuggerNotPresent = TRUE;
+volatile BOOLEAN KdpHalted;
 static ULONG KdpNextId = INITIAL_ID | SYNC_ID;
 static ULONG KdpExpectedId = INITIAL_ID;
 static ULONG64 KdpTimeoutTicks;
 static ULONG KdpFifoRoom;
 static BOOLEAN KdpBreakInSeen;
 static UCHAR KdpReceiveBuffer[KDP_MAXIMUM_PAYLOAD];
-static struct {
-  ULONG type, size, id;
-} KdpPacket;
+static struct { ULONG type, size, id; } KdpPacket;
 
 void KdpSetPresence(BOOLEAN Present) {
   KdDebuggerNotPresent = !Present;
-  *(UCHAR *)0xFFFFF780000002D4ull = Present ? 3 : 1;
+  *(UCHAR*)0xFFFFF780000002D4ull = Present ? 3 : 1;
 }
 
 void KdpPortInitialize(ULONG64 TimeoutMilliseconds) {
@@ -34,23 +33,23 @@ void KdpPortInitialize(ULONG64 TimeoutMilliseconds) {
   WritePort8(COM1 + 1, 0);
   WritePort8(COM1 + 3, 3);
   WritePort8(COM1 + 2, 7);
-  WritePort8(COM1 + 4, 3);
+  WritePort8(COM1 + 4, 0xB);
+  WritePort8(COM1 + 1, 1);
   KdpTimeoutTicks = KiMeasureMillisecond() * TimeoutMilliseconds;
 }
 
-static BOOLEAN GetByte(UCHAR *Byte, ULONG64 Ticks) {
-  if (ReadPort8(COM1 + 5) & 1) {
-    *Byte = ReadPort8(COM1);
-    return TRUE;
-  }
-  for (ULONG64 start = ReadTsc(); ReadTsc() - start < Ticks;) {
+static BOOLEAN GetByte(UCHAR* Byte, ULONG64 Ticks) {
+  for (ULONG64 start = ReadTsc();;) {
     if (ReadPort8(COM1 + 5) & 1) {
       *Byte = ReadPort8(COM1);
       return TRUE;
     }
-    __asm__ volatile("pause");
+    if (ReadTsc() - start >= Ticks) return FALSE;
+    // The port's interrupt or the next clock tick ends the halt; neither does anything else while it lasts.
+    KdpHalted = TRUE;
+    __asm__ volatile("sti; hlt; cli" ::: "memory");
+    KdpHalted = FALSE;
   }
-  return FALSE;
 }
 
 // A host that does not read must not hang the machine: the byte is lost after the time-out.
@@ -65,11 +64,11 @@ static void PutByte(UCHAR Byte) {
   --KdpFifoRoom;
 }
 
-static void PutBytes(const void *Bytes, ULONG Size) {
-  for (ULONG i = 0; i < Size; ++i) PutByte(((const UCHAR *)Bytes)[i]);
+static void PutBytes(const void* Bytes, ULONG Size) {
+  for (ULONG i = 0; i < Size; ++i) PutByte(((const UCHAR*)Bytes)[i]);
 }
 
-static ULONG Sum(const UCHAR *Bytes, ULONG Size) {
+static ULONG Sum(const UCHAR* Bytes, ULONG Size) {
   ULONG sum = 0;
   for (ULONG i = 0; i < Size; ++i) sum += Bytes[i];
   return sum;
@@ -88,7 +87,7 @@ static void SendHeader(UCHAR Leader, ULONG Type, ULONG Size, ULONG Id, ULONG Che
 
 static void SendControl(ULONG Type, ULONG Id) { SendHeader(CONTROL_LEADER, Type, 0, Id, 0); }
 
-static BOOLEAN FindLeader(UCHAR *Leader) {
+static BOOLEAN FindLeader(UCHAR* Leader) {
   ULONG run = 0;
   UCHAR last = 0, byte;
   KdpBreakInSeen = FALSE;
@@ -160,7 +159,8 @@ static ACK_RESULT WaitForAcknowledge(void) {
   }
 }
 
-BOOLEAN KdpSendPacket(ULONG Type, const void *Header, ULONG HeaderSize, const void *Data, ULONG DataSize, BOOLEAN GiveUp) {
+BOOLEAN KdpSendPacket(ULONG Type, const void* Header, ULONG HeaderSize, const void* Data, ULONG DataSize,
+                      BOOLEAN GiveUp) {
   ULONG checksum = Sum(Header, HeaderSize) + Sum(Data, DataSize);
   for (ULONG retries = MAXIMUM_RETRIES;;) {
     SendHeader(DATA_LEADER, Type, HeaderSize + DataSize, KdpNextId, checksum);
@@ -181,7 +181,7 @@ BOOLEAN KdpSendPacket(ULONG Type, const void *Header, ULONG HeaderSize, const vo
   }
 }
 
-KDP_STATUS KdpReceivePacket(ULONG Type, ULONG MinimumSize, UCHAR *Payload, ULONG *Size) {
+KDP_STATUS KdpReceivePacket(ULONG Type, ULONG MinimumSize, UCHAR* Payload, ULONG* Size) {
   for (;;) {
     RX_RESULT result = ReadPacket();
     if (result == RxTimeout) return KdpBreakInSeen ? KdpResend : KdpTimeout;

@@ -1,13 +1,13 @@
 // Registers of the machine for the debugger: control space, MSRs, ports, version (kd-protocol.md 3.3-3.5).
 #include "tests/target/nt/kd.h"
 
-static BOOLEAN ControlSpace(UCHAR *Request, BOOLEAN Write, ULONG DataSize) {
+static BOOLEAN ControlSpace(UCHAR* Request, BOOLEAN Write, ULONG DataSize) {
   ULONG processor = Get16(Request + 6), wanted = Get32(Request + 0x18);
   ULONG64 selector = Get64(Request + 0x10), pointer;
   Put32(Request + 0x1C, 0);
   if (processor >= MAXIMUM_PROCESSORS) return FALSE;
-  KPRCB *prcb = KiProcessorBlock[processor];
-  void *source = &pointer;
+  KPRCB* prcb = KiProcessorBlock[processor];
+  void* source = &pointer;
   ULONG size = 8;
   switch (selector) {
     case 0:
@@ -38,7 +38,7 @@ static BOOLEAN ControlSpace(UCHAR *Request, BOOLEAN Write, ULONG DataSize) {
   return TRUE;
 }
 
-static NTSTATUS IoSpace(UCHAR *Request, BOOLEAN Write) {
+static NTSTATUS IoSpace(UCHAR* Request, BOOLEAN Write) {
   ULONG64 port = Get64(Request + 0x10);
   ULONG size = Get32(Request + 0x18), value = Get32(Request + 0x1C);
   if (size != 1 && size != 2 && size != 4) return STATUS_INVALID_PARAMETER;
@@ -49,14 +49,16 @@ static NTSTATUS IoSpace(UCHAR *Request, BOOLEAN Write) {
     if (size == 2) WritePort16((USHORT)port, (USHORT)value);
     if (size == 4) WritePort32((USHORT)port, value);
   } else {
-    value = size == 1 ? ReadPort8((USHORT)port) : size == 2 ? ReadPort16((USHORT)port) : ReadPort32((USHORT)port);
+    value = size == 1   ? ReadPort8((USHORT)port)
+            : size == 2 ? ReadPort16((USHORT)port)
+                        : ReadPort32((USHORT)port);
     Put32(Request + 0x1C, value);
   }
   return STATUS_SUCCESS;
 }
 
 // The emulated processor ignores accesses to numbers it does not know, so the architectural ranges decide.
-static NTSTATUS Msr(UCHAR *Request, BOOLEAN Write) {
+static NTSTATUS Msr(UCHAR* Request, BOOLEAN Write) {
   ULONG number = Get32(Request + 0x10);
   if (number > 0x1FFF && (number < 0xC0000000 || number > 0xC0001FFF)) return STATUS_NO_SUCH_DEVICE;
   ULONG64 value = Get32(Request + 0x14) | (ULONG64)Get32(Request + 0x18) << 32;
@@ -67,7 +69,7 @@ static NTSTATUS Msr(UCHAR *Request, BOOLEAN Write) {
   return STATUS_SUCCESS;
 }
 
-static void Version(UCHAR *Request) {
+static void Version(UCHAR* Request) {
   static const UCHAR kFixed[12] = {6, 2, 7, 0, 0x64, 0x86, 0x0C, 3, 0x31, 0, 0, 0};
   extern UCHAR __ImageBase[];
   Put16(Request + 0x10, 0x0F);
@@ -78,7 +80,7 @@ static void Version(UCHAR *Request) {
   Put64(Request + 0x30, (ULONG64)&KdpDebuggerDataListHead);
 }
 
-void KdpServeMachine(ULONG Api, UCHAR *Request, ULONG DataSize) {
+void KdpServeMachine(ULONG Api, UCHAR* Request, ULONG DataSize) {
   NTSTATUS status = STATUS_SUCCESS;
   switch (Api) {
     case 0x3137:

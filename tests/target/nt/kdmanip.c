@@ -7,15 +7,15 @@ UCHAR KdpMessage[KDP_MAXIMUM_PAYLOAD];
 
 typedef enum { Reply, Silent, ReportAgain, Resume } KDP_OUTCOME;
 
-static CONTEXT *ContextOf(KDP_SESSION *Session, ULONG Processor) {
+static CONTEXT* ContextOf(KDP_SESSION* Session, ULONG Processor) {
   if (Processor >= MAXIMUM_PROCESSORS) return NULL;
   return Processor == KeGetCurrentPrcb()->Number ? Session->Context : KiProcessorBlock[Processor]->Context;
 }
 
-static void BuildCommon(KDP_SESSION *Session, ULONG NewState) {
-  UCHAR *report = Session->StateChange;
-  const KPRCB *prcb = KiProcessorBlock[Session->Processor];
-  const CONTEXT *context = ContextOf(Session, Session->Processor);
+static void BuildCommon(KDP_SESSION* Session, ULONG NewState) {
+  UCHAR* report = Session->StateChange;
+  const KPRCB* prcb = KiProcessorBlock[Session->Processor];
+  const CONTEXT* context = ContextOf(Session, Session->Processor);
   memset(report, 0, STATE_CHANGE_SIZE);
   Put32(report, NewState);
   Put16(report + 4, (ULONG)prcb->CpuType);
@@ -37,15 +37,16 @@ static void BuildCommon(KDP_SESSION *Session, ULONG NewState) {
   Session->StateChangeSize = STATE_CHANGE_SIZE;
 }
 
-void KdpBuildExceptionReport(KDP_SESSION *Session, const EXCEPTION_RECORD *Record, BOOLEAN SecondChance) {
+void KdpBuildExceptionReport(KDP_SESSION* Session, const EXCEPTION_RECORD* Record, BOOLEAN SecondChance) {
   BuildCommon(Session, 0x3030);
   memcpy(Session->StateChange + 0x20, Record, sizeof(*Record));
   Put32(Session->StateChange + 0xB8, !SecondChance);
 }
 
-void KdpBuildSymbolsReport(KDP_SESSION *Session, const KD_SYMBOLS_INFO *Info, const CHAR *Path, BOOLEAN Unload) {
+void KdpBuildSymbolsReport(KDP_SESSION* Session, const KD_SYMBOLS_INFO* Info, const CHAR* Path,
+                           BOOLEAN Unload) {
   BuildCommon(Session, 0x3031);
-  UCHAR *report = Session->StateChange;
+  UCHAR* report = Session->StateChange;
   ULONG length = Path != NULL ? (ULONG)strlen(Path) + 1 : 0;
   Put32(report + 0x20, length);
   Put64(report + 0x28, (ULONG64)Info->BaseOfDll);
@@ -57,13 +58,14 @@ void KdpBuildSymbolsReport(KDP_SESSION *Session, const KD_SYMBOLS_INFO *Info, co
   Session->StateChangeSize += length;
 }
 
-static NTSTATUS GetContext(KDP_SESSION *Session, ULONG *DataSize, BOOLEAN Extended) {
-  const CONTEXT *context = ContextOf(Session, Get16(KdpMessage + 6));
+static NTSTATUS GetContext(KDP_SESSION* Session, ULONG* DataSize, BOOLEAN Extended) {
+  const CONTEXT* context = ContextOf(Session, Get16(KdpMessage + 6));
   ULONG offset = Extended ? Get32(KdpMessage + 0x10) : 0;
   ULONG size = Extended ? Get32(KdpMessage + 0x14) : sizeof(CONTEXT);
   if (Extended) Put32(KdpMessage + 0x18, 0);
-  if (context == NULL || offset > sizeof(CONTEXT) || size > sizeof(CONTEXT) - offset) return STATUS_UNSUCCESSFUL;
-  memcpy(KdpMessage + KDP_MANIPULATE_SIZE, (const UCHAR *)context + offset, size);
+  if (context == NULL || offset > sizeof(CONTEXT) || size > sizeof(CONTEXT) - offset)
+    return STATUS_UNSUCCESSFUL;
+  memcpy(KdpMessage + KDP_MANIPULATE_SIZE, (const UCHAR*)context + offset, size);
   if (Extended) Put32(KdpMessage + 0x18, size);
   *DataSize = size;
   Session->ContextRead = TRUE;
@@ -71,10 +73,10 @@ static NTSTATUS GetContext(KDP_SESSION *Session, ULONG *DataSize, BOOLEAN Extend
 }
 
 // Chunks of SetContextEx are staged and take effect when the last one reaches the total the host announced.
-static NTSTATUS SetContext(KDP_SESSION *Session, ULONG DataSize, BOOLEAN Extended) {
+static NTSTATUS SetContext(KDP_SESSION* Session, ULONG DataSize, BOOLEAN Extended) {
   static CONTEXT staged;
-  CONTEXT *context = ContextOf(Session, Get16(KdpMessage + 6));
-  const UCHAR *data = KdpMessage + KDP_MANIPULATE_SIZE;
+  CONTEXT* context = ContextOf(Session, Get16(KdpMessage + 6));
+  const UCHAR* data = KdpMessage + KDP_MANIPULATE_SIZE;
   if (context == NULL || !Session->ContextRead) return STATUS_UNSUCCESSFUL;
   if (!Extended) {
     if (DataSize < sizeof(CONTEXT)) return STATUS_UNSUCCESSFUL;
@@ -83,9 +85,10 @@ static NTSTATUS SetContext(KDP_SESSION *Session, ULONG DataSize, BOOLEAN Extende
   }
   ULONG offset = Get32(KdpMessage + 0x10), size = Get32(KdpMessage + 0x14), total = Get32(KdpMessage + 0x18);
   Put32(KdpMessage + 0x18, 0);
-  if (offset > sizeof(CONTEXT) || size > sizeof(CONTEXT) - offset || size > DataSize) return STATUS_UNSUCCESSFUL;
+  if (offset > sizeof(CONTEXT) || size > sizeof(CONTEXT) - offset || size > DataSize)
+    return STATUS_UNSUCCESSFUL;
   if (offset == 0) staged = *context;
-  memcpy((UCHAR *)&staged + offset, data, size);
+  memcpy((UCHAR*)&staged + offset, data, size);
   if (offset + size >= total) *context = staged;
   Put32(KdpMessage + 0x18, size);
   return STATUS_SUCCESS;
@@ -93,7 +96,7 @@ static NTSTATUS SetContext(KDP_SESSION *Session, ULONG DataSize, BOOLEAN Extende
 
 static void WriteBreakpoints(ULONG DataSize, BOOLEAN Restore) {
   ULONG count = Get32(KdpMessage + 0x10), entry = Restore ? 4 : 16;
-  UCHAR *data = KdpMessage + KDP_MANIPULATE_SIZE;
+  UCHAR* data = KdpMessage + KDP_MANIPULATE_SIZE;
   NTSTATUS status = count <= DataSize / entry ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
   for (ULONG i = 0; i < count && i < DataSize / entry; ++i, data += entry) {
     if (Restore) {
@@ -110,21 +113,21 @@ static void WriteBreakpoints(ULONG DataSize, BOOLEAN Restore) {
   Put32(KdpMessage + 8, (ULONG)status);
 }
 
-static void ApplyControlSet(KDP_SESSION *Session) {
-  CONTEXT *context = ContextOf(Session, Session->Processor);
+static void ApplyControlSet(KDP_SESSION* Session) {
+  CONTEXT* context = ContextOf(Session, Session->Processor);
   if (Get32(KdpMessage + 0x14) == 1) {
     context->EFlags |= 0x100;
   } else {
     context->EFlags &= ~0x100u;
   }
   for (ULONG i = 0; i < MAXIMUM_PROCESSORS; ++i) {
-    KSPECIAL_REGISTERS *special = &KiProcessorBlock[i]->ProcessorState.SpecialRegisters;
+    KSPECIAL_REGISTERS* special = &KiProcessorBlock[i]->ProcessorState.SpecialRegisters;
     special->KernelDr6 = 0;
     special->KernelDr7 = Get64(KdpMessage + 0x18);
   }
 }
 
-static KDP_OUTCOME SwitchProcessor(KDP_SESSION *Session) {
+static KDP_OUTCOME SwitchProcessor(KDP_SESSION* Session) {
   ULONG processor = Get16(KdpMessage + 6);
   if (processor >= MAXIMUM_PROCESSORS) {
     Put32(KdpMessage + 8, (ULONG)STATUS_UNSUCCESSFUL);
@@ -138,7 +141,7 @@ static KDP_OUTCOME SwitchProcessor(KDP_SESSION *Session) {
   return ReportAgain;
 }
 
-static KDP_OUTCOME Serve(KDP_SESSION *Session, ULONG Received, ULONG *DataSize, BOOLEAN *Handled) {
+static KDP_OUTCOME Serve(KDP_SESSION* Session, ULONG Received, ULONG* DataSize, BOOLEAN* Handled) {
   ULONG api = Get32(KdpMessage), data = Received - KDP_MANIPULATE_SIZE;
   *DataSize = 0;
   switch (api) {
@@ -202,17 +205,19 @@ static KDP_OUTCOME Serve(KDP_SESSION *Session, ULONG Received, ULONG *DataSize, 
   }
 }
 
-static BOOLEAN SendReport(KDP_SESSION *Session, BOOLEAN GiveUp) {
-  return KdpSendPacket(PACKET_TYPE_KD_STATE_CHANGE64, Session->StateChange, Session->StateChangeSize, NULL, 0, GiveUp);
+static BOOLEAN SendReport(KDP_SESSION* Session, BOOLEAN GiveUp) {
+  return KdpSendPacket(PACKET_TYPE_KD_STATE_CHANGE64, Session->StateChange, Session->StateChangeSize, NULL, 0,
+                       GiveUp);
 }
 
-BOOLEAN KdpSendWaitContinue(KDP_SESSION *Session) {
+BOOLEAN KdpSendWaitContinue(KDP_SESSION* Session) {
   BOOLEAN symbols = Get32(Session->StateChange) == 0x3031, handled = TRUE;
   // Load-symbols reports are given up when nobody listens; an exception waits for its debugger for ever.
   if (!SendReport(Session, symbols)) return TRUE;
   for (;;) {
     ULONG size, data_size;
-    KDP_STATUS status = KdpReceivePacket(PACKET_TYPE_KD_STATE_MANIPULATE, KDP_MANIPULATE_SIZE, KdpMessage, &size);
+    KDP_STATUS status =
+        KdpReceivePacket(PACKET_TYPE_KD_STATE_MANIPULATE, KDP_MANIPULATE_SIZE, KdpMessage, &size);
     if (status == KdpTimeout) continue;
     if (status == KdpResend) {
       if (!SendReport(Session, symbols)) return TRUE;
@@ -220,7 +225,8 @@ BOOLEAN KdpSendWaitContinue(KDP_SESSION *Session) {
     }
     switch (Serve(Session, size, &data_size, &handled)) {
       case Reply:
-        KdpSendPacket(PACKET_TYPE_KD_STATE_MANIPULATE, KdpMessage, KDP_MANIPULATE_SIZE + data_size, NULL, 0, FALSE);
+        KdpSendPacket(PACKET_TYPE_KD_STATE_MANIPULATE, KdpMessage, KDP_MANIPULATE_SIZE + data_size, NULL, 0,
+                      FALSE);
         break;
       case ReportAgain:
         if (!SendReport(Session, FALSE)) return TRUE;

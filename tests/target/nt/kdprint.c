@@ -4,8 +4,8 @@
 #define MAXIMUM_REMOTE_FILE (1u << 20)
 #define FILE_HEADER 64
 
-static void FillHeader(UCHAR *Header, ULONG Api, ULONG Length, ULONG Limit) {
-  const KPRCB *prcb = KeGetCurrentPrcb();
+static void FillHeader(UCHAR* Header, ULONG Api, ULONG Length, ULONG Limit) {
+  const KPRCB* prcb = KeGetCurrentPrcb();
   Put32(Header, Api);
   Put16(Header + 4, (ULONG)prcb->CpuType);
   Put16(Header + 6, prcb->Number);
@@ -13,7 +13,7 @@ static void FillHeader(UCHAR *Header, ULONG Api, ULONG Length, ULONG Limit) {
   Put32(Header + 12, Limit);
 }
 
-void KdpPrint(const CHAR *Text, ULONG Length) {
+void KdpPrint(const CHAR* Text, ULONG Length) {
   UCHAR header[16];
   if (KdDebuggerNotPresent) return;
   if (Length > KDP_STRING_LIMIT) Length = KDP_STRING_LIMIT;
@@ -21,7 +21,7 @@ void KdpPrint(const CHAR *Text, ULONG Length) {
   KdpSendPacket(PACKET_TYPE_KD_DEBUG_IO, header, sizeof(header), Text, Length, TRUE);
 }
 
-ULONG KdpPrompt(const CHAR *Prompt, ULONG PromptLength, CHAR *Answer, ULONG Limit) {
+ULONG KdpPrompt(const CHAR* Prompt, ULONG PromptLength, CHAR* Answer, ULONG Limit) {
   UCHAR header[16];
   if (KdDebuggerNotPresent) return 0;
   if (PromptLength > KDP_STRING_LIMIT) PromptLength = KDP_STRING_LIMIT;
@@ -44,7 +44,7 @@ ULONG KdpPrompt(const CHAR *Prompt, ULONG PromptLength, CHAR *Answer, ULONG Limi
 }
 
 // Sends KdpMessage (header plus data) and waits for the answer of the same api, which replaces it.
-static BOOLEAN ExchangeFile(ULONG Api, ULONG Size, BOOLEAN GiveUp, ULONG *Received) {
+static BOOLEAN ExchangeFile(ULONG Api, ULONG Size, BOOLEAN GiveUp, ULONG* Received) {
   static UCHAR request[FILE_HEADER + 256];
   memcpy(request, KdpMessage, Size);
   for (;;) {
@@ -57,7 +57,7 @@ static BOOLEAN ExchangeFile(ULONG Api, ULONG Size, BOOLEAN GiveUp, ULONG *Receiv
   }
 }
 
-static BOOLEAN OpenRemote(const CHAR *Path, ULONG64 *Handle, ULONG64 *Length) {
+static BOOLEAN OpenRemote(const CHAR* Path, ULONG64* Handle, ULONG64* Length) {
   SIZE_T characters = strlen(Path) + 1;
   ULONG received;
   memset(KdpMessage, 0, FILE_HEADER);
@@ -73,7 +73,7 @@ static BOOLEAN OpenRemote(const CHAR *Path, ULONG64 *Handle, ULONG64 *Length) {
   return NT_SUCCESS((NTSTATUS)Get32(KdpMessage + 4));
 }
 
-static ULONG ReadRemote(ULONG64 Handle, ULONG64 Offset, ULONG Wanted, UCHAR *To) {
+static ULONG ReadRemote(ULONG64 Handle, ULONG64 Offset, ULONG Wanted, UCHAR* To) {
   ULONG received;
   memset(KdpMessage, 0, FILE_HEADER);
   Put32(KdpMessage, 0x3431);
@@ -82,15 +82,16 @@ static ULONG ReadRemote(ULONG64 Handle, ULONG64 Offset, ULONG Wanted, UCHAR *To)
   Put32(KdpMessage + 0x18, Wanted);
   ExchangeFile(0x3431, FILE_HEADER, FALSE, &received);
   ULONG length = Get32(KdpMessage + 0x18);
-  if (!NT_SUCCESS((NTSTATUS)Get32(KdpMessage + 4)) || length > received - FILE_HEADER || length > Wanted) return 0;
+  if (!NT_SUCCESS((NTSTATUS)Get32(KdpMessage + 4)) || length > received - FILE_HEADER || length > Wanted)
+    return 0;
   memcpy(To, KdpMessage + FILE_HEADER, length);
   return length;
 }
 
 // The whole file if the host has a replacement for it, else NULL.
-UCHAR *KdPullRemoteFile(const CHAR *Path, SIZE_T *Size) {
+UCHAR* KdPullRemoteFile(const CHAR* Path, SIZE_T* Size) {
   ULONG64 handle, length, flags = DisableInterrupts();
-  UCHAR *file = NULL;
+  UCHAR* file = NULL;
   if (!KdDebuggerNotPresent && OpenRemote(Path, &handle, &length)) {
     if (length > 0 && length <= MAXIMUM_REMOTE_FILE) file = MmAllocate(length);
     ULONG64 done = 0;
@@ -111,7 +112,7 @@ UCHAR *KdPullRemoteFile(const CHAR *Path, SIZE_T *Size) {
   return file;
 }
 
-ULONG DbgPrint(const CHAR *Format, ...) {
+ULONG DbgPrint(const CHAR* Format, ...) {
   CHAR text[1024];
   va_list args;
   va_start(args, Format);
@@ -123,6 +124,6 @@ ULONG DbgPrint(const CHAR *Format, ...) {
   return 0;
 }
 
-ULONG DbgPrompt(const CHAR *Prompt, CHAR *Response, ULONG Length) {
+ULONG DbgPrompt(const CHAR* Prompt, CHAR* Response, ULONG Length) {
   return (ULONG)DebugService(BREAKPOINT_PROMPT, Prompt, strlen(Prompt), (ULONG64)Response, Length);
 }

@@ -1,16 +1,17 @@
 // Entry points of the debugger stub: exceptions, symbol reports, break-in.
 #include "tests/target/nt/kd.h"
 
-void KdpBuildSymbolsReport(KDP_SESSION *Session, const KD_SYMBOLS_INFO *Info, const CHAR *Path, BOOLEAN Unload);
-void KdpPrint(const CHAR *Text, ULONG Length);
-ULONG KdpPrompt(const CHAR *Prompt, ULONG PromptLength, CHAR *Answer, ULONG Limit);
+void KdpBuildSymbolsReport(KDP_SESSION* Session, const KD_SYMBOLS_INFO* Info, const CHAR* Path,
+                           BOOLEAN Unload);
+void KdpPrint(const CHAR* Text, ULONG Length);
+ULONG KdpPrompt(const CHAR* Prompt, ULONG PromptLength, CHAR* Answer, ULONG Limit);
 
 static UCHAR KdpReport[KDP_MAXIMUM_PAYLOAD];
 static BOOLEAN KdpBreakInPending;
 
 // Debug registers are held in the processor block while the machine is stopped, as the host edits them there.
-static void SaveState(KPRCB *Prcb, const CONTEXT *Context) {
-  KSPECIAL_REGISTERS *special = &Prcb->ProcessorState.SpecialRegisters;
+static void SaveState(KPRCB* Prcb, const CONTEXT* Context) {
+  KSPECIAL_REGISTERS* special = &Prcb->ProcessorState.SpecialRegisters;
   special->Cr0 = ReadCr0(), special->Cr2 = ReadCr2(), special->Cr3 = ReadCr3(), special->Cr4 = ReadCr4();
   special->Cr8 = ReadCr8();
   special->KernelDr0 = ReadDr0(), special->KernelDr1 = ReadDr1(), special->KernelDr2 = ReadDr2();
@@ -26,22 +27,22 @@ static void SaveState(KPRCB *Prcb, const CONTEXT *Context) {
   Prcb->DebuggerSavedIRQL = 0;
 }
 
-static void RestoreState(const KPRCB *Prcb) {
-  const KSPECIAL_REGISTERS *special = &Prcb->ProcessorState.SpecialRegisters;
+static void RestoreState(const KPRCB* Prcb) {
+  const KSPECIAL_REGISTERS* special = &Prcb->ProcessorState.SpecialRegisters;
   WriteDr0(special->KernelDr0), WriteDr1(special->KernelDr1), WriteDr2(special->KernelDr2);
   WriteDr3(special->KernelDr3), WriteDr6(special->KernelDr6);
   // General detect would fault on the next look at these registers.
   WriteDr7((special->KernelDr7 & 0xFFFF03FFull) | 0x400);
 }
 
-static void CopyDebugRegisters(const KPRCB *Prcb, CONTEXT *Context) {
-  const KSPECIAL_REGISTERS *special = &Prcb->ProcessorState.SpecialRegisters;
+static void CopyDebugRegisters(const KPRCB* Prcb, CONTEXT* Context) {
+  const KSPECIAL_REGISTERS* special = &Prcb->ProcessorState.SpecialRegisters;
   Context->Dr0 = special->KernelDr0, Context->Dr1 = special->KernelDr1, Context->Dr2 = special->KernelDr2;
   Context->Dr3 = special->KernelDr3, Context->Dr6 = special->KernelDr6, Context->Dr7 = special->KernelDr7;
 }
 
-static void Enter(KDP_SESSION *Session, CONTEXT *Context) {
-  KPRCB *prcb = KeGetCurrentPrcb();
+static void Enter(KDP_SESSION* Session, CONTEXT* Context) {
+  KPRCB* prcb = KeGetCurrentPrcb();
   SaveState(prcb, Context);
   CopyDebugRegisters(prcb, Context);
   // What a dump or another reader of the processor block finds there.
@@ -57,7 +58,7 @@ static void Leave(void) {
   RestoreState(KeGetCurrentPrcb());
 }
 
-BOOLEAN KdTrap(EXCEPTION_RECORD *Record, CONTEXT *Context, BOOLEAN SecondChance) {
+BOOLEAN KdTrap(EXCEPTION_RECORD* Record, CONTEXT* Context, BOOLEAN SecondChance) {
   KDP_SESSION session;
   ULONG64 flags = DisableInterrupts();
   Enter(&session, Context);
@@ -68,12 +69,13 @@ BOOLEAN KdTrap(EXCEPTION_RECORD *Record, CONTEXT *Context, BOOLEAN SecondChance)
   return handled;
 }
 
-static void ReportSymbols(CONTEXT *Context, BOOLEAN Unload) {
+static void ReportSymbols(CONTEXT* Context, BOOLEAN Unload) {
   if (KdDebuggerNotPresent) return;
-  const STRING *path = (const STRING *)Context->Rcx;
+  const STRING* path = (const STRING*)Context->Rcx;
   KDP_SESSION session;
   Enter(&session, Context);
-  KdpBuildSymbolsReport(&session, (const KD_SYMBOLS_INFO *)Context->Rdx, path != NULL ? path->Buffer : NULL, Unload);
+  KdpBuildSymbolsReport(&session, (const KD_SYMBOLS_INFO*)Context->Rdx, path != NULL ? path->Buffer : NULL,
+                        Unload);
   KdpSendWaitContinue(&session);
   Leave();
 }
@@ -84,17 +86,18 @@ void KdReportUnloadAll(void) {
 }
 
 // int 2D with the service in Eax and its arguments in Rcx, Rdx, R8, R9.
-NTSTATUS KdDebugService(CONTEXT *Context) {
+NTSTATUS KdDebugService(CONTEXT* Context) {
   ULONG64 flags = DisableInterrupts();
   NTSTATUS status = STATUS_SUCCESS;
   switch ((ULONG)Context->Rax) {
     case BREAKPOINT_PRINT:
-      KdpPrint((const CHAR *)Context->Rcx, (ULONG)Context->Rdx);
+      KdpPrint((const CHAR*)Context->Rcx, (ULONG)Context->Rdx);
       KdpBreakInPending |= KdpTakeBreakInByte();
       if (KdpBreakInPending) status = STATUS_BREAKPOINT;
       break;
     case BREAKPOINT_PROMPT:
-      status = (NTSTATUS)KdpPrompt((const CHAR *)Context->Rcx, (ULONG)Context->Rdx, (CHAR *)Context->R8, (ULONG)Context->R9);
+      status = (NTSTATUS)KdpPrompt((const CHAR*)Context->Rcx, (ULONG)Context->Rdx, (CHAR*)Context->R8,
+                                   (ULONG)Context->R9);
       break;
     case BREAKPOINT_LOAD_SYMBOLS:
     case BREAKPOINT_UNLOAD_SYMBOLS:
@@ -116,10 +119,10 @@ void KdCheckBreakIn(void) {
   if (KdPollBreakIn()) DbgBreakPointWithStatus(DBG_STATUS_CONTROL_C);
 }
 
-void KdInitSystem(const CHAR *Options) {
+void KdInitSystem(const CHAR* Options) {
   ULONG64 milliseconds = 200;
   KiOption(Options, "timeout", &milliseconds);
   KdpPortInitialize(milliseconds);
-  *(UCHAR *)0xFFFFF780000002D4ull = 1;
+  *(UCHAR*)0xFFFFF780000002D4ull = 1;
   if (KiOption(Options, "symbols", NULL)) KdDebuggerNotPresent = FALSE;
 }

@@ -11,14 +11,14 @@
 #define CLOCK_HZ 100
 
 // trap.S
-void KiSwapContext(PVOID *OldStack, PVOID NewStack);
+void KiSwapContext(PVOID* OldStack, PVOID NewStack);
 void KiStartSystemThread(void);
-void KiLoadProcessorRegisters(const void *Gdt, const void *Idt, KPCR *Pcr);
+void KiLoadProcessorRegisters(const void* Gdt, const void* Idt, KPCR* Pcr);
 void KiLoadXmmPattern(void);
 __attribute__((noreturn)) void KiResetProcessor(void);
-BOOLEAN KiGuardedReadMsr(ULONG Number, ULONG64 *Value);
+BOOLEAN KiGuardedReadMsr(ULONG Number, ULONG64* Value);
 BOOLEAN KiGuardedWriteMsr(ULONG Number, ULONG64 Value);
-NTSTATUS DebugService(ULONG Service, const void *Arg1, ULONG64 Arg2, ULONG64 Arg3, ULONG64 Arg4);
+NTSTATUS DebugService(ULONG Service, const void* Arg1, ULONG64 Arg2, ULONG64 Arg3, ULONG64 Arg4);
 extern UCHAR KiGuardedStart[];
 void KiGuardedFailure(void);
 void RtlpBreakWithStatusInstruction(void);
@@ -32,19 +32,19 @@ void RtlpBreakWithStatusInstruction(void);
 
 // processor.c
 extern KPCR KiProcessorControlRegion[MAXIMUM_PROCESSORS];
-extern KPRCB *KiProcessorBlock[MAXIMUM_PROCESSORS];
+extern KPRCB* KiProcessorBlock[MAXIMUM_PROCESSORS];
 void KiInitializeProcessor(ULONG Number);
 void KiInitializeClock(void);
-void KiAcknowledgeClock(void);
+void KiAcknowledgeInterrupt(void);
 ULONG64 KiMeasureMillisecond(void);
-KPRCB *KeGetCurrentPrcb(void);
+KPRCB* KeGetCurrentPrcb(void);
 
 // memory.c
-void MmInitialize(const LOADER_PARAMETER_BLOCK *Block);
+void MmInitialize(const LOADER_PARAMETER_BLOCK* Block);
 ULONG64 MmAllocatePhysicalPage(void);
 void MmMapPage(ULONG64 DirectoryTableBase, ULONG64 Address, ULONG64 Physical, ULONG64 Flags);
-MMPTE *MmGetPte(ULONG64 DirectoryTableBase, ULONG64 Address, BOOLEAN *Large);
-BOOLEAN MmTranslate(ULONG64 DirectoryTableBase, ULONG64 Address, ULONG64 *Physical);
+MMPTE* MmGetPte(ULONG64 DirectoryTableBase, ULONG64 Address, BOOLEAN* Large);
+BOOLEAN MmTranslate(ULONG64 DirectoryTableBase, ULONG64 Address, ULONG64* Physical);
 PVOID MmAllocate(SIZE_T Size);
 PVOID MmCreateKernelStack(void);
 ULONG64 MmCreateAddressSpace(void);
@@ -53,25 +53,25 @@ PVOID MmPhysicalToVirtual(ULONG64 Physical);
 void MmCreatePagedPool(void);
 extern ULONG64 MmKernelDirectory;
 extern ULONG64 MmEndOfMemory;
-extern UCHAR *MmPagedPoolStart;
+extern UCHAR* MmPagedPoolStart;
 
 // sysload.c
 extern LIST_ENTRY PsLoadedModuleList;
-void MmInitializeLoadedModules(const LOADER_PARAMETER_BLOCK *Block);
+void MmInitializeLoadedModules(const LOADER_PARAMETER_BLOCK* Block);
 
 // process.c and thread.c
 extern LIST_ENTRY PsActiveProcessHead;
-extern EPROCESS *PsInitialSystemProcess;
-extern EPROCESS *PsIdleProcess;
+extern EPROCESS* PsInitialSystemProcess;
+extern EPROCESS* PsIdleProcess;
 extern ULONG KeTickCountLow;
 void PsInitialize(void);
-EPROCESS *PspCreateProcess(const CHAR *Name, EPROCESS *Parent, BOOLEAN User);
-ETHREAD *PspCreateThread(EPROCESS *Process, void (*Start)(PVOID), PVOID Context);
+EPROCESS* PspCreateProcess(const CHAR* Name, EPROCESS* Parent, BOOLEAN User);
+ETHREAD* PspCreateThread(EPROCESS* Process, void (*Start)(PVOID), PVOID Context);
 void PsCreateUserProcesses(ULONG Extra);
-void PspSetAnsi(UNICODE_STRING *String, const CHAR *Text);
+void PspSetAnsi(UNICODE_STRING* String, const CHAR* Text);
 void KiInitializeScheduler(void);
 void KiIdleLoop(void);
-void KiReadyThread(KTHREAD *Thread);
+void KiReadyThread(KTHREAD* Thread);
 void KiSwapThread(void);
 void KiClockTick(void);
 
@@ -82,16 +82,17 @@ extern CONTEXT KiSavedContext;
 void KdInitializeDebuggerData(void);
 
 // kd*.c
-void KdInitSystem(const CHAR *Options);
+void KdInitSystem(const CHAR* Options);
+extern volatile BOOLEAN KdpHalted;  // inside the stub, waiting for a byte
 BOOLEAN KdPollBreakIn(void);
 void KdCheckBreakIn(void);
 // Reports an exception to the debugger. True when the context (perhaps changed) is to be resumed.
-BOOLEAN KdTrap(EXCEPTION_RECORD *Record, CONTEXT *Context, BOOLEAN SecondChance);
+BOOLEAN KdTrap(EXCEPTION_RECORD* Record, CONTEXT* Context, BOOLEAN SecondChance);
 void KdReportUnloadAll(void);
 
 // bugcheck.c and option text
 void KiBugCheckFromDebugger(void);
-BOOLEAN KiOption(const CHAR *Options, const CHAR *Name, ULONG64 *Value);
+BOOLEAN KiOption(const CHAR* Options, const CHAR* Name, ULONG64* Value);
 
 static inline UCHAR ReadPort8(USHORT port) {
   UCHAR value;
@@ -108,21 +109,29 @@ static inline ULONG ReadPort32(USHORT port) {
   __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
   return value;
 }
-static inline void WritePort8(USHORT port, UCHAR value) { __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
-static inline void WritePort16(USHORT port, USHORT value) { __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port)); }
-static inline void WritePort32(USHORT port, ULONG value) { __asm__ volatile("outl %0, %1" ::"a"(value), "Nd"(port)); }
+static inline void WritePort8(USHORT port, UCHAR value) {
+  __asm__ volatile("outb %0, %1" ::"a"(value), "Nd"(port));
+}
+static inline void WritePort16(USHORT port, USHORT value) {
+  __asm__ volatile("outw %0, %1" ::"a"(value), "Nd"(port));
+}
+static inline void WritePort32(USHORT port, ULONG value) {
+  __asm__ volatile("outl %0, %1" ::"a"(value), "Nd"(port));
+}
 static inline ULONG64 ReadTsc(void) {
   ULONG low, high;
   __asm__ volatile("rdtsc" : "=a"(low), "=d"(high));
   return (ULONG64)high << 32 | low;
 }
-#define LW_CONTROL_REGISTER(name, reg)                                                                       \
-  static inline ULONG64 Read##name(void) {                                                                   \
-    ULONG64 value;                                                                                           \
-    __asm__ volatile("movq %%" reg ", %0" : "=r"(value));                                                     \
-    return value;                                                                                            \
-  }                                                                                                          \
-  static inline void Write##name(ULONG64 value) { __asm__ volatile("movq %0, %%" reg ::"r"(value) : "memory"); }
+#define LW_CONTROL_REGISTER(name, reg)                           \
+  static inline ULONG64 Read##name(void) {                       \
+    ULONG64 value;                                               \
+    __asm__ volatile("movq %%" reg ", %0" : "=r"(value));        \
+    return value;                                                \
+  }                                                              \
+  static inline void Write##name(ULONG64 value) {                \
+    __asm__ volatile("movq %0, %%" reg ::"r"(value) : "memory"); \
+  }
 LW_CONTROL_REGISTER(Cr0, "cr0")
 LW_CONTROL_REGISTER(Cr2, "cr2")
 LW_CONTROL_REGISTER(Cr3, "cr3")

@@ -7,7 +7,7 @@
 
 ULONG64 MmKernelDirectory;
 ULONG64 MmEndOfMemory;
-UCHAR *MmPagedPoolStart;
+UCHAR* MmPagedPoolStart;
 static ULONG64 MmNextFreePage;
 static ULONG64 MmNextPool = LW_POOL_BASE;
 static ULONG64 MmMappedPool = LW_POOL_BASE;
@@ -24,9 +24,9 @@ ULONG64 MmAllocatePhysicalPage(void) {
 }
 
 void MmMapPage(ULONG64 DirectoryTableBase, ULONG64 Address, ULONG64 Physical, ULONG64 Flags) {
-  ULONG64 *table = MmPhysicalToVirtual(DirectoryTableBase & FRAME_MASK);
+  ULONG64* table = MmPhysicalToVirtual(DirectoryTableBase & FRAME_MASK);
   for (int shift = 39; shift > 12; shift -= 9) {
-    ULONG64 *entry = &table[(Address >> shift) & 511];
+    ULONG64* entry = &table[(Address >> shift) & 511];
     if (!(*entry & 1)) *entry = MmAllocatePhysicalPage() | 0x67;
     table = MmPhysicalToVirtual(*entry & FRAME_MASK);
   }
@@ -34,25 +34,25 @@ void MmMapPage(ULONG64 DirectoryTableBase, ULONG64 Address, ULONG64 Physical, UL
 }
 
 // The entry that maps Address, whatever it holds, or NULL when a level above it is not present.
-MMPTE *MmGetPte(ULONG64 DirectoryTableBase, ULONG64 Address, BOOLEAN *Large) {
+MMPTE* MmGetPte(ULONG64 DirectoryTableBase, ULONG64 Address, BOOLEAN* Large) {
   *Large = FALSE;
   if ((LONG64)(Address << 16) >> 16 != (LONG64)Address) return NULL;
-  ULONG64 *table = MmPhysicalToVirtual(DirectoryTableBase & FRAME_MASK);
+  ULONG64* table = MmPhysicalToVirtual(DirectoryTableBase & FRAME_MASK);
   for (int shift = 39;; shift -= 9) {
-    ULONG64 *entry = &table[(Address >> shift) & 511];
-    if (shift == 12) return (MMPTE *)entry;
+    ULONG64* entry = &table[(Address >> shift) & 511];
+    if (shift == 12) return (MMPTE*)entry;
     if (!(*entry & 1)) return NULL;
     if (shift == 21 && (*entry & 0x80)) {
       *Large = TRUE;
-      return (MMPTE *)entry;
+      return (MMPTE*)entry;
     }
     table = MmPhysicalToVirtual(*entry & FRAME_MASK);
   }
 }
 
-BOOLEAN MmTranslate(ULONG64 DirectoryTableBase, ULONG64 Address, ULONG64 *Physical) {
+BOOLEAN MmTranslate(ULONG64 DirectoryTableBase, ULONG64 Address, ULONG64* Physical) {
   BOOLEAN large;
-  const MMPTE *pte = MmGetPte(DirectoryTableBase, Address, &large);
+  const MMPTE* pte = MmGetPte(DirectoryTableBase, Address, &large);
   if (pte == NULL || !pte->u.Hard.Valid) return FALSE;
   ULONG64 offset_mask = large ? 0x1FFFFF : 0xFFF;
   *Physical = (pte->u.Long & FRAME_MASK & ~offset_mask) | (Address & offset_mask);
@@ -70,9 +70,9 @@ PVOID MmAllocate(SIZE_T Size) {
 
 PVOID ExAllocatePoolWithTag(ULONG Type, SIZE_T Size, ULONG Tag) {
   ULONG64 flags = DisableInterrupts();
-  UCHAR *block = MmAllocate(Size);
-  *(ULONG *)(block - 12) = Tag;
-  *(ULONG *)(block - 16) = Type;
+  UCHAR* block = MmAllocate(Size);
+  *(ULONG*)(block - 12) = Tag;
+  *(ULONG*)(block - 16) = Type;
   RestoreInterrupts(flags);
   return block;
 }
@@ -88,8 +88,8 @@ PVOID MmCreateKernelStack(void) {
 
 ULONG64 MmCreateAddressSpace(void) {
   ULONG64 directory = MmAllocatePhysicalPage();
-  ULONG64 *table = MmPhysicalToVirtual(directory);
-  memcpy(table + 256, (ULONG64 *)MmPhysicalToVirtual(MmKernelDirectory) + 256, 256 * 8);
+  ULONG64* table = MmPhysicalToVirtual(directory);
+  memcpy(table + 256, (ULONG64*)MmPhysicalToVirtual(MmKernelDirectory) + 256, 256 * 8);
   table[PTE_SELF_MAP_INDEX] = directory | 0x63;
   return directory;
 }
@@ -102,14 +102,14 @@ void MmMapImagePages(ULONG64 Base, ULONG Size) {
 
 // Four pages as a paged pool has them: valid, in the page file, in transition (contents still there), valid.
 void MmCreatePagedPool(void) {
-  MmPagedPoolStart = (UCHAR *)LW_PAGED_POOL_BASE;
+  MmPagedPoolStart = (UCHAR*)LW_PAGED_POOL_BASE;
   for (ULONG i = 0; i < 4; ++i) {
     ULONG64 address = LW_PAGED_POOL_BASE + i * PAGE_SIZE;
     MmMapPage(MmKernelDirectory, address, MmAllocatePhysicalPage(), 0x8000000000000063ull);
-    RtlFormat((CHAR *)address, 64, "paged pool page %u", i);
+    RtlFormat((CHAR*)address, 64, "paged pool page %u", i);
   }
   BOOLEAN large;
-  MMPTE *pte = MmGetPte(MmKernelDirectory, LW_PAGED_POOL_BASE + PAGE_SIZE, &large);
+  MMPTE* pte = MmGetPte(MmKernelDirectory, LW_PAGED_POOL_BASE + PAGE_SIZE, &large);
   MMPTE out = {0};
   out.u.Soft.Protection = 4;
   out.u.Soft.PageFileHigh = 0x1234;
@@ -123,17 +123,17 @@ void MmCreatePagedPool(void) {
 
 PVOID MmGetPagedPoolSample(void) { return MmPagedPoolStart; }
 
-void MmInitialize(const LOADER_PARAMETER_BLOCK *Block) {
+void MmInitialize(const LOADER_PARAMETER_BLOCK* Block) {
   MmNextFreePage = Block->FirstFreePage;
   MmEndOfMemory = Block->EndOfMemory;
   MmKernelDirectory = MmAllocatePhysicalPage();
-  ULONG64 *table = MmPhysicalToVirtual(MmKernelDirectory);
-  memcpy(table + 256, (ULONG64 *)MmPhysicalToVirtual(Block->PageDirectoryBase) + 256, 256 * 8);
+  ULONG64* table = MmPhysicalToVirtual(MmKernelDirectory);
+  memcpy(table + 256, (ULONG64*)MmPhysicalToVirtual(Block->PageDirectoryBase) + 256, 256 * 8);
   // Every kernel slot gets its table now: address spaces made later share them by copying the upper half.
   static const ULONG64 kRanges[] = {LW_POOL_BASE, LW_STACK_BASE, LW_PAGED_POOL_BASE, 0xFFFFF78000000000ull,
                                     0xFFFFF80000000000ull};
   for (ULONG i = 0; i < sizeof(kRanges) / sizeof(kRanges[0]); ++i) {
-    ULONG64 *entry = &table[(kRanges[i] >> 39) & 511];
+    ULONG64* entry = &table[(kRanges[i] >> 39) & 511];
     if (*entry == 0) *entry = MmAllocatePhysicalPage() | 0x63;
   }
   table[PTE_SELF_MAP_INDEX] = MmKernelDirectory | 0x63;

@@ -1,17 +1,17 @@
 // Loads and unloads images from the set the boot loader brought along, and keeps PsLoadedModuleList.
-#include "tests/target/nt/kernel.h"
 #include "tests/target/nt/kd.h"
+#include "tests/target/nt/kernel.h"
 
 LIST_ENTRY PsLoadedModuleList;
-static const LOADER_PARAMETER_BLOCK *MmLoaderBlock;
+static const LOADER_PARAMETER_BLOCK* MmLoaderBlock;
 
-static ULONG Load16(const UCHAR *At) { return At[0] | At[1] << 8; }
-static ULONG Load32(const UCHAR *At) { return Load16(At) | Load16(At + 2) << 16; }
-static ULONG64 Load64(const UCHAR *At) { return Load32(At) | (ULONG64)Load32(At + 4) << 32; }
+static ULONG Load16(const UCHAR* At) { return At[0] | At[1] << 8; }
+static ULONG Load32(const UCHAR* At) { return Load16(At) | Load16(At + 2) << 16; }
+static ULONG64 Load64(const UCHAR* At) { return Load32(At) | (ULONG64)Load32(At + 4) << 32; }
 
-static KLDR_DATA_TABLE_ENTRY *FindModule(const CHAR *Name) {
-  for (LIST_ENTRY *at = PsLoadedModuleList.Flink; at != &PsLoadedModuleList; at = at->Flink) {
-    KLDR_DATA_TABLE_ENTRY *entry = CONTAINING_RECORD(at, KLDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
+static KLDR_DATA_TABLE_ENTRY* FindModule(const CHAR* Name) {
+  for (LIST_ENTRY* at = PsLoadedModuleList.Flink; at != &PsLoadedModuleList; at = at->Flink) {
+    KLDR_DATA_TABLE_ENTRY* entry = CONTAINING_RECORD(at, KLDR_DATA_TABLE_ENTRY, InLoadOrderLinks);
     CHAR name[64];
     ULONG length = entry->BaseDllName.Length / 2;
     for (ULONG i = 0; i < length && i < 63; ++i) name[i] = (CHAR)entry->BaseDllName.Buffer[i];
@@ -21,14 +21,14 @@ static KLDR_DATA_TABLE_ENTRY *FindModule(const CHAR *Name) {
   return NULL;
 }
 
-static ULONG64 FindExport(ULONG64 Base, const CHAR *Name) {
-  const UCHAR *image = (const UCHAR *)Base, *pe = image + Load32(image + 0x3C);
+static ULONG64 FindExport(ULONG64 Base, const CHAR* Name) {
+  const UCHAR *image = (const UCHAR*)Base, *pe = image + Load32(image + 0x3C);
   if (Load32(pe + 0x88) == 0) return 0;
-  const UCHAR *directory = image + Load32(pe + 0x88);
+  const UCHAR* directory = image + Load32(pe + 0x88);
   const UCHAR *functions = image + Load32(directory + 0x1C), *names = image + Load32(directory + 0x20);
-  const UCHAR *ordinals = image + Load32(directory + 0x24);
+  const UCHAR* ordinals = image + Load32(directory + 0x24);
   for (ULONG i = 0; i < Load32(directory + 0x18); ++i) {
-    const CHAR *name = (const CHAR *)image + Load32(names + i * 4);
+    const CHAR* name = (const CHAR*)image + Load32(names + i * 4);
     if (strlen(name) == strlen(Name) && memcmp(name, Name, strlen(Name)) == 0) {
       return Base + Load32(functions + Load16(ordinals + i * 2) * 4);
     }
@@ -37,22 +37,22 @@ static ULONG64 FindExport(ULONG64 Base, const CHAR *Name) {
 }
 
 static NTSTATUS ResolveImports(ULONG64 Base) {
-  UCHAR *image = (UCHAR *)Base, *pe = image + Load32(image + 0x3C);
+  UCHAR *image = (UCHAR*)Base, *pe = image + Load32(image + 0x3C);
   if (Load32(pe + 0x90) == 0) return STATUS_SUCCESS;
-  for (const UCHAR *import = image + Load32(pe + 0x90); Load32(import + 12) != 0; import += 20) {
-    KLDR_DATA_TABLE_ENTRY *from = FindModule((const CHAR *)image + Load32(import + 12));
+  for (const UCHAR* import = image + Load32(pe + 0x90); Load32(import + 12) != 0; import += 20) {
+    KLDR_DATA_TABLE_ENTRY* from = FindModule((const CHAR*)image + Load32(import + 12));
     if (from == NULL) return STATUS_NOT_FOUND;
-    for (ULONG64 *slot = (ULONG64 *)(image + Load32(import + 16)); *slot != 0; ++slot) {
-      *slot = FindExport((ULONG64)from->DllBase, (const CHAR *)image + *slot + 2);
+    for (ULONG64* slot = (ULONG64*)(image + Load32(import + 16)); *slot != 0; ++slot) {
+      *slot = FindExport((ULONG64)from->DllBase, (const CHAR*)image + *slot + 2);
       if (*slot == 0) return STATUS_NOT_FOUND;
     }
   }
   return STATUS_SUCCESS;
 }
 
-static KLDR_DATA_TABLE_ENTRY *InsertModule(ULONG64 Base, const CHAR *Name, const CHAR *Directory) {
-  const UCHAR *image = (const UCHAR *)Base, *pe = image + Load32(image + 0x3C);
-  KLDR_DATA_TABLE_ENTRY *entry = ExAllocatePoolWithTag(0, sizeof(*entry), 'dLmM');
+static KLDR_DATA_TABLE_ENTRY* InsertModule(ULONG64 Base, const CHAR* Name, const CHAR* Directory) {
+  const UCHAR *image = (const UCHAR*)Base, *pe = image + Load32(image + 0x3C);
+  KLDR_DATA_TABLE_ENTRY* entry = ExAllocatePoolWithTag(0, sizeof(*entry), 'dLmM');
   memset(entry, 0, sizeof(*entry));
   CHAR path[96];
   RtlFormat(path, sizeof(path), "\\SystemRoot\\%s\\%s", Directory, Name);
@@ -72,7 +72,7 @@ static KLDR_DATA_TABLE_ENTRY *InsertModule(ULONG64 Base, const CHAR *Name, const
   return entry;
 }
 
-static void ReportSymbols(KLDR_DATA_TABLE_ENTRY *Entry, ULONG Service) {
+static void ReportSymbols(KLDR_DATA_TABLE_ENTRY* Entry, ULONG Service) {
   CHAR path[96];
   ULONG length = Entry->FullDllName.Length / 2;
   if (length >= sizeof(path)) length = sizeof(path) - 1;
@@ -83,13 +83,13 @@ static void ReportSymbols(KLDR_DATA_TABLE_ENTRY *Entry, ULONG Service) {
   DebugService(Service, &name, (ULONG64)&info, 0, 0);
 }
 
-static BOOLEAN MapImage(const UCHAR *File, SIZE_T Size, ULONG64 *Base) {
+static BOOLEAN MapImage(const UCHAR* File, SIZE_T Size, ULONG64* Base) {
   if (Size < 0x1000 || Load16(File) != 0x5A4D || Load32(File + 0x3C) > 0x800) return FALSE;
-  const UCHAR *pe = File + Load32(File + 0x3C);
-  const UCHAR *section = pe + 24 + Load16(pe + 20);
+  const UCHAR* pe = File + Load32(File + 0x3C);
+  const UCHAR* section = pe + 24 + Load16(pe + 20);
   *Base = Load64(pe + 0x30);
   MmMapImagePages(*Base, Load32(pe + 0x50));
-  UCHAR *image = (UCHAR *)*Base;
+  UCHAR* image = (UCHAR*)*Base;
   memcpy(image, File, Load32(pe + 0x54));
   for (ULONG i = 0; i < Load16(pe + 6); ++i, section += 40) {
     ULONG raw = Load32(section + 16), virtual_size = Load32(section + 8), at = Load32(section + 20);
@@ -100,7 +100,7 @@ static BOOLEAN MapImage(const UCHAR *File, SIZE_T Size, ULONG64 *Base) {
   return TRUE;
 }
 
-static const UCHAR *FindBootFile(const CHAR *Name, SIZE_T *Size) {
+static const UCHAR* FindBootFile(const CHAR* Name, SIZE_T* Size) {
   for (ULONG64 i = 0; i < MmLoaderBlock->ImageCount; ++i) {
     if (!RtlEqualText(MmLoaderBlock->Images[i].Name, Name)) continue;
     *Size = MmLoaderBlock->Images[i].Size;
@@ -109,11 +109,11 @@ static const UCHAR *FindBootFile(const CHAR *Name, SIZE_T *Size) {
   return NULL;
 }
 
-NTSTATUS MmLoadSystemImage(const CHAR *FileName, BOOLEAN AskDebugger, KLDR_DATA_TABLE_ENTRY **Entry) {
+NTSTATUS MmLoadSystemImage(const CHAR* FileName, BOOLEAN AskDebugger, KLDR_DATA_TABLE_ENTRY** Entry) {
   *Entry = FindModule(FileName);
   if (*Entry != NULL) return STATUS_SUCCESS;
   SIZE_T size = 0;
-  const UCHAR *file = NULL;
+  const UCHAR* file = NULL;
   if (AskDebugger) {
     CHAR path[96];
     RtlFormat(path, sizeof(path), "\\SystemRoot\\System32\\drivers\\%s", FileName);
@@ -130,7 +130,7 @@ NTSTATUS MmLoadSystemImage(const CHAR *FileName, BOOLEAN AskDebugger, KLDR_DATA_
   *Entry = InsertModule(base, FileName, library ? "system32" : "System32\\drivers");
   ReportSymbols(*Entry, BREAKPOINT_LOAD_SYMBOLS);
   if (library) return STATUS_SUCCESS;
-  DRIVER_OBJECT *driver = ExAllocatePoolWithTag(0, sizeof(DRIVER_OBJECT), 'virD');
+  DRIVER_OBJECT* driver = ExAllocatePoolWithTag(0, sizeof(DRIVER_OBJECT), 'virD');
   memset(driver, 0, sizeof(*driver));
   driver->Type = 4;
   driver->Size = sizeof(*driver);
@@ -142,8 +142,8 @@ NTSTATUS MmLoadSystemImage(const CHAR *FileName, BOOLEAN AskDebugger, KLDR_DATA_
   return ((DRIVER_INITIALIZE)(*Entry)->EntryPoint)(driver, &(*Entry)->FullDllName);
 }
 
-NTSTATUS MmUnloadSystemImage(KLDR_DATA_TABLE_ENTRY *Entry) {
-  DRIVER_OBJECT *driver = Entry->SectionPointer;
+NTSTATUS MmUnloadSystemImage(KLDR_DATA_TABLE_ENTRY* Entry) {
+  DRIVER_OBJECT* driver = Entry->SectionPointer;
   if (driver == NULL || driver->DriverUnload == NULL) return STATUS_UNSUCCESSFUL;
   driver->DriverUnload(driver);
   ReportSymbols(Entry, BREAKPOINT_UNLOAD_SYMBOLS);
@@ -155,7 +155,7 @@ NTSTATUS MmUnloadSystemImage(KLDR_DATA_TABLE_ENTRY *Entry) {
   return STATUS_SUCCESS;
 }
 
-void MmInitializeLoadedModules(const LOADER_PARAMETER_BLOCK *Block) {
+void MmInitializeLoadedModules(const LOADER_PARAMETER_BLOCK* Block) {
   MmLoaderBlock = Block;
   InitializeListHead(&PsLoadedModuleList);
   ReportSymbols(InsertModule(Block->KernelBase, Block->Images[0].Name, "system32"), BREAKPOINT_LOAD_SYMBOLS);

@@ -4,25 +4,25 @@
 ULONG KeTickCountLow;
 static LIST_ENTRY KiTimerListHead;
 
-static KTHREAD *NextReadyThread(KPRCB *Prcb) {
+static KTHREAD* NextReadyThread(KPRCB* Prcb) {
   for (int priority = 31; priority >= 0; --priority) {
-    LIST_ENTRY *head = &Prcb->DispatcherReadyListHead[priority];
+    LIST_ENTRY* head = &Prcb->DispatcherReadyListHead[priority];
     if (IsListEmpty(head)) continue;
-    KTHREAD *thread = CONTAINING_RECORD(head->Flink, KTHREAD, WaitListEntry);
+    KTHREAD* thread = CONTAINING_RECORD(head->Flink, KTHREAD, WaitListEntry);
     RemoveEntryList(&thread->WaitListEntry);
     return thread;
   }
   return Prcb->IdleThread;
 }
 
-void KiReadyThread(KTHREAD *Thread) {
+void KiReadyThread(KTHREAD* Thread) {
   Thread->State = Ready;
   InsertTailList(&KeGetCurrentPrcb()->DispatcherReadyListHead[(int)Thread->Priority], &Thread->WaitListEntry);
 }
 
 // Interrupts are off; the caller has put the current thread on whatever list it waits on.
 __attribute__((noinline)) void KiSwapThread(void) {
-  KPRCB *prcb = KeGetCurrentPrcb();
+  KPRCB* prcb = KeGetCurrentPrcb();
   KTHREAD *old = prcb->CurrentThread, *next = NextReadyThread(prcb);
   next->State = Running;
   if (next == old) return;
@@ -39,7 +39,7 @@ void PspSystemThreadStartup(void (*Start)(PVOID), PVOID Context) {
   RestoreInterrupts(0x200);
   Start(Context);
   DisableInterrupts();
-  KTHREAD *thread = KeGetCurrentPrcb()->CurrentThread;
+  KTHREAD* thread = KeGetCurrentPrcb()->CurrentThread;
   thread->State = Terminated;
   RemoveEntryList(&CONTAINING_RECORD(thread, ETHREAD, Tcb)->ThreadListEntry);
   RemoveEntryList(&thread->ThreadListEntry);
@@ -47,19 +47,19 @@ void PspSystemThreadStartup(void (*Start)(PVOID), PVOID Context) {
   KiSwapThread();
 }
 
-void KeInitializeEvent(KEVENT *Event, ULONG Type, BOOLEAN State) {
+void KeInitializeEvent(KEVENT* Event, ULONG Type, BOOLEAN State) {
   Event->Header.Type = (UCHAR)Type;
   Event->Header.Size = sizeof(KEVENT) / 4;
   Event->Header.SignalState = State;
   InitializeListHead(&Event->Header.WaitListHead);
 }
 
-void KeSetEvent(KEVENT *Event) {
+void KeSetEvent(KEVENT* Event) {
   ULONG64 flags = DisableInterrupts();
-  DISPATCHER_HEADER *header = &Event->Header;
+  DISPATCHER_HEADER* header = &Event->Header;
   if (IsListEmpty(&header->WaitListHead)) header->SignalState = 1;
   while (!IsListEmpty(&header->WaitListHead)) {
-    KWAIT_BLOCK *block = CONTAINING_RECORD(header->WaitListHead.Flink, KWAIT_BLOCK, WaitListEntry);
+    KWAIT_BLOCK* block = CONTAINING_RECORD(header->WaitListHead.Flink, KWAIT_BLOCK, WaitListEntry);
     RemoveEntryList(&block->WaitListEntry);
     KiReadyThread(block->Thread);
     if (header->Type == EventSynchronizationObject) break;
@@ -67,7 +67,8 @@ void KeSetEvent(KEVENT *Event) {
   RestoreInterrupts(flags);
 }
 
-__attribute__((noinline)) static void KiCommitThreadWait(KTHREAD *Thread, ULONG Reason, ULONG Mode, BOOLEAN Alertable) {
+__attribute__((noinline)) static void KiCommitThreadWait(KTHREAD* Thread, ULONG Reason, ULONG Mode,
+                                                         BOOLEAN Alertable) {
   Thread->State = Waiting;
   Thread->WaitReason = (UCHAR)Reason;
   Thread->WaitMode = (CHAR)Mode;
@@ -79,12 +80,12 @@ __attribute__((noinline)) static void KiCommitThreadWait(KTHREAD *Thread, ULONG 
 
 NTSTATUS KeWaitForSingleObject(PVOID Object, ULONG Reason, ULONG Mode, BOOLEAN Alertable) {
   ULONG64 flags = DisableInterrupts();
-  DISPATCHER_HEADER *header = Object;
+  DISPATCHER_HEADER* header = Object;
   if (header->SignalState > 0) {
     if (header->Type == EventSynchronizationObject) header->SignalState = 0;
   } else {
-    KTHREAD *thread = KeGetCurrentPrcb()->CurrentThread;
-    KWAIT_BLOCK *block = &thread->WaitBlock[0];
+    KTHREAD* thread = KeGetCurrentPrcb()->CurrentThread;
+    KWAIT_BLOCK* block = &thread->WaitBlock[0];
     block->Thread = thread;
     block->Object = Object;
     block->WaitType = 1;
@@ -100,7 +101,7 @@ NTSTATUS KeWaitForSingleObject(PVOID Object, ULONG Reason, ULONG Mode, BOOLEAN A
 
 void KeDelayExecutionThread(ULONG Ticks) {
   ULONG64 flags = DisableInterrupts();
-  KTHREAD *thread = KeGetCurrentPrcb()->CurrentThread;
+  KTHREAD* thread = KeGetCurrentPrcb()->CurrentThread;
   thread->DueTime = (ULONG64)KeTickCountLow + Ticks;
   thread->WaitBlockList = NULL;
   InsertTailList(&KiTimerListHead, &thread->WaitListEntry);
@@ -111,13 +112,13 @@ void KeDelayExecutionThread(ULONG Ticks) {
 ULONG KeQueryTickCount(void) { return KeTickCountLow; }
 
 void KiClockTick(void) {
-  KPRCB *prcb = KeGetCurrentPrcb();
+  KPRCB* prcb = KeGetCurrentPrcb();
   ++KeTickCountLow;
   ++prcb->KernelTime;
   ++prcb->CurrentThread->KernelTime;
   for (LIST_ENTRY *at = KiTimerListHead.Flink, *next; at != &KiTimerListHead; at = next) {
     next = at->Flink;
-    KTHREAD *thread = CONTAINING_RECORD(at, KTHREAD, WaitListEntry);
+    KTHREAD* thread = CONTAINING_RECORD(at, KTHREAD, WaitListEntry);
     if (thread->DueTime > KeTickCountLow) continue;
     RemoveEntryList(at);
     KiReadyThread(thread);
@@ -125,7 +126,7 @@ void KiClockTick(void) {
 }
 
 void KiIdleLoop(void) {
-  KPRCB *prcb = KeGetCurrentPrcb();
+  KPRCB* prcb = KeGetCurrentPrcb();
   for (;;) {
     DisableInterrupts();
     KiSwapThread();
@@ -139,7 +140,7 @@ void KiIdleLoop(void) {
 // Body of the second processor's idle thread. It runs once on the first processor to leave a real stack and
 // context behind, then counts as running on its own processor and is never scheduled again.
 static void KiParkProcessor(PVOID Context) {
-  KPRCB *prcb = Context;
+  KPRCB* prcb = Context;
   DisableInterrupts();
   RtlCaptureContext(&prcb->ProcessorState.ContextFrame);
   prcb->ProcessorState.ContextFrame.SegDs = prcb->ProcessorState.ContextFrame.SegEs = 0x2B;
@@ -148,8 +149,8 @@ static void KiParkProcessor(PVOID Context) {
 
 void KiInitializeScheduler(void) {
   InitializeListHead(&KiTimerListHead);
-  KPRCB *prcb = KiProcessorBlock[1];
-  ETHREAD *idle = PspCreateThread(PsIdleProcess, KiParkProcessor, prcb);
+  KPRCB* prcb = KiProcessorBlock[1];
+  ETHREAD* idle = PspCreateThread(PsIdleProcess, KiParkProcessor, prcb);
   idle->Tcb.NextProcessor = idle->Tcb.IdealProcessor = 1;
   prcb->IdleThread = prcb->CurrentThread = &idle->Tcb;
 }

@@ -82,6 +82,7 @@
   TRAP KiRaiseAssertion, 0x2C
   TRAP KiDebugServiceTrap, 0x2D
   TRAP KiInterruptDispatch, 0x30
+  TRAP KiSerialInterrupt, 0x31
 
 // void KiExceptionDispatch(KTRAP_FRAME *rcx, ULONG edx): adds the nonvolatile registers as a KEXCEPTION_FRAME.
 BEGIN KiExceptionDispatch

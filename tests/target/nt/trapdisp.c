@@ -1,9 +1,9 @@
 // From a trap frame to an exception record and context, through the debugger and the fixups, and back.
 #include "tests/target/nt/kernel.h"
 
-NTSTATUS KdDebugService(CONTEXT *Context);
+NTSTATUS KdDebugService(CONTEXT* Context);
 
-static void KeContextFromFrames(const KTRAP_FRAME *Trap, const KEXCEPTION_FRAME *Frame, CONTEXT *Context) {
+static void KeContextFromFrames(const KTRAP_FRAME* Trap, const KEXCEPTION_FRAME* Frame, CONTEXT* Context) {
   memset(Context, 0, sizeof(*Context));
   Context->ContextFlags = CONTEXT_AMD64_ALL;
   Context->Rax = Trap->Rax, Context->Rcx = Trap->Rcx, Context->Rdx = Trap->Rdx, Context->R8 = Trap->R8;
@@ -18,7 +18,7 @@ static void KeContextFromFrames(const KTRAP_FRAME *Trap, const KEXCEPTION_FRAME 
   Context->MxCsr = Context->FltSave.MxCsr;
 }
 
-static void KeContextToFrames(const CONTEXT *Context, KTRAP_FRAME *Trap, KEXCEPTION_FRAME *Frame) {
+static void KeContextToFrames(const CONTEXT* Context, KTRAP_FRAME* Trap, KEXCEPTION_FRAME* Frame) {
   Trap->Rax = Context->Rax, Trap->Rcx = Context->Rcx, Trap->Rdx = Context->Rdx, Trap->R8 = Context->R8;
   Trap->R9 = Context->R9, Trap->R10 = Context->R10, Trap->R11 = Context->R11;
   Trap->Rbx = Context->Rbx, Trap->Rdi = Context->Rdi, Trap->Rsi = Context->Rsi, Trap->Rbp = Context->Rbp;
@@ -31,22 +31,23 @@ static void KeContextToFrames(const CONTEXT *Context, KTRAP_FRAME *Trap, KEXCEPT
   __asm__ volatile("fxrstor64 %0" ::"m"(image));
 }
 
-static void KiDispatchException(EXCEPTION_RECORD *Record, CONTEXT *Context) {
-  BOOLEAN always_first = Record->ExceptionCode == STATUS_BREAKPOINT || Record->ExceptionCode == STATUS_SINGLE_STEP ||
+static void KiDispatchException(EXCEPTION_RECORD* Record, CONTEXT* Context) {
+  BOOLEAN always_first = Record->ExceptionCode == STATUS_BREAKPOINT ||
+                         Record->ExceptionCode == STATUS_SINGLE_STEP ||
                          Record->ExceptionCode == STATUS_ASSERTION_FAILURE;
   if (always_first && KdTrap(Record, Context, FALSE)) return;
   if (KdTrap(Record, Context, TRUE)) return;
-  KeBugCheckEx(0x7E, (ULONG64)(ULONG)Record->ExceptionCode, (ULONG64)Record->ExceptionAddress, (ULONG64)Record,
-               (ULONG64)Context);
+  KeBugCheckEx(0x7E, (ULONG64)(ULONG)Record->ExceptionCode, (ULONG64)Record->ExceptionAddress,
+               (ULONG64)Record, (ULONG64)Context);
 }
 
-static BOOLEAN ResumeGuarded(KTRAP_FRAME *Trap) {
+static BOOLEAN ResumeGuarded(KTRAP_FRAME* Trap) {
   if (Trap->Rip < (ULONG64)KiGuardedStart || Trap->Rip >= (ULONG64)KiGuardedFailure) return FALSE;
   Trap->Rip = (ULONG64)KiGuardedFailure;
   return TRUE;
 }
 
-static void Describe(EXCEPTION_RECORD *Record, KTRAP_FRAME *Trap, ULONG Vector) {
+static void Describe(EXCEPTION_RECORD* Record, KTRAP_FRAME* Trap, ULONG Vector) {
   switch (Vector) {
     case 0:
       Record->ExceptionCode = STATUS_INTEGER_DIVIDE_BY_ZERO;
@@ -84,15 +85,19 @@ static void Describe(EXCEPTION_RECORD *Record, KTRAP_FRAME *Trap, ULONG Vector) 
 }
 
 static void KiClockInterrupt(void) {
-  KPRCB *prcb = KeGetCurrentPrcb();
-  ++prcb->InterruptCount;
-  KiAcknowledgeClock();
+  KiAcknowledgeInterrupt();
+  if (KdpHalted) return;  // time stands still
+  ++KeGetCurrentPrcb()->InterruptCount;
   KiClockTick();
   KdCheckBreakIn();
 }
 
-void KiDispatchTrap(KTRAP_FRAME *Trap, ULONG Vector, KEXCEPTION_FRAME *Frame) {
+void KiDispatchTrap(KTRAP_FRAME* Trap, ULONG Vector, KEXCEPTION_FRAME* Frame) {
   Trap->FaultAddress = ReadCr2();
+  if (Vector == 0x31) {
+    KiAcknowledgeInterrupt();
+    return;
+  }
   if (Vector == 0x30) {
     KiClockInterrupt();
     return;
@@ -102,8 +107,8 @@ void KiDispatchTrap(KTRAP_FRAME *Trap, ULONG Vector, KEXCEPTION_FRAME *Frame) {
       (Vector > 8 && Vector != 13 && Vector != 14 && Vector != 0x2C && Vector != 0x2D)) {
     KeBugCheckEx(0x7F, Vector, Trap->Rip, Trap->Rsp, Trap->ErrorCode);
   }
-  KTHREAD *thread = KeGetCurrentPrcb()->CurrentThread;
-  KTRAP_FRAME *outer = thread->TrapFrame;
+  KTHREAD* thread = KeGetCurrentPrcb()->CurrentThread;
+  KTRAP_FRAME* outer = thread->TrapFrame;
   thread->TrapFrame = Trap;
   CONTEXT context;
   if (Vector == 0x2D) {

@@ -1,9 +1,10 @@
-// The kernel's own structures: threads, processes, processors. Groups of fields are put in order by the layout
-// header of the variant, so that the two variants agree on no offset that the protocol leaves free.
+// The kernel's own structures: threads, processes, processors. Groups of fields are put in order by the
+// layout header of the variant, so that the two variants agree on no offset that the protocol leaves free.
 #ifndef TESTS_TARGET_NT_TYPES_H_
 #define TESTS_TARGET_NT_TYPES_H_
 
 #include "tests/target/nt/base_types.h"
+#include "tests/target/nt/user_types.h"
 
 struct _EPROCESS;
 struct _ETHREAD;
@@ -107,7 +108,7 @@ typedef struct _KSEMAPHORE {
 typedef struct _KMUTANT {
   DISPATCHER_HEADER Header;
   LIST_ENTRY MutantListEntry;
-  struct _KTHREAD *OwnerThread;
+  struct _KTHREAD* OwnerThread;
   BOOLEAN Abandoned;
   UCHAR ApcDisable;
 } KMUTANT;
@@ -118,14 +119,14 @@ typedef struct _KWAIT_BLOCK {
   volatile UCHAR BlockState;
   USHORT WaitKey;
   LONG SpareLong;
-  struct _KTHREAD *Thread;
+  struct _KTHREAD* Thread;
   PVOID Object;
   PVOID SparePtr;
 } KWAIT_BLOCK;
 
 typedef struct _KAPC_STATE {
   LIST_ENTRY ApcListHead[2];
-  struct _KPROCESS *Process;
+  struct _KPROCESS* Process;
   UCHAR InProgressFlags;
   BOOLEAN KernelApcPending;
   BOOLEAN UserApcPending;
@@ -143,7 +144,7 @@ typedef struct _HANDLE_TABLE {
   ULONG NextHandleNeedingPool;
   LONG ExtraInfoPages;
   volatile ULONG64 TableCode;
-  struct _EPROCESS *QuotaProcess;
+  struct _EPROCESS* QuotaProcess;
   LIST_ENTRY HandleTableList;
   ULONG UniqueProcessId;
   union {
@@ -160,10 +161,10 @@ typedef struct _HANDLE_TABLE {
 
 typedef struct _RTL_BALANCED_NODE {
   union {
-    struct _RTL_BALANCED_NODE *Children[2];
+    struct _RTL_BALANCED_NODE* Children[2];
     struct {
-      struct _RTL_BALANCED_NODE *Left;
-      struct _RTL_BALANCED_NODE *Right;
+      struct _RTL_BALANCED_NODE* Left;
+      struct _RTL_BALANCED_NODE* Right;
     };
   };
   union {
@@ -174,7 +175,7 @@ typedef struct _RTL_BALANCED_NODE {
 } RTL_BALANCED_NODE;
 
 typedef struct _RTL_AVL_TREE {
-  RTL_BALANCED_NODE *Root;
+  RTL_BALANCED_NODE* Root;
 } RTL_AVL_TREE;
 
 typedef struct _MMVAD_SHORT {
@@ -196,7 +197,7 @@ typedef struct _OBJECT_NAME_INFORMATION {
 } OBJECT_NAME_INFORMATION;
 
 typedef struct _SE_AUDIT_PROCESS_CREATION_INFO {
-  OBJECT_NAME_INFORMATION *ImageFileName;
+  OBJECT_NAME_INFORMATION* ImageFileName;
 } SE_AUDIT_PROCESS_CREATION_INFO;
 
 typedef struct _MMSUPPORT {
@@ -208,284 +209,181 @@ typedef struct _MMSUPPORT {
   UCHAR MemoryPriority;
 } MMSUPPORT;
 
-typedef struct _LDR_DATA_TABLE_ENTRY {
-  LIST_ENTRY InLoadOrderLinks;
-  LIST_ENTRY InMemoryOrderLinks;
-  LIST_ENTRY InInitializationOrderLinks;
-  PVOID DllBase;
-  PVOID EntryPoint;
-  ULONG SizeOfImage;
-  UNICODE_STRING FullDllName;
-  UNICODE_STRING BaseDllName;
-  ULONG Flags;
-  USHORT ObsoleteLoadCount;
-  USHORT TlsIndex;
-  LIST_ENTRY HashLinks;
-  ULONG TimeDateStamp;
-} LDR_DATA_TABLE_ENTRY;
-C_ASSERT_OFFSET(LDR_DATA_TABLE_ENTRY, TimeDateStamp, 0x80);
-
-typedef struct _PEB_LDR_DATA {
-  ULONG Length;
-  BOOLEAN Initialized;
-  PVOID SsHandle;
-  LIST_ENTRY InLoadOrderModuleList;
-  LIST_ENTRY InMemoryOrderModuleList;
-  LIST_ENTRY InInitializationOrderModuleList;
-} PEB_LDR_DATA;
-C_ASSERT_OFFSET(PEB_LDR_DATA, InMemoryOrderModuleList, 0x20);
-
-typedef struct _CURDIR {
-  UNICODE_STRING DosPath;
-  HANDLE Handle;
-} CURDIR;
-
-typedef struct _RTL_USER_PROCESS_PARAMETERS {
-  ULONG MaximumLength;
-  ULONG Length;
-  ULONG Flags;
-  ULONG DebugFlags;
-  HANDLE ConsoleHandle;
-  ULONG ConsoleFlags;
-  HANDLE StandardInput;
-  HANDLE StandardOutput;
-  HANDLE StandardError;
-  CURDIR CurrentDirectory;
-  UNICODE_STRING DllPath;
-  UNICODE_STRING ImagePathName;
-  UNICODE_STRING CommandLine;
-  PVOID Environment;
-  ULONG StartingX, StartingY, CountX, CountY, CountCharsX, CountCharsY, FillAttribute, WindowFlags, ShowWindowFlags;
-  UNICODE_STRING WindowTitle;
-} RTL_USER_PROCESS_PARAMETERS;
-
-typedef struct _PEB {
-  BOOLEAN InheritedAddressSpace;
-  BOOLEAN ReadImageFileExecOptions;
-  BOOLEAN BeingDebugged;
-  union {
-    UCHAR BitField;
-    struct {
-      UCHAR ImageUsesLargePages : 1;
-      UCHAR IsProtectedProcess : 1;
-      UCHAR IsImageDynamicallyRelocated : 1;
-    };
-  };
-  PVOID Mutant;
-  PVOID ImageBaseAddress;
-  PEB_LDR_DATA *Ldr;
-  RTL_USER_PROCESS_PARAMETERS *ProcessParameters;
-  PVOID SubSystemData;
-  PVOID ProcessHeap;
-  ULONG NumberOfProcessors;
-  ULONG NtGlobalFlag;
-  ULONG OSMajorVersion;
-  ULONG OSMinorVersion;
-  USHORT OSBuildNumber;
-  ULONG SessionId;
-} PEB;
-
-typedef struct _NT_TIB {
-  PVOID ExceptionList;
-  PVOID StackBase;
-  PVOID StackLimit;
-  PVOID SubSystemTib;
-  union {
-    PVOID FiberData;
-    ULONG Version;
-  };
-  PVOID ArbitraryUserPointer;
-  struct _NT_TIB *Self;
-} NT_TIB;
-
-typedef struct _TEB {
-  NT_TIB NtTib;
-  PVOID EnvironmentPointer;
-  CLIENT_ID ClientId;
-  PVOID ActiveRpcHandle;
-  PVOID ThreadLocalStoragePointer;
-  PEB *ProcessEnvironmentBlock;
-  ULONG LastErrorValue;
-  ULONG CountOfOwnedCriticalSections;
-  NTSTATUS LastStatusValue;
-  ULONG HardErrorMode;
-} TEB;
-
 // Groups of _KTHREAD after its dispatcher header.
-#define KT_STACK                                 \
-  PVOID InitialStack;                            \
-  PVOID volatile StackLimit;                     \
-  PVOID StackBase;                               \
-  PVOID KernelStack;                             \
-  ULONG64 CycleTime;                             \
-  ULONG CurrentRunTime;                          \
-  KTRAP_FRAME *TrapFrame;
-#define KT_STATE                                 \
-  UCHAR Running;                                 \
-  volatile UCHAR State;                          \
-  CHAR Priority;                                 \
-  CHAR BasePriority;                             \
-  CHAR PriorityDecrement;                        \
-  UCHAR WaitReason;                              \
-  CHAR WaitMode;                                 \
-  CHAR PreviousMode;                             \
-  union {                                        \
-    struct {                                     \
-      ULONG AutoBoostActive : 1;                 \
-      ULONG ReadyTransition : 1;                 \
-      ULONG WaitNext : 1;                        \
-      ULONG SystemAffinityActive : 1;            \
-      ULONG Alertable : 1;                       \
-      ULONG UserStackWalkActive : 1;             \
-      ULONG SystemThread : 1;                    \
-      ULONG Reserved : 25;                       \
-    };                                           \
-    LONG MiscFlags;                              \
+#define KT_STACK             \
+  PVOID InitialStack;        \
+  PVOID volatile StackLimit; \
+  PVOID StackBase;           \
+  PVOID KernelStack;         \
+  ULONG64 CycleTime;         \
+  ULONG CurrentRunTime;      \
+  KTRAP_FRAME* TrapFrame;
+#define KT_STATE                      \
+  UCHAR Running;                      \
+  volatile UCHAR State;               \
+  CHAR Priority;                      \
+  CHAR BasePriority;                  \
+  CHAR PriorityDecrement;             \
+  UCHAR WaitReason;                   \
+  CHAR WaitMode;                      \
+  CHAR PreviousMode;                  \
+  union {                             \
+    struct {                          \
+      ULONG AutoBoostActive : 1;      \
+      ULONG ReadyTransition : 1;      \
+      ULONG WaitNext : 1;             \
+      ULONG SystemAffinityActive : 1; \
+      ULONG Alertable : 1;            \
+      ULONG UserStackWalkActive : 1;  \
+      ULONG SystemThread : 1;         \
+      ULONG Reserved : 25;            \
+    };                                \
+    LONG MiscFlags;                   \
   };
-#define KT_APC                                   \
-  KAPC_STATE ApcState;                           \
-  volatile ULONG NextProcessor;                  \
-  ULONG IdealProcessor;                          \
-  ULONG ContextSwitches;                         \
+#define KT_APC                  \
+  KAPC_STATE ApcState;          \
+  volatile ULONG NextProcessor; \
+  ULONG IdealProcessor;         \
+  ULONG ContextSwitches;        \
   UCHAR WaitIrql;
-#define KT_WAIT                                  \
-  LONG64 WaitStatus;                             \
-  KWAIT_BLOCK *WaitBlockList;                    \
-  LIST_ENTRY WaitListEntry;                      \
-  ULONG64 DueTime;                               \
-  KWAIT_BLOCK WaitBlock[4];                      \
-  UCHAR WaitBlockCount;                          \
+#define KT_WAIT               \
+  LONG64 WaitStatus;          \
+  KWAIT_BLOCK* WaitBlockList; \
+  LIST_ENTRY WaitListEntry;   \
+  ULONG64 DueTime;            \
+  KWAIT_BLOCK WaitBlock[4];   \
+  UCHAR WaitBlockCount;       \
   ULONG WaitTime;
-#define KT_OWNER                                 \
-  PVOID Teb;                                     \
-  struct _KPROCESS *Process;                     \
-  PVOID volatile Win32Thread;                    \
-  LIST_ENTRY ThreadListEntry;                    \
-  ULONG KernelTime;                              \
-  ULONG UserTime;                                \
+#define KT_OWNER              \
+  PVOID Teb;                  \
+  struct _KPROCESS* Process;  \
+  PVOID volatile Win32Thread; \
+  LIST_ENTRY ThreadListEntry; \
+  ULONG KernelTime;           \
+  ULONG UserTime;             \
   LIST_ENTRY QueueListEntry;
 
 // Groups of _ETHREAD after its _KTHREAD.
-#define ET_TIMES                                 \
-  LARGE_INTEGER CreateTime;                      \
-  LARGE_INTEGER ExitTime;                        \
+#define ET_TIMES            \
+  LARGE_INTEGER CreateTime; \
+  LARGE_INTEGER ExitTime;   \
   LIST_ENTRY PostBlockList;
-#define ET_IDENTITY                              \
-  CLIENT_ID Cid;                                 \
-  PVOID StartAddress;                            \
-  PVOID volatile Win32StartAddress;              \
+#define ET_IDENTITY                 \
+  CLIENT_ID Cid;                    \
+  PVOID StartAddress;               \
+  PVOID volatile Win32StartAddress; \
   EX_FAST_REF ClientSecurity;
-#define ET_LISTS                                 \
-  LIST_ENTRY IrpList;                            \
-  LIST_ENTRY ThreadListEntry;                    \
-  union {                                        \
-    ULONG CrossThreadFlags;                      \
-    struct {                                     \
-      ULONG Terminated : 1;                      \
-      ULONG ThreadInserted : 1;                  \
-      ULONG HideFromDebugger : 1;                \
-      ULONG ActiveImpersonationInfo : 1;         \
-      ULONG HardErrorsAreDisabled : 1;           \
-      ULONG BreakOnTermination : 1;              \
-      ULONG ThreadIoPriority : 3;                \
-      ULONG ThreadPagePriority : 3;              \
-    };                                           \
+#define ET_LISTS                         \
+  LIST_ENTRY IrpList;                    \
+  LIST_ENTRY ThreadListEntry;            \
+  union {                                \
+    ULONG CrossThreadFlags;              \
+    struct {                             \
+      ULONG Terminated : 1;              \
+      ULONG ThreadInserted : 1;          \
+      ULONG HideFromDebugger : 1;        \
+      ULONG ActiveImpersonationInfo : 1; \
+      ULONG HardErrorsAreDisabled : 1;   \
+      ULONG BreakOnTermination : 1;      \
+      ULONG ThreadIoPriority : 3;        \
+      ULONG ThreadPagePriority : 3;      \
+    };                                   \
   };
 
 // Groups of _KPROCESS after its dispatcher header.
-#define KP_TABLE                                 \
-  LIST_ENTRY ProfileListHead;                    \
+#define KP_TABLE              \
+  LIST_ENTRY ProfileListHead; \
   ULONG64 DirectoryTableBase;
-#define KP_THREADS                               \
-  LIST_ENTRY ThreadListHead;                     \
-  ULONG ProcessLock;                             \
-  CHAR BasePriority;                             \
+#define KP_THREADS           \
+  LIST_ENTRY ThreadListHead; \
+  ULONG ProcessLock;         \
+  CHAR BasePriority;         \
   CHAR QuantumReset;
-#define KP_TIMES                                 \
-  ULONG KernelTime;                              \
-  ULONG UserTime;                                \
-  ULONG64 CycleTime;                             \
+#define KP_TIMES     \
+  ULONG KernelTime;  \
+  ULONG UserTime;    \
+  ULONG64 CycleTime; \
   ULONG64 ContextSwitches;
 
 // Groups of _EPROCESS after its _KPROCESS.
-#define EP_IDENTITY                              \
-  EX_PUSH_LOCK ProcessLock;                      \
-  HANDLE UniqueProcessId;                        \
-  LIST_ENTRY ActiveProcessLinks;                 \
-  union {                                        \
-    ULONG Flags2;                                \
-    struct {                                     \
-      ULONG JobNotReallyActive : 1;              \
-      ULONG AccountingFolded : 1;                \
-      ULONG NewProcessReported : 1;              \
-      ULONG ExitProcessReported : 1;             \
-      ULONG ProtectedProcess : 3;                \
-    };                                           \
+#define EP_IDENTITY                  \
+  EX_PUSH_LOCK ProcessLock;          \
+  HANDLE UniqueProcessId;            \
+  LIST_ENTRY ActiveProcessLinks;     \
+  union {                            \
+    ULONG Flags2;                    \
+    struct {                         \
+      ULONG JobNotReallyActive : 1;  \
+      ULONG AccountingFolded : 1;    \
+      ULONG NewProcessReported : 1;  \
+      ULONG ExitProcessReported : 1; \
+      ULONG ProtectedProcess : 3;    \
+    };                               \
   };
-#define EP_ORIGIN                                \
-  HANDLE InheritedFromUniqueProcessId;           \
-  LARGE_INTEGER CreateTime;                      \
-  EX_FAST_REF Token;                             \
-  PVOID Session;                                 \
+#define EP_ORIGIN                      \
+  HANDLE InheritedFromUniqueProcessId; \
+  LARGE_INTEGER CreateTime;            \
+  EX_FAST_REF Token;                   \
+  PVOID Session;                       \
   PVOID DeviceMap;
-#define EP_MEMORY                                \
-  RTL_AVL_TREE VadRoot;                          \
-  ULONG64 VadCount;                              \
-  ULONG64 NumberOfPrivatePages;                  \
-  ULONG64 NumberOfLockedPages;                   \
-  ULONG ModifiedPageCount;                       \
-  SIZE_T PeakVirtualSize;                        \
-  SIZE_T VirtualSize;                            \
-  SIZE_T CommitCharge;                           \
-  SIZE_T QuotaUsage[2];                          \
+#define EP_MEMORY               \
+  RTL_AVL_TREE VadRoot;         \
+  ULONG64 VadCount;             \
+  ULONG64 NumberOfPrivatePages; \
+  ULONG64 NumberOfLockedPages;  \
+  ULONG ModifiedPageCount;      \
+  SIZE_T PeakVirtualSize;       \
+  SIZE_T VirtualSize;           \
+  SIZE_T CommitCharge;          \
+  SIZE_T QuotaUsage[2];         \
   MMSUPPORT Vm;
-#define EP_USER                                  \
-  PEB *Peb;                                      \
-  HANDLE_TABLE *ObjectTable;                     \
-  PVOID SectionBaseAddress;                      \
+#define EP_USER              \
+  PEB* Peb;                  \
+  HANDLE_TABLE* ObjectTable; \
+  PVOID SectionBaseAddress;  \
   PVOID DebugPort;
-#define EP_NAMES                                 \
+#define EP_NAMES                                             \
   SE_AUDIT_PROCESS_CREATION_INFO SeAuditProcessCreationInfo; \
-  UCHAR ImageFileName[15];                       \
+  UCHAR ImageFileName[15];                                   \
   UCHAR PriorityClass;
-#define EP_THREADS                               \
-  LIST_ENTRY ThreadListHead;                     \
-  volatile ULONG ActiveThreads;                  \
+#define EP_THREADS              \
+  LIST_ENTRY ThreadListHead;    \
+  volatile ULONG ActiveThreads; \
   NTSTATUS ExitStatus;
 
 // Groups of _KPRCB after ProcessorState, whose place debuggers know without a PDB (kd-protocol.md 5.3).
-#define PRCB_CPU                                 \
-  CHAR CpuType;                                  \
-  CHAR CpuID;                                    \
-  USHORT CpuStep;                                \
-  ULONG MHz;                                     \
-  ULONG64 HalReserved[8];                        \
-  USHORT MinorVersion;                           \
-  USHORT MajorVersion;                           \
-  UCHAR BuildType;                               \
-  UCHAR CpuVendor;                               \
-  UCHAR VendorString[13];                        \
-  ULONG64 FeatureBits;                           \
+#define PRCB_CPU          \
+  CHAR CpuType;           \
+  CHAR CpuID;             \
+  USHORT CpuStep;         \
+  ULONG MHz;              \
+  ULONG64 HalReserved[8]; \
+  USHORT MinorVersion;    \
+  USHORT MajorVersion;    \
+  UCHAR BuildType;        \
+  UCHAR CpuVendor;        \
+  UCHAR VendorString[13]; \
+  ULONG64 FeatureBits;    \
   LARGE_INTEGER UpdateSignature;
-#define PRCB_GROUP                               \
-  UCHAR Group;                                   \
-  UCHAR GroupIndex;                              \
-  ULONG64 GroupSetMember;                        \
-  CONTEXT *Context;                              \
-  ULONG ContextFlags;                            \
+#define PRCB_GROUP        \
+  UCHAR Group;            \
+  UCHAR GroupIndex;       \
+  ULONG64 GroupSetMember; \
+  CONTEXT* Context;       \
+  ULONG ContextFlags;     \
   UCHAR DebuggerSavedIRQL;
-#define PRCB_COUNTERS                            \
-  ULONG InterruptCount;                          \
-  ULONG KernelTime;                              \
-  ULONG UserTime;                                \
-  ULONG DpcTime;                                 \
-  ULONG InterruptTime;                           \
+#define PRCB_COUNTERS   \
+  ULONG InterruptCount; \
+  ULONG KernelTime;     \
+  ULONG UserTime;       \
+  ULONG DpcTime;        \
+  ULONG InterruptTime;  \
   ULONG KeContextSwitches;
-#define PRCB_DPC                                 \
-  PVOID DpcStack;                                \
-  PVOID IsrStack;                                \
-  volatile UCHAR NormalDpcState;                 \
-  volatile BOOLEAN DpcRoutineActive;             \
+#define PRCB_DPC                     \
+  PVOID DpcStack;                    \
+  PVOID IsrStack;                    \
+  volatile UCHAR NormalDpcState;     \
+  volatile BOOLEAN DpcRoutineActive; \
   LIST_ENTRY DispatcherReadyListHead[32];
 
 #ifdef LW_VARIANT_B
@@ -520,9 +418,9 @@ typedef struct _KPRCB {
   UCHAR ReservedMustBeZero;
   BOOLEAN InterruptRequest;
   BOOLEAN IdleHalt;
-  KTHREAD *CurrentThread;
-  KTHREAD *NextThread;
-  KTHREAD *IdleThread;
+  KTHREAD* CurrentThread;
+  KTHREAD* NextThread;
+  KTHREAD* IdleThread;
   UCHAR NestingLevel;
   UCHAR ClockOwner;
   UCHAR PendingTick;
@@ -530,7 +428,7 @@ typedef struct _KPRCB {
   ULONG Number;
   ULONG64 RspBase;
   ULONG64 PrcbLock;
-  CHAR *PriorityState;
+  CHAR* PriorityState;
   KPROCESSOR_STATE ProcessorState;
   LW_KPRCB_GROUPS
 } KPRCB;
@@ -547,8 +445,8 @@ typedef struct __attribute__((aligned(64))) _KPCR {
       PVOID GdtBase;
       PVOID TssBase;
       ULONG64 UserRsp;
-      struct _KPCR *Self;
-      KPRCB *CurrentPrcb;
+      struct _KPCR* Self;
+      KPRCB* CurrentPrcb;
       PVOID LockArray;
       PVOID Used_Self;
     };
