@@ -8,7 +8,7 @@
 
 #include <filesystem>
 
-#include "tests/unit/transport_directory/temporary_directory.h"
+#include "tests/support/temporary_directory.h"
 #include "transport/server_process.h"
 
 namespace longwire {
