@@ -1,0 +1,349 @@
+#include "server/kd/kd_service.h"
+
+#include <boost/asio/detached.hpp>
+
+#include <functional>
+#include <optional>
+
+#include "tests/support/coro_test.h"
+#include "tests/support/scripted_target.h"
+#include "transport/memory_stream.h"
+
+namespace longwire::test {
+namespace {
+
+namespace asio = boost::asio;
+constexpr std::uint64_t kCode = 0xFFFFF80000001000;
+
+/// The far end of a kernel link: a scripted target that outlives its streams.
+struct Machine {
+  ScriptedTarget target;
+  std::shared_ptr<Stream> line;  ///< the target's end of the stream of the moment
+  int opened = 0;
+  bool absent = false;
+};
+
+asio::awaitable<void> Serve(std::shared_ptr<Machine> machine, std::shared_ptr<Stream> line) {
+  std::vector<std::byte> buffer(8192);
+  for (;;) {
+    const kd::Bytes output = machine->target.TakeOutput();
+    if (!output.empty()) (void)co_await line->WriteAll(output);
+    const auto size = co_await line->ReadSome(buffer);
+    if (!size || *size == 0) co_return;
+    machine->target.Receive(std::span(buffer).first(*size));
+  }
+}
+
+class MachinePort final : public LinkPort {
+ public:
+  MachinePort(Executor executor, std::shared_ptr<Machine> machine) : executor_(executor), machine_(machine) {}
+  Awaitable<Result<std::unique_ptr<Stream>>> Open() override {
+    if (machine_->absent) co_return Error{Errc::kLinkFailed, "there is no pipe"};
+    ++machine_->opened;
+    auto [ours, theirs] = MakeMemoryStreams(executor_);
+    machine_->line = std::move(theirs);
+    asio::co_spawn(executor_, Serve(machine_, machine_->line), asio::detached);
+    co_return std::move(ours);
+  }
+  void Cancel() noexcept override {}
+  bool listens() const noexcept override { return false; }
+  bool reconnects() const noexcept override { return false; }
+  std::uint32_t bytes_per_second() const noexcept override { return 0; }
+
+ private:
+  Executor executor_;
+  std::shared_ptr<Machine> machine_;
+};
+
+/// A client of the service: sends requests, waits for answers, keeps events.
+class Client {
+ public:
+  Client(asio::io_context& context, KdService& service) {
+    auto [ours, theirs] = MakeMemoryStreams(context.get_executor());
+    channel = RpcChannel::Make(context.get_executor(), std::move(ours));
+    asio::co_spawn(context, service.Serve(std::move(theirs)), asio::detached);
+  }
+  asio::awaitable<void> Greet(std::string user, rpc::Role role = rpc::Role::kDriver) {
+    rpc::Hello hello;
+    hello.user = user;
+    hello.host = "lab";
+    hello.role = role;
+    const auto welcome = co_await GreetServer(*channel, hello);
+    EXPECT_TRUE(welcome);
+  }
+  asio::awaitable<rpc::Answer> Ask(rpc::Request request, std::vector<std::byte>* bulk = nullptr) {
+    const std::uint64_t id = ++last_id;
+    co_return co_await AskAs(id, std::move(request), bulk);
+  }
+  asio::awaitable<rpc::Answer> AskAs(std::uint64_t id, rpc::Request request, std::vector<std::byte>* bulk = nullptr) {
+    EXPECT_TRUE(channel->Enqueue(rpc::Envelope{id, std::move(request), {}}));
+    for (;;) {
+      auto envelope = co_await channel->Receive();
+      if (!envelope) co_return rpc::Answer(envelope.error());
+      if (auto* event = std::get_if<rpc::Event>(&envelope->message)) events.push_back(*event);
+      auto* response = std::get_if<rpc::Response>(&envelope->message);
+      if (response == nullptr || envelope->id != id) continue;
+      if (bulk != nullptr) *bulk = envelope->bulk;
+      co_return response->answer;
+    }
+  }
+  template <class T>
+  asio::awaitable<std::optional<T>> Await() {
+    for (;;) {
+      for (std::size_t i = 0; i < events.size(); ++i) {
+        if (T* found = std::get_if<T>(&events[i])) {
+          T event = *found;
+          events.erase(events.begin() + i);
+          co_return event;
+        }
+      }
+      auto envelope = co_await channel->Receive();
+      if (!envelope) co_return std::nullopt;
+      if (auto* event = std::get_if<rpc::Event>(&envelope->message)) events.push_back(*event);
+    }
+  }
+  std::unique_ptr<RpcChannel> channel;
+  std::vector<rpc::Event> events;
+  std::uint64_t last_id = 0;
+};
+
+struct Bench {
+  asio::io_context context{1};
+  std::shared_ptr<Machine> machine = std::make_shared<Machine>();
+  std::unique_ptr<KdService> service;
+
+  explicit Bench(KdServiceOptions options = {}) {
+    machine->target.Map(kCode, 0x4000);
+    machine->target.Map(0xFFFFF88000010000, 0x1000);
+    machine->target.Poke(kCode, {std::byte{0xCC}});
+    for (auto& record : machine->target.contexts) kd::Store(std::span(record), 0x98, std::uint64_t{0xFFFFF88000010400});
+    machine->target.Stop(kd::kExceptionBreakpoint, kCode);
+    options.make_port = [this](Executor executor, const KernelLink&) -> Result<std::unique_ptr<LinkPort>> {
+      return std::unique_ptr<LinkPort>(std::make_unique<MachinePort>(executor, machine));
+    };
+    service = std::make_unique<KdService>(context.get_executor(), std::move(options));
+  }
+  ~Bench() {
+    service.reset();
+    context.restart();
+    context.poll();
+  }
+};
+
+const Error* ErrorOf(const rpc::Answer& answer) { return std::get_if<Error>(&answer); }
+rpc::OpenLink Open() { return rpc::OpenLink{"com:pipe,port=/run/vm.sock", false, false}; }
+
+/// gcc 12 cannot build a list of ranges inside a co_await expression.
+rpc::Request ReadOf(std::uint64_t address, std::uint64_t size, bool uncached) {
+  rpc::ReadMemory read;
+  read.ranges.push_back({address, size});
+  read.uncached = uncached;
+  return read;
+}
+
+asio::awaitable<rpc::StopEvent> OpenHalted(Client& client) {
+  const rpc::Answer opened = co_await client.Ask(Open());
+  EXPECT_NE(std::get_if<rpc::LinkOpened>(&opened), nullptr);
+  const auto stop = co_await client.Await<rpc::StopEvent>();
+  EXPECT_TRUE(stop);
+  co_return stop.value_or(rpc::StopEvent{});
+}
+
+TEST(KdService, ReadsThroughTheWholeStack) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client client(bench.context, *bench.service);
+    co_await client.Greet("alice");
+    const rpc::StopEvent stop = co_await OpenHalted(client);
+    EXPECT_EQ(stop.program_counter, kCode);
+    EXPECT_EQ(stop.driver_epoch, 1u);
+    std::vector<std::byte> bulk;
+    const auto read = co_await client.Ask(ReadOf(kCode, 100, false), &bulk);
+    EXPECT_EQ(bulk, bench.machine->target.Peek(kCode, 100));
+    const auto status = bench.service->Status();
+    CO_ASSERT_EQ(status.size(), 1u);
+    EXPECT_EQ(status[0].holder, "alice@lab");
+    EXPECT_EQ(status[0].status.state, rpc::TargetState::kHalted);
+  });
+}
+
+TEST(KdService, SecondDriverIsRefusedByNameAndAnObserverIsNot) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service), bob(bench.context, *bench.service), eve(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    co_await bob.Greet("bob");
+    const auto refused = co_await bob.Ask(Open());
+    CO_ASSERT_TRUE(ErrorOf(refused) != nullptr);
+    EXPECT_EQ(ErrorOf(refused)->code, Errc::kLinkInUse);
+    EXPECT_NE(ErrorOf(refused)->message.find("alice@lab"), std::string::npos);
+    co_await eve.Greet("eve", rpc::Role::kObserver);
+    const auto joined = co_await eve.Ask(Open());
+    CO_ASSERT_TRUE(std::get_if<rpc::LinkOpened>(&joined) != nullptr);
+    EXPECT_TRUE(std::get_if<rpc::LinkOpened>(&joined)->stop.has_value());
+    const auto fenced = co_await eve.Ask(rpc::Resume{});
+    CO_ASSERT_TRUE(ErrorOf(fenced) != nullptr);
+    EXPECT_EQ(ErrorOf(fenced)->code, Errc::kFenced);
+    const auto busy = co_await alice.Ask(rpc::EndServer{false});
+    CO_ASSERT_TRUE(ErrorOf(busy) != nullptr);
+    EXPECT_EQ(ErrorOf(busy)->code, Errc::kBusy);
+    EXPECT_NE(ErrorOf(busy)->message.find("bob@lab"), std::string::npos);
+  });
+}
+
+TEST(KdService, LostClientLeavesTheTargetRunningWithoutBreakpointsAndTheLinkFree) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    {
+      Client alice(bench.context, *bench.service);
+      co_await alice.Greet("alice");
+      co_await OpenHalted(alice);
+      const auto set = co_await alice.Ask(rpc::SetBreakpoint{rpc::BreakpointKind::kCode, kCode + 0x100, 1});
+      EXPECT_NE(std::get_if<rpc::Value>(&set), nullptr);
+      EXPECT_EQ(bench.machine->target.breakpoints.size(), 1u);
+      alice.channel->Close();
+    }
+    for (int i = 0; i < 100 && !bench.service->Status().empty(); ++i) co_await Pause(std::chrono::milliseconds(10));
+    EXPECT_TRUE(bench.service->Status().empty());
+    EXPECT_TRUE(bench.machine->target.running);
+    EXPECT_TRUE(bench.machine->target.breakpoints.empty());
+    Client bob(bench.context, *bench.service);
+    co_await bob.Greet("bob");
+    const auto opened = co_await bob.Ask(Open());
+    EXPECT_NE(std::get_if<rpc::LinkOpened>(&opened), nullptr);
+  });
+}
+
+TEST(KdService, QuitLeavesItHaltedForTheNextClient) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    co_await alice.Ask(rpc::SetBreakpoint{rpc::BreakpointKind::kCode, kCode + 0x100, 1});
+    const auto closed = co_await alice.Ask(rpc::CloseLink{false});
+    EXPECT_NE(std::get_if<rpc::Done>(&closed), nullptr);
+    EXPECT_FALSE(bench.machine->target.running);
+    EXPECT_TRUE(bench.machine->target.breakpoints.empty());
+    EXPECT_TRUE(bench.service->Status().empty());
+    Client bob(bench.context, *bench.service);
+    co_await bob.Greet("bob");
+    const rpc::StopEvent stop = co_await OpenHalted(bob);  // after the RESET of the attach
+    EXPECT_EQ(stop.program_counter, kCode);
+  });
+}
+
+TEST(KdService, DetachResumes) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    const auto closed = co_await alice.Ask(rpc::CloseLink{true});
+    EXPECT_NE(std::get_if<rpc::Done>(&closed), nullptr);
+    EXPECT_TRUE(bench.machine->target.running);
+  });
+}
+
+TEST(KdService, AResentRequestIsAnsweredFromTheRecord) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    const rpc::SetBreakpoint wish{rpc::BreakpointKind::kCode, kCode + 0x100, 1};
+    const auto first = co_await alice.AskAs(5000, wish);
+    const auto second = co_await alice.AskAs(5000, wish);
+    CO_ASSERT_TRUE(std::get_if<rpc::Value>(&first) != nullptr && std::get_if<rpc::Value>(&second) != nullptr);
+    EXPECT_EQ(std::get_if<rpc::Value>(&first)->value, std::get_if<rpc::Value>(&second)->value);
+    EXPECT_EQ(bench.machine->target.Count(kd::Api::kWriteBreakpoint), 1u);
+  });
+}
+
+TEST(KdService, PipelinedRequestsBeyondTheLimitAreRefusedNotLost) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    constexpr int kRequests = 1300;
+    for (int i = 0; i < kRequests; ++i) {
+      EXPECT_TRUE(alice.channel->Enqueue(rpc::Envelope{
+          static_cast<std::uint64_t>(10'000 + i), ReadOf(kCode, 8, true), {}}));
+    }
+    int answered = 0, refused = 0;
+    while (answered < kRequests) {
+      auto envelope = co_await alice.channel->Receive();
+      CO_ASSERT_OK(envelope);
+      const auto* response = std::get_if<rpc::Response>(&envelope->message);
+      if (response == nullptr) continue;
+      ++answered;
+      if (const Error* error = ErrorOf(response->answer)) {
+        EXPECT_EQ(error->code, Errc::kLimitExceeded);
+        ++refused;
+      }
+    }
+    EXPECT_LT(refused, kRequests - 1000);
+  });
+}
+
+TEST(KdService, VanishedLineIsReported) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    bench.machine->line->Close();
+    for (;;) {
+      const auto changed = co_await alice.Await<rpc::LinkChanged>();
+      CO_ASSERT_TRUE(changed.has_value());
+      if (changed->failed) break;
+    }
+    const auto read = co_await alice.Ask(rpc::GetContext{0});
+    CO_ASSERT_TRUE(ErrorOf(read) != nullptr);
+    EXPECT_EQ(ErrorOf(read)->code, Errc::kTargetOffline);
+    const auto closed = co_await alice.Ask(rpc::CloseLink{true});
+    EXPECT_NE(std::get_if<rpc::Done>(&closed), nullptr);
+  });
+}
+
+TEST(KdService, AbsentDeviceAndForbiddenLinkAreErrorsOfTheOpen) {
+  KdServiceOptions options;
+  options.allows = [](const KernelLink& link) { return std::get<ComLink>(link).path != "/run/other.sock"; };
+  Bench bench(std::move(options));
+  bench.machine->absent = true;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    const auto absent = co_await alice.Ask(Open());
+    CO_ASSERT_TRUE(ErrorOf(absent) != nullptr);
+    EXPECT_EQ(ErrorOf(absent)->code, Errc::kLinkFailed);
+    rpc::OpenLink other = Open();
+    other.link = "com:pipe,port=/run/other.sock";
+    const auto forbidden = co_await alice.Ask(other);
+    CO_ASSERT_TRUE(ErrorOf(forbidden) != nullptr);
+    EXPECT_NE(ErrorOf(forbidden)->message.find("--links"), std::string::npos);
+  });
+}
+
+TEST(KdService, ShutdownLeavesTheTargetRunningWithoutBreakpoints) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    co_await alice.Ask(rpc::SetBreakpoint{rpc::BreakpointKind::kCode, kCode + 0x100, 1});
+    co_await bench.service->Shutdown(std::chrono::milliseconds(3000));
+    EXPECT_TRUE(bench.machine->target.running);
+    EXPECT_TRUE(bench.machine->target.breakpoints.empty());
+    for (;;) {
+      auto envelope = co_await alice.channel->Receive();
+      CO_ASSERT_OK(envelope);
+      if (std::holds_alternative<rpc::Goodbye>(envelope->message)) break;
+    }
+  });
+}
+
+}  // namespace
+}  // namespace longwire::test
