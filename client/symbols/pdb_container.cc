@@ -59,20 +59,22 @@ class ContributionCollector final : public llvm::pdb::ISectionContribVisitor {
   std::vector<RawContribution>& out_;
 };
 
-class LlvmPdbContainer final : public PdbContainer {
+}  // namespace
+
+class PdbContainer::Streams {
  public:
   Result<void> Load(const std::string& path);
 
-  const PdbIdentity& identity() const override { return identity_; }
-  std::uint16_t machine() const override { return machine_; }
-  bool stripped() const override { return stripped_; }
-  std::span<const std::uint8_t> types() const override { return types_; }
-  std::span<const std::uint8_t> symbol_records() const override { return symbol_records_; }
-  std::size_t module_count() const override { return dbi_ == nullptr ? 0 : dbi_->modules().getModuleCount(); }
-  PdbModuleStream Module(std::size_t index) const override;
-  const std::vector<PdbContribution>& contributions() const override { return contributions_; }
-  std::optional<std::uint32_t> Rva(std::uint16_t section, std::uint32_t offset) const override;
-  std::string_view String(std::uint32_t offset) const override;
+  const PdbIdentity& identity() const { return identity_; }
+  std::uint16_t machine() const { return machine_; }
+  bool stripped() const { return stripped_; }
+  std::span<const std::uint8_t> types() const { return types_; }
+  std::span<const std::uint8_t> symbol_records() const { return symbol_records_; }
+  std::size_t module_count() const { return dbi_ == nullptr ? 0 : dbi_->modules().getModuleCount(); }
+  PdbModuleStream Module(std::size_t index) const;
+  const std::vector<PdbContribution>& contributions() const { return contributions_; }
+  std::optional<std::uint32_t> Rva(std::uint16_t section, std::uint32_t offset) const;
+  std::string_view String(std::uint32_t offset) const;
 
  private:
   Result<void> CheckLayout(const std::string& path) const;
@@ -80,6 +82,7 @@ class LlvmPdbContainer final : public PdbContainer {
   void LoadSections();
   void LoadContributions();
   void LoadStrings(llvm::pdb::InfoStream& info);
+  PdbModuleStream ReadModule(std::uint32_t index) const;
   std::span<const std::uint8_t> StreamBytes(std::uint32_t index) const;
   std::span<const std::uint8_t> DebugStream(llvm::pdb::DbgHeaderType type) const;
 
@@ -94,9 +97,10 @@ class LlvmPdbContainer final : public PdbContainer {
   std::vector<SectionRange> sections_;
   std::vector<OmapEntry> omap_;
   std::vector<PdbContribution> contributions_;
+  mutable std::vector<std::optional<PdbModuleStream>> modules_;
 };
 
-Result<void> LlvmPdbContainer::Load(const std::string& path) {
+Result<void> PdbContainer::Streams::Load(const std::string& path) {
   auto buffer = llvm::MemoryBuffer::getFile(path, /*IsText=*/false, /*RequiresNullTerminator=*/false);
   if (!buffer) {
     const bool missing = buffer.getError() == std::errc::no_such_file_or_directory;
@@ -124,7 +128,7 @@ Result<void> LlvmPdbContainer::Load(const std::string& path) {
 // Every block belongs to one stream, so all streams together cannot be longer than the file. LLVM checks
 // single blocks only; without this a small file could claim gigabytes by naming the same blocks again and
 // again.
-Result<void> LlvmPdbContainer::CheckLayout(const std::string& path) const {
+Result<void> PdbContainer::Streams::CheckLayout(const std::string& path) const {
   std::uint64_t total = 0;
   for (std::uint32_t i = 0; i < file_->getNumStreams(); ++i) {
     const std::uint32_t size = file_->getStreamSizes()[i];
@@ -134,7 +138,7 @@ Result<void> LlvmPdbContainer::CheckLayout(const std::string& path) const {
   return {};
 }
 
-std::span<const std::uint8_t> LlvmPdbContainer::StreamBytes(std::uint32_t index) const {
+std::span<const std::uint8_t> PdbContainer::Streams::StreamBytes(std::uint32_t index) const {
   if (index >= file_->getNumStreams() || file_->getStreamSizes()[index] == kNilStreamSize) return {};
   auto stream = file_->safelyCreateIndexedStream(index);
   if (!stream) {
@@ -149,7 +153,7 @@ std::span<const std::uint8_t> LlvmPdbContainer::StreamBytes(std::uint32_t index)
   return {bytes.data(), bytes.size()};
 }
 
-void LlvmPdbContainer::LoadStrings(llvm::pdb::InfoStream& info) {
+void PdbContainer::Streams::LoadStrings(llvm::pdb::InfoStream& info) {
   auto index = info.getNamedStreamIndex("/names");
   if (!index) {
     llvm::consumeError(index.takeError());
@@ -162,7 +166,7 @@ void LlvmPdbContainer::LoadStrings(llvm::pdb::InfoStream& info) {
   if (signature == kStringTableSignature) strings_ = cursor.Take(size);
 }
 
-Result<void> LlvmPdbContainer::LoadDebugInformation(const std::string& path) {
+Result<void> PdbContainer::Streams::LoadDebugInformation(const std::string& path) {
   if (!file_->hasPDBDbiStream()) return {};
   auto dbi = file_->getPDBDbiStream();
   if (!dbi) return Damaged(path, llvm::toString(dbi.takeError()));
@@ -178,12 +182,12 @@ Result<void> LlvmPdbContainer::LoadDebugInformation(const std::string& path) {
   return {};
 }
 
-std::span<const std::uint8_t> LlvmPdbContainer::DebugStream(llvm::pdb::DbgHeaderType type) const {
+std::span<const std::uint8_t> PdbContainer::Streams::DebugStream(llvm::pdb::DbgHeaderType type) const {
   const std::uint32_t index = dbi_->getDebugStreamIndex(type);
   return index == kNoStream ? std::span<const std::uint8_t>{} : StreamBytes(index);
 }
 
-void LlvmPdbContainer::LoadSections() {
+void PdbContainer::Streams::LoadSections() {
   // With an OMAP, symbols count in the sections of the image before it was rearranged.
   ByteCursor omap(DebugStream(llvm::pdb::DbgHeaderType::OmapFromSrc));
   while (omap.remaining() >= 8) {
@@ -204,7 +208,7 @@ void LlvmPdbContainer::LoadSections() {
   }
 }
 
-void LlvmPdbContainer::LoadContributions() {
+void PdbContainer::Streams::LoadContributions() {
   std::vector<RawContribution> raw;
   ContributionCollector collector(raw);
   dbi_->visitSectionContributions(collector);
@@ -217,7 +221,7 @@ void LlvmPdbContainer::LoadContributions() {
             [](const auto& a, const auto& b) { return a.rva < b.rva; });
 }
 
-std::optional<std::uint32_t> LlvmPdbContainer::Rva(std::uint16_t section, std::uint32_t offset) const {
+std::optional<std::uint32_t> PdbContainer::Streams::Rva(std::uint16_t section, std::uint32_t offset) const {
   if (section == 0 || section > sections_.size() || offset > sections_[section - 1].size) return std::nullopt;
   const std::uint32_t rva = sections_[section - 1].rva + offset;
   if (omap_.empty()) return rva;
@@ -230,9 +234,16 @@ std::optional<std::uint32_t> LlvmPdbContainer::Rva(std::uint16_t section, std::u
   return entry.to + (rva - entry.from);
 }
 
-PdbModuleStream LlvmPdbContainer::Module(std::size_t index) const {
+// Once per compiland: finding its descriptor is a search, and a stream in scattered blocks is copied.
+PdbModuleStream PdbContainer::Streams::Module(std::size_t index) const {
   if (index >= module_count()) return {};
-  const auto module = dbi_->modules().getModuleDescriptor(static_cast<std::uint32_t>(index));
+  if (modules_.empty()) modules_.resize(module_count());
+  if (!modules_[index]) modules_[index] = ReadModule(static_cast<std::uint32_t>(index));
+  return *modules_[index];
+}
+
+PdbModuleStream PdbContainer::Streams::ReadModule(std::uint32_t index) const {
+  const auto module = dbi_->modules().getModuleDescriptor(index);
   const std::uint16_t stream = module.getModuleStreamIndex();
   if (stream == kNoStream) return {};
   const auto bytes = StreamBytes(stream);
@@ -244,11 +255,13 @@ PdbModuleStream LlvmPdbContainer::Module(std::size_t index) const {
   return result;
 }
 
-std::string_view LlvmPdbContainer::String(std::uint32_t offset) const {
+std::string_view PdbContainer::Streams::String(std::uint32_t offset) const {
   if (offset >= strings_.size()) return {};
   ByteCursor cursor(strings_.subspan(offset));
   return cursor.CString();
 }
+
+namespace {
 
 // "Foo::Bar(int) const" -> "Foo::Bar"; "operator()(int)" keeps its own parentheses.
 std::string_view WithoutArguments(std::string_view name) {
@@ -267,11 +280,27 @@ std::string_view WithoutArguments(std::string_view name) {
 
 }  // namespace
 
+PdbContainer::PdbContainer(std::unique_ptr<Streams> streams) : streams_(std::move(streams)) {}
+PdbContainer::~PdbContainer() = default;
+
 Result<std::unique_ptr<PdbContainer>> PdbContainer::Open(const std::string& path) {
-  auto container = std::make_unique<LlvmPdbContainer>();
-  if (auto loaded = container->Load(path); !loaded) return loaded.error();
-  return std::unique_ptr<PdbContainer>(std::move(container));
+  auto streams = std::make_unique<Streams>();
+  if (auto loaded = streams->Load(path); !loaded) return loaded.error();
+  return std::unique_ptr<PdbContainer>(new PdbContainer(std::move(streams)));
 }
+
+const PdbIdentity& PdbContainer::identity() const { return streams_->identity(); }
+std::uint16_t PdbContainer::machine() const { return streams_->machine(); }
+bool PdbContainer::stripped() const { return streams_->stripped(); }
+std::span<const std::uint8_t> PdbContainer::types() const { return streams_->types(); }
+std::span<const std::uint8_t> PdbContainer::symbol_records() const { return streams_->symbol_records(); }
+std::size_t PdbContainer::module_count() const { return streams_->module_count(); }
+PdbModuleStream PdbContainer::Module(std::size_t index) const { return streams_->Module(index); }
+const std::vector<PdbContribution>& PdbContainer::contributions() const { return streams_->contributions(); }
+std::optional<std::uint32_t> PdbContainer::Rva(std::uint16_t section, std::uint32_t offset) const {
+  return streams_->Rva(section, offset);
+}
+std::string_view PdbContainer::String(std::uint32_t offset) const { return streams_->String(offset); }
 
 std::string UndecorateCxxName(std::string_view decorated) {
   std::string name(decorated);

@@ -31,20 +31,29 @@ struct PdbContribution {
 class PdbContainer {
  public:
   static Result<std::unique_ptr<PdbContainer>> Open(const std::string& path);
-  virtual ~PdbContainer() = default;
+  ~PdbContainer();
+  PdbContainer(const PdbContainer&) = delete;
+  PdbContainer& operator=(const PdbContainer&) = delete;
 
-  virtual const PdbIdentity& identity() const = 0;
-  virtual std::uint16_t machine() const = 0;                         ///< IMAGE_FILE_MACHINE
-  virtual bool stripped() const = 0;                                 ///< private symbols were removed
-  virtual std::span<const std::uint8_t> types() const = 0;           ///< the whole TPI stream; may be empty
-  virtual std::span<const std::uint8_t> symbol_records() const = 0;  ///< may be empty
-  virtual std::size_t module_count() const = 0;
-  virtual PdbModuleStream Module(std::size_t index) const = 0;
-  virtual const std::vector<PdbContribution>& contributions() const = 0;  ///< sorted by RVA
+  const PdbIdentity& identity() const;
+  std::uint16_t machine() const;                         ///< IMAGE_FILE_MACHINE
+  bool stripped() const;                                 ///< private symbols were removed
+  std::span<const std::uint8_t> types() const;           ///< the whole TPI stream; may be empty
+  std::span<const std::uint8_t> symbol_records() const;  ///< may be empty
+  std::size_t module_count() const;
+  PdbModuleStream Module(std::size_t index) const;
+  const std::vector<PdbContribution>& contributions() const;  ///< sorted by RVA
   /// RVA of section:offset in the final image, after OMAP translation; nullopt if it is in none.
-  virtual std::optional<std::uint32_t> Rva(std::uint16_t section, std::uint32_t offset) const = 0;
+  std::optional<std::uint32_t> Rva(std::uint16_t section, std::uint32_t offset) const;
   /// Text of the string table (`/names`) at an offset; empty if there is none.
-  virtual std::string_view String(std::uint32_t offset) const = 0;
+  std::string_view String(std::uint32_t offset) const;
+
+ private:
+  // Not an abstract class: the implementation is compiled without RTTI, which sanitizers need on polymorphic
+  // objects.
+  class Streams;
+  explicit PdbContainer(std::unique_ptr<Streams> streams);
+  std::unique_ptr<Streams> streams_;
 };
 
 /// Name without decoration, arguments or access (llvm::demangle); the text itself if it is not an MSVC C++

@@ -131,7 +131,10 @@ std::string PdbTypes::DebuggerName(TypeId id, unsigned depth) {
   id = Resolve(id);
   unsigned pointer = 0;
   if (const TypeId pointee = PointeeOf(id, pointer); pointee != 0)
-    return "Ptr" + std::to_string(pointer * 8) + " " + DebuggerName(pointee, depth + 1);
+    return std::string("Ptr")
+        .append(std::to_string(pointer * 8))
+        .append(" ")
+        .append(DebuggerName(pointee, depth + 1));
   if (id < 0x1000) {
     const SimpleType* simple = FindSimpleType(static_cast<std::uint8_t>(id));
     return simple == nullptr ? "" : simple->name;
@@ -146,11 +149,14 @@ std::string PdbTypes::DebuggerName(TypeId id, unsigned depth) {
       const TypeId element = cursor.U32();
       const std::uint64_t element_size = SizeOf(element, depth + 1);
       const std::uint64_t count = element_size == 0 ? 0 : SizeOf(id, depth + 1) / element_size;
-      return "[" + std::to_string(count) + "] " + DebuggerName(element, depth + 1);
+      return std::string("[")
+          .append(std::to_string(count))
+          .append("] ")
+          .append(DebuggerName(element, depth + 1));
     }
     case 0x1008:
     case 0x1009:
-      return "    " + CName(cursor.U32(), depth + 1) + " ";
+      return std::string("    ").append(CName(cursor.U32(), depth + 1)).append(" ");
     default:
       return "";
   }
@@ -185,7 +191,7 @@ std::string PdbTypes::CName(TypeId id, unsigned depth) {
       const TypeId element = cursor.U32();
       const std::uint64_t element_size = SizeOf(element, depth + 1);
       const std::uint64_t count = element_size == 0 ? 0 : SizeOf(id, depth + 1) / element_size;
-      return CName(element, depth + 1) + " [" + std::to_string(count) + "]";
+      return CName(element, depth + 1).append(" [").append(std::to_string(count)).append("]");
     }
     case 0x1008:
     case 0x1009: {
