@@ -129,7 +129,7 @@ Result<void> KdService::ReleaseLink(const std::string& link_text) {
   const auto found = links_.find(DeviceOf(*parsed));
   if (found == links_.end()) return Error{Errc::kNotFound, "the link " + link_text + " is not open"};
   const auto link = found->second;
-  for (KdSession* session : sessions_) {
+  for (KdSession* session : *sessions_) {
     if (session->role() == rpc::Role::kDriver && session->link_ == link) {
       session->Stop("an administrator released the link");
       session->LeaveLink();
@@ -140,7 +140,7 @@ Result<void> KdService::ReleaseLink(const std::string& link_text) {
 
 Result<void> KdService::EndServer(const KdSession& asker, bool force) {
   std::string others;
-  for (const KdSession* session : sessions_) {
+  for (const KdSession* session : *sessions_) {
     if (session == &asker || session->name().empty()) continue;
     others += (others.empty() ? "" : ", ") + session->name();
     if (const std::string link = session->link_name(); !link.empty()) others += " (" + link + ")";
@@ -155,7 +155,7 @@ Awaitable<void> KdService::Shutdown(std::chrono::milliseconds limit) {
   stopping_ = true;
   const auto deadline = std::chrono::steady_clock::now() + limit;
   std::vector<std::shared_ptr<KdSession>> sessions;
-  for (KdSession* session : sessions_) sessions.push_back(session->shared_from_this());
+  for (KdSession* session : *sessions_) sessions.push_back(session->shared_from_this());
   for (const auto& session : sessions) {
     session->Stop("the server is ending");
     session->LeaveLink();

@@ -66,7 +66,8 @@ class KdService {
   std::map<std::string, std::shared_ptr<KdLink>> links_;  ///< by device, so that two spellings meet
   std::set<std::string> opening_;                         ///< devices being opened
   std::set<std::string> left_halted_;                     ///< devices whose target was left stopped (`q`)
-  std::set<KdSession*> sessions_;
+  /// Shared with the sessions, whose coroutines may be destroyed with the executor, after this object.
+  std::shared_ptr<std::set<KdSession*>> sessions_ = std::make_shared<std::set<KdSession*>>();
   std::function<void()> ended_;
   bool stopping_ = false;
 };

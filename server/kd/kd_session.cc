@@ -24,11 +24,14 @@ bool ObserverMay(const rpc::Request& request) {
 }  // namespace
 
 KdSession::KdSession(Executor executor, KdService& service, std::unique_ptr<Stream> stream)
-    : executor_(executor), service_(service), channel_(RpcChannel::Make(executor, std::move(stream), service.options_.channel)) {
-  service_.sessions_.insert(this);
+    : executor_(executor),
+      service_(service),
+      registry_(service.sessions_),
+      channel_(RpcChannel::Make(executor, std::move(stream), service.options_.channel)) {
+  registry_->insert(this);
 }
 
-KdSession::~KdSession() { service_.sessions_.erase(this); }
+KdSession::~KdSession() { registry_->erase(this); }
 
 Awaitable<void> KdSession::Run() {
   const auto self = shared_from_this();

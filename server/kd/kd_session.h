@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_set>
 
@@ -54,6 +55,7 @@ class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink
 
   Executor executor_;
   KdService& service_;
+  std::shared_ptr<std::set<KdSession*>> registry_;
   std::unique_ptr<RpcChannel> channel_;
   std::string name_;
   rpc::Role role_ = rpc::Role::kDriver;
