@@ -12,6 +12,7 @@
 #include "server/kd/control_socket.h"
 #include "server/kd/kd_server.h"
 #include "server/kdsrv_options.h"
+#include "transport/directory.h"
 
 namespace {
 
@@ -29,6 +30,15 @@ std::shared_ptr<spdlog::logger> MakeLogger(const longwire::KdsrvOptions& options
   logger->set_level(options.log_file || options.verbose ? spdlog::level::info : spdlog::level::warn);
   logger->flush_on(spdlog::level::info);
   return logger;
+}
+
+/// Makes the server known to `kd -QR`, or tells the user why it is not.
+longwire::ScopedDirectoryEntry MakeKnown(const longwire::Endpoint& endpoint) {
+  const auto entry = longwire::MakeServerEntry(longwire::ServerType::kKernel, endpoint);
+  if (!entry) return {};
+  longwire::ScopedDirectoryEntry known(*entry, longwire::ServerDirectories(longwire::ProcessEnvironment()));
+  if (!known.notice().empty()) std::cerr << "kdsrv: " << known.notice() << std::endl;
+  return known;
 }
 
 int Serve(const longwire::KdsrvOptions& options, longwire::Background background) {
@@ -53,6 +63,7 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
   if (options.verbose || (tcp && (wish.first == 0 || wish.first != wish.last))) {
     std::cerr << "listening on " << longwire::FormatEndpoint(server.endpoint()) << std::endl;
   }
+  const longwire::ScopedDirectoryEntry known = MakeKnown(server.endpoint());
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](boost::system::error_code error, int) {
     if (!error) server.Stop();
