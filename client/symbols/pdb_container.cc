@@ -10,7 +10,6 @@
 #include "llvm/DebugInfo/PDB/Native/DbiModuleList.h"
 #include "llvm/DebugInfo/PDB/Native/DbiStream.h"
 #include "llvm/DebugInfo/PDB/Native/ISectionContribVisitor.h"
-#include "llvm/DebugInfo/PDB/Native/InfoStream.h"
 #include "llvm/DebugInfo/PDB/Native/PDBFile.h"
 #include "llvm/DebugInfo/PDB/Native/RawTypes.h"
 #include "llvm/Demangle/Demangle.h"
@@ -24,7 +23,7 @@ namespace {
 
 constexpr std::uint16_t kNoStream = 0xffff;
 constexpr std::uint32_t kNilStreamSize = 0xffffffff;
-constexpr std::uint32_t kTypeStream = 2;
+constexpr std::uint32_t kInformationStream = 1, kTypeStream = 2;
 // Longer names do not come from a compiler, and the demangler's work grows faster than the name.
 constexpr std::size_t kMaximumDecoratedName = 4096;
 constexpr std::uint32_t kStringTableSignature = 0xeffeeffe;
@@ -81,7 +80,8 @@ class PdbContainer::Streams {
   Result<void> LoadDebugInformation(const std::string& path);
   void LoadSections();
   void LoadContributions();
-  void LoadStrings(llvm::pdb::InfoStream& info);
+  bool LoadInformation();
+  void LoadStrings(std::uint32_t stream);
   PdbModuleStream ReadModule(std::uint32_t index) const;
   std::span<const std::uint8_t> StreamBytes(std::uint32_t index) const;
   std::span<const std::uint8_t> DebugStream(llvm::pdb::DbgHeaderType type) const;
@@ -114,13 +114,8 @@ Result<void> PdbContainer::Streams::Load(const std::string& path) {
   if (auto error = file_->parseFileHeaders()) return Damaged(path, llvm::toString(std::move(error)));
   if (auto error = file_->parseStreamData()) return Damaged(path, llvm::toString(std::move(error)));
   if (auto layout = CheckLayout(path); !layout) return layout;
-  auto info = file_->getPDBInfoStream();
-  if (!info) return Damaged(path, llvm::toString(info.takeError()));
-  const auto guid = info->getGuid();
-  std::copy(std::begin(guid.Guid), std::end(guid.Guid), identity_.guid.begin());
-  identity_.age = info->getAge();
+  if (!LoadInformation()) return Damaged(path, "its information stream is too short");
   identity_.name = std::filesystem::path(path).filename().string();
-  LoadStrings(*info);
   if (file_->getNumStreams() > kTypeStream) types_ = StreamBytes(kTypeStream);
   return LoadDebugInformation(path);
 }
@@ -153,13 +148,30 @@ std::span<const std::uint8_t> PdbContainer::Streams::StreamBytes(std::uint32_t i
   return {bytes.data(), bytes.size()};
 }
 
-void PdbContainer::Streams::LoadStrings(llvm::pdb::InfoStream& info) {
-  auto index = info.getNamedStreamIndex("/names");
-  if (!index) {
-    llvm::consumeError(index.takeError());
-    return;
+// Identity, then the table of named streams: names, and a hash table of (offset of name, stream). Not by
+// LLVM's InfoStream: its look-up reads a name at whatever offset the file says.
+bool PdbContainer::Streams::LoadInformation() {
+  ByteCursor cursor(StreamBytes(kInformationStream));
+  cursor.Skip(8);  // version, time stamp
+  identity_.age = cursor.U32();
+  const auto guid = cursor.Take(identity_.guid.size());
+  std::copy(guid.begin(), guid.end(), identity_.guid.begin());
+  if (!cursor.ok()) return false;
+  const auto names = cursor.Take(cursor.U32());
+  const std::uint32_t count = cursor.U32();
+  cursor.U32();                                // capacity
+  cursor.Skip(std::size_t{cursor.U32()} * 4);  // which slots are used
+  cursor.Skip(std::size_t{cursor.U32()} * 4);  // which were given up
+  for (std::uint32_t i = 0; i < count && cursor.remaining() >= 8; ++i) {
+    const std::uint32_t name = cursor.U32();
+    const std::uint32_t stream = cursor.U32();
+    if (name < names.size() && ByteCursor(names.subspan(name)).CString() == "/names") LoadStrings(stream);
   }
-  ByteCursor cursor(StreamBytes(*index));
+  return true;
+}
+
+void PdbContainer::Streams::LoadStrings(std::uint32_t stream) {
+  ByteCursor cursor(StreamBytes(stream));
   const std::uint32_t signature = cursor.U32();
   cursor.U32();  // hash version
   const std::uint32_t size = cursor.U32();
