@@ -88,7 +88,7 @@ void AddRegisterCommands(CommandTable& table);     ///< r rm
 void AddDisassemblyCommands(CommandTable& table);  ///< u ub
 void AddStackCommands(CommandTable& table);        ///< k* .frame dv .cxr .trap
 void AddTypeCommands(CommandTable& table);         ///< dt
-void AddSymbolCommands(CommandTable& table);       ///< x ln
+void AddNameCommands(CommandTable& table);         ///< x ln
 void AddModuleCommands(CommandTable& table);       ///< lm ld .reload
 void AddSymbolPathCommands(CommandTable& table);   ///< .sympath .symfix .exepath !sym
 void AddRunCommands(CommandTable& table);          ///< g gh gn gu p t

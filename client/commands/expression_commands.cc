@@ -4,6 +4,7 @@
 #include <ctime>
 
 #include "client/commands/command.h"
+#include "client/commands/cpp_expression.h"
 #include "client/commands/number_text.h"
 #include "client/commands/printf_command.h"
 
@@ -101,6 +102,8 @@ Result<CommandFlow> Radix(Session& session, Arguments& arguments, Report& report
 
 void AddExpressionCommands(CommandTable& table) {
   table.Add({{"?"}, "? EXPRESSION", "Evaluates an expression.", Evaluate, false, false});
+  table.Add({{"??"}, "?? EXPRESSION", "Shows a typed value: mod!variable, *(mod!Type*)ADDRESS, sizeof(Type), @$t0, a number.",
+             EvaluateTyped});
   table.Add({{".formats"}, ".formats EXPRESSION", "Shows a value in several formats; times are UTC.", Formats, false, false});
   table.Add({{"n"}, "n [8|10|16]", "Shows or sets the radix of numbers.", Radix, false, false});
   table.Add({{".printf"}, ".printf [/D] \"FORMAT\" [, EXPRESSION...]", "Prints values.", PrintFormatted, false, false});

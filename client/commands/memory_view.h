@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
-#include <string>
+#include <utility>
 #include <vector>
 
 #include "client/engine/session.h"
@@ -17,6 +17,10 @@ class MemoryView {
  public:
   MemoryView() = default;
   MemoryView(std::uint64_t address, std::size_t size) : address_(address), bytes_(size), known_(size, false) {}
+
+  /// Bytes that are all there.
+  MemoryView(std::uint64_t address, std::vector<std::byte> bytes)
+      : address_(address), bytes_(std::move(bytes)), known_(bytes_.size(), true) {}
 
   std::uint64_t address() const { return address_; }
   std::size_t size() const { return bytes_.size(); }
