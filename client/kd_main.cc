@@ -7,6 +7,7 @@
 
 #include "client/commands/command.h"
 #include "client/console/console.h"
+#include "client/enumeration/enumeration.h"
 #include "client/extensions/extension_host.h"
 #include "client/options/kd_options.h"
 #include "client/target/connect.h"
@@ -34,10 +35,17 @@ std::shared_ptr<void> ServeLocally(Executor executor, std::unique_ptr<Stream> st
 }
 
 void AddAllCommands(CommandTable& table) {
-  for (auto add : {AddModuleCommands, AddSymbolPathCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands,
+  for (auto add : {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands, AddModuleCommands, AddSymbolPathCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands,
                    AddExtensionCommands, AddConsoleCommands}) {
     add(table);
   }
+}
+
+int PrintServers(const KdOptions& options) {
+  const ServersQuery query{options.action_argument, options.stale_servers, options.json};
+  const Result<std::string> listed = ListServers(query, ProcessEnvironment());
+  if (!listed) return Fail(listed.error());
+  return std::fputs(listed->c_str(), stdout) < 0;
 }
 
 int Debug(const KdOptions& options, Interrupt& interrupt) {
@@ -72,6 +80,7 @@ int main(int argc, char** argv) {
   if (options->action == KdOptions::Action::kHelp) return std::fputs(KdUsage().data(), stdout) < 0;
   if (options->action == KdOptions::Action::kVersion) return std::puts("kd " LONGWIRE_VERSION) < 0;
   if (Result<void> supported = RefuseUnsupported(*options); !supported) return Fail(supported.error());
+  if (options->action == KdOptions::Action::kQueryServers) return PrintServers(*options);
   Interrupt interrupt;
   g_interrupt = &interrupt;
   struct sigaction action {};
