@@ -16,6 +16,7 @@ constexpr std::size_t kMaxReadsInFlight = 4;
 constexpr std::size_t kMaxRangesPerRead = 256;
 constexpr std::size_t kMaxPrefetches = 16;
 constexpr seconds kPlanLimit{120};
+constexpr seconds kCloseLimit{10};  ///< the server takes breakpoints out first; a dead target must not keep us
 
 /// A 115200 baud line moves about 10 KB/s; half of that is slow enough.
 milliseconds ReadLimit(std::uint64_t bytes) { return RpcClient::kCallLimit + milliseconds(bytes / 5); }
@@ -207,7 +208,7 @@ void RemoteTarget::HarvestPrefetches(AddressSpace space, const std::vector<rpc::
 }
 
 void RemoteTarget::Prefetch(AddressSpace space, std::span<const rpc::ReadRange> ranges) {
-  if (!CacheUsable() || !MemoryCache::Keeps(space)) return;
+  if (!CacheUsable() || !StopMemory::Keeps(space)) return;
   std::vector<rpc::ReadRange> missing;
   for (const rpc::ReadRange& range : ranges) {
     for (const rpc::ReadRange& chunk : memory_.Missing(space, range.address, range.size)) missing.push_back(chunk);
@@ -220,7 +221,7 @@ void RemoteTarget::Prefetch(AddressSpace space, std::span<const rpc::ReadRange> 
 
 Result<std::size_t> RemoteTarget::Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) {
   if (out.empty()) return std::size_t{0};
-  if (!MemoryCache::Keeps(space) || !CacheUsable()) return ReadUncached(space, address, out);
+  if (!StopMemory::Keeps(space) || !CacheUsable()) return ReadUncached(space, address, out);
   std::vector<rpc::ReadRange> missing = memory_.Missing(space, address, out.size());
   if (!missing.empty() && !prefetches_.empty()) {
     HarvestPrefetches(space, missing);
@@ -230,7 +231,7 @@ Result<std::size_t> RemoteTarget::Read(AddressSpace space, std::uint64_t address
     Result<void> fetched = Fetch(space, missing);
     if (!fetched) return fetched.error();
     // More than the cache holds: what came first was dropped again.
-    if (out.size() > MemoryCache::kMaxPages * MemoryCache::kPageBytes / 4) return ReadUncached(space, address, out);
+    if (out.size() > StopMemory::kMaxPages * StopMemory::kPageBytes / 4) return ReadUncached(space, address, out);
   }
   std::size_t known = memory_.ReadKnown(space, address, out);
   if (known > 0) return known;
@@ -375,7 +376,10 @@ Result<void> RemoteTarget::Close(bool resume) {
   if (closed_) return {};
   closed_ = true;
   Result<void> done{};
-  if (!client_->failure()) done = Do(rpc::CloseLink{resume});
+  if (!client_->failure()) {
+    Result<rpc::Done> answer = Ask<rpc::Done>(rpc::CloseLink{resume}, {}, nullptr, kCloseLimit);
+    if (!answer) done = answer.error();
+  }
   client_->Close();
   LeaveStop(rpc::TargetState::kOffline);
   return done;

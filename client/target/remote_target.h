@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "client/target/memory_cache.h"
+#include "client/target/stop_memory.h"
 #include "client/target/rpc_client.h"
 #include "client/target/target.h"
 
@@ -86,7 +86,7 @@ class RemoteTarget final : public Target {
   std::uint64_t events_applied_ = 0;  ///< of RpcClient::state_events()
   bool closed_ = false;
 
-  MemoryCache memory_;
+  StopMemory memory_;
   std::vector<PendingRead> prefetches_;
   std::map<std::uint32_t, std::vector<std::byte>> contexts_;
 };

@@ -17,7 +17,7 @@ namespace longwire {
 
 /// What is known of a halted target's memory: bytes read, and bytes found unreadable. Lives for one stop; whoever owns
 /// it clears it when the target may have changed. Physical memory is not kept: it may be a device's.
-class MemoryCache {
+class StopMemory {
  public:
   static constexpr std::uint64_t kPageBytes = 4096;
   /// Reads are widened to whole chunks, so that looking around costs no further round trip. A chunk never leaves its

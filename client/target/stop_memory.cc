@@ -1,16 +1,16 @@
-#include "client/target/memory_cache.h"
+#include "client/target/stop_memory.h"
 
 #include <algorithm>
 #include <cstring>
 
 namespace longwire {
 
-const MemoryCache::Page* MemoryCache::Find(AddressSpace space, std::uint64_t address) const {
+const StopMemory::Page* StopMemory::Find(AddressSpace space, std::uint64_t address) const {
   auto found = pages_.find({space, address / kPageBytes});
   return found == pages_.end() ? nullptr : found->second.get();
 }
 
-MemoryCache::Page& MemoryCache::Make(AddressSpace space, std::uint64_t address) {
+StopMemory::Page& StopMemory::Make(AddressSpace space, std::uint64_t address) {
   // Forgetting everything is always correct; a finer policy would not pay for itself within one stop.
   if (pages_.size() >= kMaxPages) pages_.clear();
   auto& page = pages_[{space, address / kPageBytes}];
@@ -18,7 +18,7 @@ MemoryCache::Page& MemoryCache::Make(AddressSpace space, std::uint64_t address) 
   return *page;
 }
 
-std::size_t MemoryCache::ReadKnown(AddressSpace space, std::uint64_t address, std::span<std::byte> out) const {
+std::size_t StopMemory::ReadKnown(AddressSpace space, std::uint64_t address, std::span<std::byte> out) const {
   std::size_t copied = 0;
   while (copied < out.size()) {
     std::uint64_t at = address + copied;
@@ -35,12 +35,12 @@ std::size_t MemoryCache::ReadKnown(AddressSpace space, std::uint64_t address, st
   return copied;
 }
 
-bool MemoryCache::KnownUnreadable(AddressSpace space, std::uint64_t address) const {
+bool StopMemory::KnownUnreadable(AddressSpace space, std::uint64_t address) const {
   const Page* page = Find(space, address);
   return page && address % kPageBytes >= page->unreadable_from && !page->known[address % kPageBytes];
 }
 
-std::vector<rpc::ReadRange> MemoryCache::Missing(AddressSpace space, std::uint64_t address,
+std::vector<rpc::ReadRange> StopMemory::Missing(AddressSpace space, std::uint64_t address,
                                                  std::uint64_t size) const {
   std::vector<rpc::ReadRange> missing;
   std::uint64_t end = size > ~address ? ~std::uint64_t{0} : address + size;  // the last byte of the space is never asked
@@ -70,7 +70,7 @@ std::vector<rpc::ReadRange> MemoryCache::Missing(AddressSpace space, std::uint64
   return missing;
 }
 
-void MemoryCache::Insert(AddressSpace space, std::uint64_t address, std::span<const std::byte> bytes) {
+void StopMemory::Insert(AddressSpace space, std::uint64_t address, std::span<const std::byte> bytes) {
   if (!Keeps(space)) return;
   std::size_t done = 0;
   while (done < bytes.size()) {
@@ -84,7 +84,7 @@ void MemoryCache::Insert(AddressSpace space, std::uint64_t address, std::span<co
   }
 }
 
-void MemoryCache::MarkUnreadable(AddressSpace space, std::uint64_t address) {
+void StopMemory::MarkUnreadable(AddressSpace space, std::uint64_t address) {
   if (!Keeps(space)) return;
   Page& page = Make(space, address);
   page.unreadable_from = std::min(page.unreadable_from, address % kPageBytes);
