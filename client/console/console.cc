@@ -167,7 +167,7 @@ bool Console::ReadCommand() {
     return false;
   }
   if (answer.status == LineInput::Status::kEnd) {
-    if (terminal) output_.Note("\n");
+    output_.Prompt("");  // ends the line
     leaving_ = true;
     return false;
   }

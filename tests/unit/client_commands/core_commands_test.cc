@@ -1,0 +1,191 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "client/commands/command.h"
+#include "client/engine/breakpoints.h"
+#include "client/engine/event_filters.h"
+#include "client/engine/run_control.h"
+#include "tests/support/fake_target.h"
+
+namespace longwire {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::uint64_t kListHead = 0xFFFFF80000001000;
+constexpr std::uint64_t kKernel = 0xFFFFF80010000000, kDriver = 0xFFFFF80020000000;
+
+class CommandTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    rpc::TargetDescription description = *target_.description();
+    description.kernel_base = kKernel;
+    description.loaded_module_list = kListHead;
+    target_.SetDescription(description);
+    rpc::StopEvent stop;
+    stop.stop_counter = 1;
+    stop.processors = 2;
+    stop.context.assign(0x4D0, std::byte{0});
+    target_.Halt(stop);
+    AddEntry(kListHead + 0x100, kKernel, 0x46000, "ntoskrnl.exe", kListHead + 0x200);
+    AddEntry(kListHead + 0x200, kDriver, 0x5000, "mydrv.sys", kListHead);
+    target_.Put(kListHead, kListHead + 0x100, 8);
+    session_ = std::make_unique<Session>(target_, interrupt_, SessionOptions{}, [this](std::string_view text) { notes_ += text; });
+    for (auto add : {AddModuleCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands, AddConsoleCommands}) add(table_);
+  }
+
+  void AddEntry(std::uint64_t entry, std::uint64_t base, std::uint32_t size, const std::string& name, std::uint64_t next) {
+    target_.Put(entry, next, 8);
+    target_.Put(entry + 0x30, base, 8);
+    target_.Put(entry + 0x40, size, 4);
+    target_.PutUnicode(entry + 0x48, entry + 0x800, "\\drivers\\" + name);
+    target_.PutUnicode(entry + 0x58, entry + 0x900, name);
+  }
+
+  std::string Run(std::string_view line) {
+    Report report({});
+    Result<CommandFlow> flow = table_.Execute(*session_, line, report, pending_);
+    flow_ = flow ? *flow : CommandFlow::kPrompt;
+    error_ = report.error();
+    rows_ = report.rows();
+    return report.text();
+  }
+
+  FakeTarget target_;
+  Interrupt interrupt_;
+  std::unique_ptr<Session> session_;
+  CommandTable table_;
+  std::string notes_, pending_, error_;
+  std::vector<Report::RowData> rows_;
+  CommandFlow flow_ = CommandFlow::kPrompt;
+};
+
+TEST(SplitFirst, CutsAtSemicolonsOutsideQuotesAndBraces) {
+  EXPECT_EQ(CommandTable::SplitFirst(" r ; k").first, "r");
+  EXPECT_EQ(CommandTable::SplitFirst(" r ; k").second, "k");
+  EXPECT_EQ(CommandTable::SplitFirst("bp x \"a;b\";k").first, "bp x \"a;b\"");
+  EXPECT_EQ(CommandTable::SplitFirst(".if (1) {a;b};k").second, "k");
+  EXPECT_EQ(CommandTable::SplitFirst("a\nb;c").second, "b;c");
+}
+
+TEST(SplitFirst, CommentsAreEmptyCommands) {
+  EXPECT_EQ(CommandTable::SplitFirst("* all of it; k").first, "");
+  EXPECT_EQ(CommandTable::SplitFirst("* all of it; k").second, "");
+  EXPECT_EQ(CommandTable::SplitFirst("$$ text; k").second, "k");
+  EXPECT_EQ(CommandTable::SplitFirst("$$<file; k").first, "$$<file");
+  EXPECT_EQ(CommandTable::SplitFirst(";;").first, "");
+}
+
+TEST_F(CommandTest, ListsModulesWithOnePlan) {
+  auto before = target_.counters().round_trips;
+  EXPECT_EQ(Run("lm"),
+            "start             end                 module name\n"
+            "fffff800`10000000 fffff800`10046000   nt         (deferred)             \n"
+            "fffff800`20000000 fffff800`20005000   mydrv      (deferred)             \n");
+  EXPECT_EQ(target_.counters().round_trips - before, 1u);
+  EXPECT_EQ(Run("lm1m m my*"), "mydrv\n");
+  EXPECT_EQ(target_.counters().round_trips - before, 1u);
+}
+
+TEST_F(CommandTest, ACircleInTheModuleListEndsWithAWarning) {
+  target_.Put(kListHead + 0x200, kListHead + 0x100, 8);
+  EXPECT_THAT(Run("lm"), HasSubstr("mydrv"));
+  EXPECT_THAT(notes_, HasSubstr("circle"));
+}
+
+TEST_F(CommandTest, AnUnreadableLinkGivesThePartBeforeIt) {
+  target_.Put(kListHead + 0x100, 0x1234, 8);
+  EXPECT_THAT(Run("lm"), HasSubstr("nt "));
+  EXPECT_THAT(notes_, HasSubstr("cannot be read to its end"));
+}
+
+TEST_F(CommandTest, BreakpointsKeepTheirIdsAndReachTheTarget) {
+  Run("bp mydrv+1000; ba w4 mydrv+2000; bp7 mydrv+3000 5 \".echo hit; g\"; bd 0");
+  EXPECT_EQ(error_, "");
+  EXPECT_EQ(Run("bl"),
+            " 0 d fffff800`20001000     0001 (0001) mydrv+0x1000\n"
+            " 1 e fffff800`20002000 w 4     0001 (0001) mydrv+0x2000\n"
+            " 7 e fffff800`20003000     0005 (0005) mydrv+0x3000 \".echo hit; g\"\n");
+  EXPECT_EQ(target_.breakpoints().size(), 2u);
+  Run("bc *");
+  EXPECT_EQ(Run("bl"), "");
+  EXPECT_TRUE(target_.breakpoints().empty());
+}
+
+TEST_F(CommandTest, AnUnknownNameWaitsForItsModule) {
+  EXPECT_THAT(Run("bu late!Entry"), HasSubstr("adding deferred bp"));
+  EXPECT_THAT(Run("bl"), HasSubstr(" 0 eu             0001 (0001) (late!Entry)"));
+  EXPECT_TRUE(target_.breakpoints().empty());
+}
+
+TEST_F(CommandTest, RefusesBadDataBreakpoints) {
+  Run("ba w3 mydrv");
+  EXPECT_THAT(error_, HasSubstr("1, 2, 4"));
+  Run("ba w4 mydrv+1");
+  EXPECT_THAT(error_, HasSubstr("multiple"));
+  Run("ba e4 mydrv");
+  EXPECT_THAT(error_, HasSubstr("size 1"));
+}
+
+TEST_F(CommandTest, PassCountsResumeSilentlyUntilTheLast) {
+  Run("bp mydrv+1000 2");
+  rpc::StopEvent hit;
+  hit.stop_counter = 2;
+  hit.program_counter = kDriver + 0x1000;
+  hit.exception.code = 0x80000003;
+  hit.breakpoints = {100};
+  hit.context.assign(0x4D0, std::byte{0});
+  target_.QueueEvent(hit);
+  hit.stop_counter = 3;
+  target_.QueueEvent(hit);
+  Run("g");
+  EXPECT_EQ(flow_, CommandFlow::kRunning);
+  Report report({});
+  auto stop = WaitForPrompt(*session_, {}, std::nullopt, report);
+  ASSERT_TRUE(stop && *stop);
+  EXPECT_EQ((*stop)->stop_counter, 3u);
+  EXPECT_EQ(target_.resumes().size(), 2u);
+  EXPECT_THAT(report.text(), testing::StartsWith("Breakpoint 0 hit\n"));
+}
+
+TEST_F(CommandTest, WhatFollowsAResumeIsLeftForTheNextStop) {
+  Run("g; k; q");
+  EXPECT_EQ(pending_, "k; q");
+}
+
+TEST_F(CommandTest, CommandsThatNeedAHaltAreRefusedWhileTheTargetRuns) {
+  target_.Run();
+  Run("bp 1000");
+  EXPECT_THAT(error_, HasSubstr("running"));
+}
+
+TEST_F(CommandTest, ErrorsCarryTheCommandAndDoNotEndTheLine) {
+  EXPECT_EQ(Run("nonsense; .echo still here"), "still here\n");
+  EXPECT_THAT(error_, HasSubstr("^ Syntax error in 'nonsense'"));
+  Run("vertarget x");
+  EXPECT_THAT(error_, HasSubstr("^ Extra character error in 'x'"));
+  Run(std::string(5000, 'a'));
+  EXPECT_THAT(error_, HasSubstr("4096"));
+}
+
+TEST_F(CommandTest, AProcessorIsSelectedByItsNumber) {
+  Run("~1s");
+  EXPECT_EQ(session_->processor(), 1u);
+  Run("~5");
+  EXPECT_THAT(error_, HasSubstr("there are 2 processors"));
+}
+
+TEST_F(CommandTest, ModuleFiltersTellTheServer) {
+  Run("sxe ld:mydrv");
+  EXPECT_THAT(target_.calls(), testing::Contains("Configure module on"));
+  Run("sxi ld");
+  EXPECT_THAT(target_.calls(), testing::Contains("Configure module off"));
+}
+
+TEST(EscapeTargetText, MakesControlCharactersVisible) {
+  EXPECT_EQ(EscapeTargetText("a\x1b[31mb\r\n\tc\x07"), "a\\x1b[31mb\n\tc\\x07");
+  EXPECT_EQ(EscapeTargetText("\xC2\x9B" "31m"), "\\xc2\x9B" "31m");
+}
+
+}  // namespace
+}  // namespace longwire
