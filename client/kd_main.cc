@@ -35,8 +35,9 @@ std::shared_ptr<void> ServeLocally(Executor executor, std::unique_ptr<Stream> st
 }
 
 void AddAllCommands(CommandTable& table) {
-  for (auto add : {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands, AddModuleCommands, AddSymbolPathCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands,
-                   AddExtensionCommands, AddConsoleCommands}) {
+  for (auto add : {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands, AddStackCommands,
+                   AddTypeCommands, AddNameCommands, AddModuleCommands, AddSymbolPathCommands, AddRunCommands,
+                   AddBreakpointCommands, AddTargetCommands, AddExtensionCommands, AddConsoleCommands}) {
     add(table);
   }
 }
