@@ -42,8 +42,13 @@ class WalkReader {
     };
     source.find_function = [this](std::uint64_t base, std::uint32_t rva) { return finder_.Find(base, rva); };
     // More than an epilog is never needed, and the rest would cost another round trip.
-    source.read_code = [this](std::uint64_t address, std::span<std::byte> out) {
-      return Read(address, out.first(std::min<std::size_t>(out.size(), FunctionFinder::kCodeBytes)));
+    source.read_code = [this](std::uint64_t address, std::span<std::byte> out) -> std::size_t {
+      out = out.first(std::min<std::size_t>(out.size(), FunctionFinder::kCodeBytes));
+      Module* module = session_.modules().FindByAddress(address);
+      if (module && LocalImage(*module)) {
+        return session_.symbols().loader().ReadImage(*module, static_cast<std::uint32_t>(address - module->base()), out);
+      }
+      return Read(address, out);
     };
     source.prepare = [this](std::uint64_t base, std::uint32_t rva) { Prepare(base, rva); };
     return source;
@@ -80,10 +85,15 @@ class WalkReader {
   void Prepare(std::uint64_t base, std::uint32_t rva) {
     if (session_.architecture() != Architecture::kAmd64 || finder_.Find(base, rva)) return;
     Module* module = session_.modules().FindByAddress(base);
-    if (!module || LocalImage(*module) || !tried_.insert({base, rva}).second) return;
-    std::vector<std::byte> window(kWindowBytes);
+    if (!module || !tried_.insert({base, rva}).second) return;
     std::uint64_t start = stack_ & ~std::uint64_t{7};
+    bool local = LocalImage(*module);
+    // What a walk with image files needs of the target is the stack, in as few reads as possible.
+    if (local && stack_ - window_start_ < kWindowBytes / 2) return;
+    window_start_ = start;
+    std::vector<std::byte> window(kWindowBytes);
     window.resize(Read(start, window));
+    if (local) return;
     std::vector<Module*> images = ImagesOf(base, window);
     std::vector<ImageRange> ranges;
     for (Module* image : images) ranges.push_back({image->base(), image->size()});
@@ -94,6 +104,7 @@ class WalkReader {
 
   Session& session_;
   std::uint64_t stack_;  ///< last stack address read
+  std::uint64_t window_start_ = ~std::uint64_t{0} / 2;  ///< of the last stack window read; nothing is near it at first
   FunctionFinder finder_;
   std::set<std::pair<std::uint64_t, std::uint32_t>> tried_;
 };
