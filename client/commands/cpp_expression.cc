@@ -11,9 +11,10 @@ namespace longwire {
 namespace {
 
 Error NotSupported(const std::string& text) {
-  return Error{Errc::kUnsupported, "C++ expression '" + text +
-                                       "' is not supported; there are variables, *(mod!Type*)ADDRESS, sizeof(Type), "
-                                       "registers and numbers, and `?` for MASM expressions"};
+  return Error{Errc::kUnsupported,
+               "C++ expression '" + text +
+                   "' is not supported; there are variables, *(mod!Type*)ADDRESS, sizeof(Type), "
+                   "registers and numbers, and `?` for MASM expressions"};
 }
 
 std::string_view Trim(std::string_view text) {
@@ -40,7 +41,9 @@ std::optional<std::uint64_t> CppNumber(std::string_view text) {
                            : c >= 'a' && c <= 'f'                      ? static_cast<unsigned>(c - 'a') + 10
                                                                        : 99;
     if (digit >= radix) break;
-    if (__builtin_mul_overflow(value, std::uint64_t{radix}, &value) || __builtin_add_overflow(value, std::uint64_t{digit}, &value)) return std::nullopt;
+    if (__builtin_mul_overflow(value, std::uint64_t{radix}, &value) ||
+        __builtin_add_overflow(value, std::uint64_t{digit}, &value))
+      return std::nullopt;
   }
   for (const std::string_view suffix : {"", "l", "u", "ul", "lu", "ll", "ull", "i64", "ui64"}) {
     if (EqualsIgnoringCase(text.substr(used), suffix)) return value;
@@ -50,7 +53,9 @@ std::optional<std::uint64_t> CppNumber(std::string_view text) {
 
 bool IsName(std::string_view text) {
   return !text.empty() && !std::isdigit(static_cast<unsigned char>(text.front())) &&
-         std::all_of(text.begin(), text.end(), [](unsigned char c) { return std::isalnum(c) || c == '_' || c == '!' || c == ':' || c == '$'; });
+         std::all_of(text.begin(), text.end(), [](unsigned char c) {
+           return std::isalnum(c) || c == '_' || c == '!' || c == ':' || c == '$';
+         });
 }
 
 /// A plain operand without a type of its own.
@@ -76,12 +81,14 @@ Result<void> ShowAt(Session& session, const TypeReference& type, std::uint64_t a
   Result<MemoryView> view = ReadView(session, address, std::min<std::uint64_t>(info->size, kMaxViewBytes));
   if (!view) return view.error();
   const std::string value = ValueText(session, *view, {type, 0});
-  report.Row("value", {{"type", info->c_name}, {"value", value}, {"address", Hex{address}}}, info->c_name + " " + value);
+  report.Row("value", {{"type", info->c_name}, {"value", value}, {"address", Hex{address}}},
+             info->c_name + " " + value);
   return {};
 }
 
 /// `*(mod!Type*)ADDRESS`; without the star the pointer itself.
-Result<void> ShowCast(Session& session, std::string_view text, bool dereference, const std::string& whole, Report& report) {
+Result<void> ShowCast(Session& session, std::string_view text, bool dereference, const std::string& whole,
+                      Report& report) {
   const std::size_t close = text.find(')');
   if (close == std::string_view::npos) return NotSupported(whole);
   std::string_view name = Trim(text.substr(1, close - 1));
@@ -97,26 +104,31 @@ Result<void> ShowCast(Session& session, std::string_view text, bool dereference,
   return printer.Print(*type, *address);
 }
 
-Result<void> ShowVariable(Session& session, std::string_view name, bool address_of, const std::string& whole, Report& report) {
+Result<void> ShowVariable(Session& session, std::string_view name, bool address_of, const std::string& whole,
+                          Report& report) {
   if (name.find('!') == std::string_view::npos && !address_of) {
     if (Result<std::vector<FrameVariable>> locals = ReadFrameVariables(session)) {
       for (const FrameVariable& local : *locals) {
         if (local.variable.name != name) continue;
         if (local.address) return ShowAt(session, local.type, *local.address, report);
-        const std::string value = local.known ? ValueText(session, local.value, {local.type, 0}) : "<value unavailable>";
-        report.Row("value", {{"type", CTypeName(session, local.type)}, {"value", value}}, CTypeName(session, local.type) + " " + value);
+        const std::string value =
+            local.known ? ValueText(session, local.value, {local.type, 0}) : "<value unavailable>";
+        report.Row("value", {{"type", CTypeName(session, local.type)}, {"value", value}},
+                   CTypeName(session, local.type) + " " + value);
         return {};
       }
     }
   }
   Result<SymbolTable::Found> symbol = session.symbols().FindSymbol(name);
   if (!symbol) return symbol.error();
-  if (symbol->symbol.type == 0) return Error{Errc::kNotFound, "Type information missing error for '" + std::string(name) + "'"};
+  if (symbol->symbol.type == 0)
+    return Error{Errc::kNotFound, "Type information missing error for '" + std::string(name) + "'"};
   const TypeReference type{symbol->module, symbol->symbol.type};
   if (!address_of && !symbol->symbol.is_function) return ShowAt(session, type, symbol->address(), report);
   Result<TypeInfo> info = session.symbols().Describe(type);
   if (!info) return NotSupported(whole);
-  ShowNumber(info->c_name + (info->kind == TypeKind::kFunction ? "" : " *"), symbol->address(), "0x" + session.Address(symbol->address()), report);
+  ShowNumber(info->c_name + (info->kind == TypeKind::kFunction ? "" : " *"), symbol->address(),
+             "0x" + session.Address(symbol->address()), report);
   return {};
 }
 
@@ -131,18 +143,22 @@ Result<void> Show(Session& session, const std::string& whole, Report& report) {
   if (text.starts_with("sizeof(") && text.ends_with(")")) {
     const std::string_view name = Trim(text.substr(7, text.size() - 8));
     Result<TypeReference> type = session.symbols().FindType(name);
-    if (!type) return Error{Errc::kNotFound, "Type information missing error for '" + std::string(name) + "'"};
+    if (!type)
+      return Error{Errc::kNotFound, "Type information missing error for '" + std::string(name) + "'"};
     Result<TypeInfo> info = session.symbols().Describe(*type);
     if (!info) return info.error();
-    ShowNumber(session.pointer_size() == 8 ? "unsigned int64" : "unsigned int", info->size, DataHex(info->size), report);
+    ShowNumber(session.pointer_size() == 8 ? "unsigned int64" : "unsigned int", info->size,
+               DataHex(info->size), report);
     return {};
   }
-  if (text.starts_with("*") && Trim(text.substr(1)).starts_with("(")) return ShowCast(session, Trim(text.substr(1)), true, whole, report);
+  if (text.starts_with("*") && Trim(text.substr(1)).starts_with("("))
+    return ShowCast(session, Trim(text.substr(1)), true, whole, report);
   if (text.starts_with("(")) return ShowCast(session, text, false, whole, report);
   if (text.starts_with("@")) {
     Result<std::uint64_t> value = Operand(session, text, whole);
     if (!value) return value.error();
-    ShowNumber(session.pointer_size() == 8 ? "unsigned int64" : "unsigned int", *value, DataHex(*value), report);
+    ShowNumber(session.pointer_size() == 8 ? "unsigned int64" : "unsigned int", *value, DataHex(*value),
+               report);
     return {};
   }
   const bool address_of = text.starts_with("&");
@@ -155,7 +171,10 @@ Result<void> Show(Session& session, const std::string& whole, Report& report) {
 
 Result<CommandFlow> EvaluateTyped(Session& session, Arguments& arguments, Report& report) {
   const std::string text = arguments.TakeRest();
-  if (text.empty()) return Error{Errc::kUsage, "^ Syntax error in '?" "?'; it needs an expression"};
+  if (text.empty())
+    return Error{Errc::kUsage,
+                 "^ Syntax error in '?"
+                 "?'; it needs an expression"};
   if (session.halted()) (void)session.RefreshModules(false);
   if (Result<void> shown = Show(session, text, report); !shown) return shown.error();
   return CommandFlow::kPrompt;

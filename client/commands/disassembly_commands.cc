@@ -101,8 +101,8 @@ std::vector<std::uint64_t> InstructionsUpTo(Session& session, const MemoryView& 
   return addresses;
 }
 
-/// Where `count` instructions before `address` begin. Decoding starts at the symbol before, where it is in step with the
-/// code; without one, at the place that gives the most instructions.
+/// Where `count` instructions before `address` begin. Decoding starts at the symbol before, where it is in
+/// step with the code; without one, at the place that gives the most instructions.
 Result<std::uint64_t> StartBefore(Session& session, std::uint64_t address, std::uint64_t count) {
   if (session.architecture() == Architecture::kArm64) return address - 4 * count;
   (void)session.NameOf(address - 1);
@@ -110,7 +110,8 @@ Result<std::uint64_t> StartBefore(Session& session, std::uint64_t address, std::
   const Result<NearbySymbol> nearest = session.symbols().Nearest(address - 1);
   const bool by_symbol = nearest && nearest->symbol && address - nearest->address <= kSearchBackBytes;
   if (by_symbol) start = nearest->address;
-  const std::uint64_t back = std::max<std::uint64_t>(address - start, std::min<std::uint64_t>(count * kLongestInstruction, address));
+  const std::uint64_t back =
+      std::max<std::uint64_t>(address - start, std::min<std::uint64_t>(count * kLongestInstruction, address));
   Result<MemoryView> view = ReadView(session, address - back, back);
   if (!view) return view.error();
   if (by_symbol) {
@@ -126,13 +127,23 @@ Result<std::uint64_t> StartBefore(Session& session, std::uint64_t address, std::
   return Error{Errc::kNotFound, "no instructions end at this address; give an address to start from"};
 }
 
-Result<CommandFlow> Unassemble(Session& session, Arguments& arguments, Report& report, bool backwards, bool physical) {
+/// Whether a range is `address end`: what stands behind the address is no length.
+bool EndsAtAddress(Session& session, std::string_view text) {
+  if (!EvaluateMasm(text, session.Evaluation())) return false;
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  return !text.empty() && text.front() != 'l' && text.front() != 'L';
+}
+
+Result<CommandFlow> Unassemble(Session& session, Arguments& arguments, Report& report, bool backwards,
+                               bool physical) {
   const std::string whole = (backwards ? "b" : physical ? "p" : "") + std::string(arguments.rest());
+  const std::string_view text = arguments.rest();
   Result<AddressRange> range = arguments.Range(1);
   if (!range) return range.error();
-  const bool by_end = range->has_address && range->has_count && whole.find_first_of("lL") == std::string::npos;
+  const bool by_end = range->has_address && range->has_count && EndsAtAddress(session, text);
   if (Result<void> rest = arguments.ExpectEnd(); !rest) return rest.error();
-  if (range->has_count && range->count > kMaxInstructions) return Error{Errc::kLimitExceeded, "^ Range error in 'u" + whole + "'"};
+  if (range->has_count && range->count > kMaxInstructions)
+    return Error{Errc::kLimitExceeded, "^ Range error in 'u" + whole + "'"};
   std::uint64_t address = range->address;
   if (!range->has_address) {
     address = session.next_code_address;
@@ -174,15 +185,18 @@ Result<CommandFlow> UnassembleFunction(Session& session, Arguments& arguments, R
   (void)session.NameOf(address);
   Result<NearbySymbol> symbol = session.symbols().Nearest(address);
   if (!symbol || !symbol->symbol || !symbol->symbol->is_function) {
-    return Error{Errc::kNotFound, "No code found, aborting; no function is known at " + session.Address(address)};
+    return Error{Errc::kNotFound,
+                 "No code found, aborting; no function is known at " + session.Address(address)};
   }
   std::uint64_t size = symbol->symbol->size;
   if (size == 0) {
     Result<NearbySymbol> next = session.symbols().Next(symbol->address);
     size = next ? next->address - symbol->address : 0;
   }
-  if (size == 0 || size > kMaxViewBytes / 4) return Error{Errc::kNotFound, "No code found, aborting; the end of the function is not known"};
-  Result<std::uint64_t> shown = Show(session, session.address_space(), symbol->address, 0, symbol->address + size, whole, report);
+  if (size == 0 || size > kMaxViewBytes / 4)
+    return Error{Errc::kNotFound, "No code found, aborting; the end of the function is not known"};
+  Result<std::uint64_t> shown =
+      Show(session, session.address_space(), symbol->address, 0, symbol->address + size, whole, report);
   if (!shown) return shown.error();
   return CommandFlow::kPrompt;
 }
@@ -194,11 +208,14 @@ void AddDisassemblyCommands(CommandTable& table) {
     const char *name, *help;
     bool backwards, physical;
   };
-  for (const Form& form : {Form{"u", "Disassembles; without a range goes on where the last one ended.", false, false},
-                           Form{"uu", "Disassembles.", false, false},
-                           Form{"ub", "Disassembles the instructions before an address.", true, false},
-                           Form{"up", "Disassembles physical memory.", false, true}}) {
-    Command command{{form.name}, std::string(form.name) + " [RANGE]", form.help,
+  for (const Form& form :
+       {Form{"u", "Disassembles; without a range goes on where the last one ended.", false, false},
+        Form{"uu", "Disassembles.", false, false},
+        Form{"ub", "Disassembles the instructions before an address.", true, false},
+        Form{"up", "Disassembles physical memory.", false, true}}) {
+    Command command{{form.name},
+                    std::string(form.name) + " [RANGE]",
+                    form.help,
                     [form](Session& session, Arguments& arguments, Report& report) {
                       return Unassemble(session, arguments, report, form.backwards, form.physical);
                     }};

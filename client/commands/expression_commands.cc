@@ -71,18 +71,25 @@ Result<CommandFlow> Formats(Session& session, Arguments& arguments, Report& repo
   const auto low = static_cast<std::uint32_t>(value), high = static_cast<std::uint32_t>(value >> 32);
   const std::uint64_t shown = narrow ? low : value;
   std::string chars;
-  for (unsigned byte = bits / 8; byte-- > 0;) chars += PrintableOrDot(static_cast<unsigned char>(value >> (8 * byte)));
+  for (unsigned byte = bits / 8; byte-- > 0;)
+    chars += PrintableOrDot(static_cast<unsigned char>(value >> (8 * byte)));
   char octal[40];
   std::snprintf(octal, sizeof octal, narrow ? "%011" PRIo64 : "%022" PRIo64, shown);
-  const std::string decimal = narrow ? std::to_string(static_cast<std::int32_t>(low)) : std::to_string(static_cast<std::int64_t>(value));
-  std::string text = "Evaluate expression:\n  Hex:     " + FullHex(session, value) + "\n  Decimal: " + decimal +
-                     "\n  Decimal (unsigned) : " + std::to_string(shown) + "\n  Octal:   " + octal + "\n  Binary:  " +
-                     Binary(shown, bits) + "\n  Chars:   " + chars + "\n  Time:    " + TimeText(shown) + "\n  Float:   low " +
-                     GeneralFloat(FloatOfBits(low)) + " high " + GeneralFloat(FloatOfBits(narrow ? 0 : high)) +
-                     "\n  Double:  " + GeneralFloat(DoubleOfBits(shown));
+  const std::string decimal = narrow ? std::to_string(static_cast<std::int32_t>(low))
+                                     : std::to_string(static_cast<std::int64_t>(value));
+  std::string text =
+      "Evaluate expression:\n  Hex:     " + FullHex(session, value) + "\n  Decimal: " + decimal +
+      "\n  Decimal (unsigned) : " + std::to_string(shown) + "\n  Octal:   " + octal +
+      "\n  Binary:  " + Binary(shown, bits) + "\n  Chars:   " + chars + "\n  Time:    " + TimeText(shown) +
+      "\n  Float:   low " + GeneralFloat(FloatOfBits(low)) + " high " +
+      GeneralFloat(FloatOfBits(narrow ? 0 : high)) + "\n  Double:  " + GeneralFloat(DoubleOfBits(shown));
   report.Row("formats",
-             {{"value", Hex{value}}, {"decimal", decimal}, {"octal", std::string(octal)}, {"binary", Binary(shown, bits)},
-              {"chars", chars}, {"time", TimeText(shown)}},
+             {{"value", Hex{value}},
+              {"decimal", decimal},
+              {"octal", std::string(octal)},
+              {"binary", Binary(shown, bits)},
+              {"chars", chars},
+              {"time", TimeText(shown)}},
              text);
   return CommandFlow::kPrompt;
 }
@@ -90,7 +97,8 @@ Result<CommandFlow> Formats(Session& session, Arguments& arguments, Report& repo
 Result<CommandFlow> Radix(Session& session, Arguments& arguments, Report& report) {
   if (!arguments.AtEnd()) {
     const std::string word = arguments.TakeRest();
-    if (word != "8" && word != "10" && word != "16") return Error{Errc::kUsage, "^ Syntax error in 'n " + word + "'"};
+    if (word != "8" && word != "10" && word != "16")
+      return Error{Errc::kUsage, "^ Syntax error in 'n " + word + "'"};
     session.set_radix(static_cast<unsigned>(std::stoul(word)));
   }
   report.Row("radix", {{"radix", static_cast<std::int64_t>(session.radix())}},
@@ -102,11 +110,23 @@ Result<CommandFlow> Radix(Session& session, Arguments& arguments, Report& report
 
 void AddExpressionCommands(CommandTable& table) {
   table.Add({{"?"}, "? EXPRESSION", "Evaluates an expression.", Evaluate, false, false});
-  table.Add({{"??"}, "?? EXPRESSION", "Shows a typed value: mod!variable, *(mod!Type*)ADDRESS, sizeof(Type), @$t0, a number.",
+  table.Add({{"??"},
+             "?? EXPRESSION",
+             "Shows a typed value: mod!variable, *(mod!Type*)ADDRESS, sizeof(Type), @$t0, a number.",
              EvaluateTyped});
-  table.Add({{".formats"}, ".formats EXPRESSION", "Shows a value in several formats; times are UTC.", Formats, false, false});
+  table.Add({{".formats"},
+             ".formats EXPRESSION",
+             "Shows a value in several formats; times are UTC.",
+             Formats,
+             false,
+             false});
   table.Add({{"n"}, "n [8|10|16]", "Shows or sets the radix of numbers.", Radix, false, false});
-  table.Add({{".printf"}, ".printf [/D] \"FORMAT\" [, EXPRESSION...]", "Prints values.", PrintFormatted, false, false});
+  table.Add({{".printf"},
+             ".printf [/D] \"FORMAT\" [, EXPRESSION...]",
+             "Prints values.",
+             PrintFormatted,
+             false,
+             false});
 }
 
 }  // namespace longwire

@@ -22,14 +22,29 @@ Result<LocalOptions> TakeOptions(Arguments& arguments) {
     const std::string_view word = arguments.Word();
     for (const char c : word.substr(1)) {
       switch (c) {
-        case 't': options.type = true; break;
-        case 'v': options.location = true; break;
-        case 'V': options.location = options.registers = true; break;
-        case 'i': options.kind = true; break;
-        case 'n': options.by_name = true; break;
-        case 'a': options.by_address = true; break;
-        case 'z': options.by_size = true; break;
-        default: return Error{Errc::kUsage, "^ Syntax error in 'dv " + std::string(word) + "'"};
+        case 't':
+          options.type = true;
+          break;
+        case 'v':
+          options.location = true;
+          break;
+        case 'V':
+          options.location = options.registers = true;
+          break;
+        case 'i':
+          options.kind = true;
+          break;
+        case 'n':
+          options.by_name = true;
+          break;
+        case 'a':
+          options.by_address = true;
+          break;
+        case 'z':
+          options.by_size = true;
+          break;
+        default:
+          return Error{Errc::kUsage, "^ Syntax error in 'dv " + std::string(word) + "'"};
       }
     }
   }
@@ -44,17 +59,22 @@ void SortVariables(const LocalOptions& options, std::vector<FrameVariable>& vari
   });
 }
 
-std::string Line(Session& session, const LocalOptions& options, const FrameVariable& variable, const std::string& value) {
+std::string Line(Session& session, const LocalOptions& options, const FrameVariable& variable,
+                 const std::string& value) {
   std::string line;
   if (options.kind) line += variable.variable.is_parameter ? "prv param  " : "prv local  ";
   if (options.location) {
-    std::string place = variable.address ? session.Address(*variable.address) : RegisterLocationText(variable);
+    std::string place =
+        variable.address ? session.Address(*variable.address) : RegisterLocationText(variable);
     line += PadRight(place, session.Address(0).size()) + " ";
     if (options.registers && variable.address) line += PadRight(RegisterLocationText(variable), 12) + " ";
   }
-  if (options.type) return line + CTypeName(session, variable.type) + " " + variable.variable.name + " = " + value;
+  if (options.type)
+    return line + CTypeName(session, variable.type) + " " + variable.variable.name + " = " + value;
   // With a column in front names stand as they are, alone they line up.
-  return line + (options.kind || options.location ? variable.variable.name : PadLeft(variable.variable.name, 15)) + " = " + value;
+  return line +
+         (options.kind || options.location ? variable.variable.name : PadLeft(variable.variable.name, 15)) +
+         " = " + value;
 }
 
 Result<CommandFlow> Locals(Session& session, Arguments& arguments, Report& report) {
@@ -65,7 +85,9 @@ Result<CommandFlow> Locals(Session& session, Arguments& arguments, Report& repor
   Result<std::vector<FrameVariable>> variables = ReadFrameVariables(session);
   if (!variables) {
     if (variables.error().code != Errc::kNotFound) return variables.error();
-    return Error{Errc::kNotFound, "Unable to enumerate locals, Win32 error 0n87\nPrivate symbols (symbols.pri) are required for locals."};
+    return Error{Errc::kNotFound,
+                 "Unable to enumerate locals, Win32 error 0n87\nPrivate symbols (symbols.pri) are required "
+                 "for locals."};
   }
   SortVariables(*options, *variables);
   const Wildcard wildcard(pattern);
@@ -84,7 +106,8 @@ Result<CommandFlow> Locals(Session& session, Arguments& arguments, Report& repor
                      {"parameter", variable.variable.is_parameter},
                      {"value", value}};
     if (variable.address) fields.push_back({"address", Hex{*variable.address}});
-    if (const std::string place = RegisterLocationText(variable); !place.empty()) fields.push_back({"location", place});
+    if (const std::string place = RegisterLocationText(variable); !place.empty())
+      fields.push_back({"location", place});
     report.Row("local", std::move(fields), Line(session, *options, variable, value));
   }
   return CommandFlow::kPrompt;
@@ -93,7 +116,10 @@ Result<CommandFlow> Locals(Session& session, Arguments& arguments, Report& repor
 }  // namespace
 
 void AddLocalCommands(CommandTable& table) {
-  table.Add({{"dv"}, "dv [/t] [/v] [/V] [/i] [/n] [/a] [/z] [PATTERN]", "Shows the locals of the selected frame.", Locals});
+  table.Add({{"dv"},
+             "dv [/t] [/v] [/V] [/i] [/n] [/a] [/z] [PATTERN]",
+             "Shows the locals of the selected frame.",
+             Locals});
 }
 
 }  // namespace longwire

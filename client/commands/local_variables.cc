@@ -29,7 +29,8 @@ Result<std::vector<FrameVariable>> ReadFrameVariables(Session& session, const Re
   for (LocalVariable& local : *locals) {
     FrameVariable variable;
     variable.type = {module, local.type};
-    if (Result<TypeInfo> info = session.symbols().Describe(variable.type)) variable.size = std::min(info->size, kMaxVariableBytes);
+    if (Result<TypeInfo> info = session.symbols().Describe(variable.type))
+      variable.size = std::min(info->size, kMaxVariableBytes);
     const VariableLocation& location = local.location;
     const auto value = registers.Get(location.register_name);
     if (location.kind == VariableLocation::Kind::kRegister && value && variable.size <= 8) {
@@ -66,7 +67,8 @@ std::string RegisterLocationText(const FrameVariable& variable) {
   std::string text = "@" + location.register_name;
   if (location.kind == VariableLocation::Kind::kRegister) return text;
   const bool negative = location.offset < 0;
-  const std::uint64_t distance = negative ? 0 - static_cast<std::uint64_t>(location.offset) : static_cast<std::uint64_t>(location.offset);
+  const std::uint64_t distance = negative ? 0 - static_cast<std::uint64_t>(location.offset)
+                                          : static_cast<std::uint64_t>(location.offset);
   return text + (negative ? "-0x" : "+0x") + HexDigits(distance, 4);
 }
 

@@ -19,8 +19,8 @@ struct FrameVariable {
   MemoryView value;                      ///< `size` bytes
 };
 
-/// Variables in scope at the program counter of these registers, read in one round trip. kNotFound with the text of
-/// engine.md 2.13 when there are only public symbols.
+/// Variables in scope at the program counter of these registers, read in one round trip. kNotFound with the
+/// text of engine.md 2.13 when there are only public symbols.
 Result<std::vector<FrameVariable>> ReadFrameVariables(Session& session, const RegisterSet& registers);
 /// Those of the session's scope.
 Result<std::vector<FrameVariable>> ReadFrameVariables(Session& session);

@@ -18,20 +18,31 @@ struct NamedForm {
 };
 
 // engine.md 3.1. The names differ in case: dd and dD, dw and dW, ds and dS.
-constexpr NamedForm kForms[] = {
-    {"db", {Kind::kInteger, 1, 16, 128, true}},   {"dw", {Kind::kInteger, 2, 8, 128}},
-    {"dW", {Kind::kInteger, 2, 8, 128, true}},    {"dd", {Kind::kInteger, 4, 4, 128}},
-    {"dc", {Kind::kInteger, 4, 4, 128, true}},    {"dq", {Kind::kInteger, 8, 2, 128}},
-    {"dp", {Kind::kInteger, 0, 2, 128}},          {"df", {Kind::kFloat, 4, 4, 64}},
-    {"dD", {Kind::kFloat, 8, 3, 120}},            {"dyb", {Kind::kBits, 1, 4, 32}},
-    {"dyd", {Kind::kBits, 4, 1, 32}},             {"da", {Kind::kText, 1, 48, 384}},
-    {"du", {Kind::kText, 2, 32, 768}},            {"dds", {Kind::kSymbols, 4, 1, 128}},
-    {"dqs", {Kind::kSymbols, 8, 1, 128}},         {"dps", {Kind::kSymbols, 0, 1, 128}},
-    {"dda", {Kind::kPointers, 4, 1, 64, false, 'a'}}, {"ddu", {Kind::kPointers, 4, 1, 64, false, 'u'}},
-    {"ddp", {Kind::kPointers, 4, 1, 64, false, 'p'}}, {"dqa", {Kind::kPointers, 8, 1, 128, false, 'a'}},
-    {"dqu", {Kind::kPointers, 8, 1, 128, false, 'u'}}, {"dqp", {Kind::kPointers, 8, 1, 128, false, 'p'}},
-    {"dpa", {Kind::kPointers, 0, 1, 128, false, 'a'}}, {"dpu", {Kind::kPointers, 0, 1, 128, false, 'u'}},
-    {"dpp", {Kind::kPointers, 0, 1, 128, false, 'p'}}};
+constexpr NamedForm kForms[] = {{"db", {Kind::kInteger, 1, 16, 128, true}},
+                                {"dw", {Kind::kInteger, 2, 8, 128}},
+                                {"dW", {Kind::kInteger, 2, 8, 128, true}},
+                                {"dd", {Kind::kInteger, 4, 4, 128}},
+                                {"dc", {Kind::kInteger, 4, 4, 128, true}},
+                                {"dq", {Kind::kInteger, 8, 2, 128}},
+                                {"dp", {Kind::kInteger, 0, 2, 128}},
+                                {"df", {Kind::kFloat, 4, 4, 64}},
+                                {"dD", {Kind::kFloat, 8, 3, 120}},
+                                {"dyb", {Kind::kBits, 1, 4, 32}},
+                                {"dyd", {Kind::kBits, 4, 1, 32}},
+                                {"da", {Kind::kText, 1, 48, 384}},
+                                {"du", {Kind::kText, 2, 32, 768}},
+                                {"dds", {Kind::kSymbols, 4, 1, 128}},
+                                {"dqs", {Kind::kSymbols, 8, 1, 128}},
+                                {"dps", {Kind::kSymbols, 0, 1, 128}},
+                                {"dda", {Kind::kPointers, 4, 1, 64, false, 'a'}},
+                                {"ddu", {Kind::kPointers, 4, 1, 64, false, 'u'}},
+                                {"ddp", {Kind::kPointers, 4, 1, 64, false, 'p'}},
+                                {"dqa", {Kind::kPointers, 8, 1, 128, false, 'a'}},
+                                {"dqu", {Kind::kPointers, 8, 1, 128, false, 'u'}},
+                                {"dqp", {Kind::kPointers, 8, 1, 128, false, 'p'}},
+                                {"dpa", {Kind::kPointers, 0, 1, 128, false, 'a'}},
+                                {"dpu", {Kind::kPointers, 0, 1, 128, false, 'u'}},
+                                {"dpp", {Kind::kPointers, 0, 1, 128, false, 'p'}}};
 
 struct DisplayOptions {
   AddressSpace space;
@@ -56,7 +67,8 @@ Result<DisplayOptions> TakeDisplayOptions(Session& session, Arguments& arguments
       arguments.text().remove_prefix(2);
       Result<std::uint64_t> columns = arguments.Expression();
       if (!columns) return columns.error();
-      if (*columns == 0 || *columns > 1024) return Error{Errc::kUsage, "^ Range error in '/c'; 1 to 400 (hexadecimal) columns"};
+      if (*columns == 0 || *columns > 1024)
+        return Error{Errc::kUsage, "^ Range error in '/c'; 1 to 400 (hexadecimal) columns"};
       options.columns = static_cast<unsigned>(*columns);
     } else {
       return Error{Errc::kUsage, "^ Syntax error in '" + std::string(arguments.Word()) + "'"};
@@ -72,11 +84,12 @@ Result<std::uint64_t> Continue(Session& session) {
   return (*registers)->program_counter();
 }
 
-Result<CommandFlow> DisplayText(Session& session, const MemoryForm& form, AddressSpace space, const AddressRange& range,
-                                Report& report) {
+Result<CommandFlow> DisplayText(Session& session, const MemoryForm& form, AddressSpace space,
+                                const AddressRange& range, Report& report) {
   const bool wide = form.size == 2;
   const std::uint64_t maximum = range.has_count ? range.count : form.bytes / form.size;
-  if (maximum * form.size > kMaxViewBytes) return Error{Errc::kLimitExceeded, "a command reads at most 4 MB at once; give a shorter range"};
+  if (maximum * form.size > kMaxViewBytes)
+    return Error{Errc::kLimitExceeded, "a command reads at most 4 MB at once; give a shorter range"};
   Result<MemoryView> view = ReadView(session, space, range.address, maximum * form.size);
   if (!view) return view.error();
   std::uint64_t shown = 0;
@@ -86,7 +99,8 @@ Result<CommandFlow> DisplayText(Session& session, const MemoryForm& form, Addres
     std::size_t readable = 0;
     while (readable < line && view->Known(offset + readable * form.size, form.size)) ++readable;
     std::size_t characters = 0;
-    std::string text = TextOf(std::span(view->bytes()).subspan(offset, readable * form.size), wide, &characters);
+    std::string text =
+        TextOf(std::span(view->bytes()).subspan(offset, readable * form.size), wide, &characters);
     const bool hole = characters == readable && readable < line;
     if (hole) text += std::string(line - readable, '?');
     report.Row("text", {{"address", Hex{range.address + offset}}, {"text", text}},
@@ -123,7 +137,8 @@ Result<void> DisplayRange(Session& session, MemoryLines& lines, AddressSpace spa
   return {};
 }
 
-Result<CommandFlow> Display(Session& session, Arguments& arguments, Report& report, MemoryForm form, bool physical) {
+Result<CommandFlow> Display(Session& session, Arguments& arguments, Report& report, MemoryForm form,
+                            bool physical) {
   Result<DisplayOptions> options = TakeDisplayOptions(session, arguments);
   if (!options) return options.error();
   if (physical) options->space = AddressSpace::Physical();
@@ -153,11 +168,13 @@ Result<CommandFlow> DisplayCounted(Session& session, Arguments& arguments, Repor
   Result<MemoryView> view = ReadView(session, *address, 2 * pointer);
   if (!view) return view.error();
   const auto length = view->Unsigned(0, 2), buffer = view->Unsigned(pointer, pointer);
-  if (!length || !buffer) return Error{Errc::kUnreadable, "Unable to read memory at " + session.Address(*address), *address};
+  if (!length || !buffer)
+    return Error{Errc::kUnreadable, "Unable to read memory at " + session.Address(*address), *address};
   std::vector<std::byte> bytes(*length);
   if (Result<void> read = session.ReadExact(*buffer, bytes); !read && !bytes.empty()) return read.error();
   const std::string text = TextOf(bytes, wide);
-  report.Row("text", {{"address", Hex{*buffer}}, {"text", text}}, session.Address(*buffer) + "  \"" + text + "\"");
+  report.Row("text", {{"address", Hex{*buffer}}, {"text", text}},
+             session.Address(*buffer) + "  \"" + text + "\"");
   session.next_data_address = *address + 2 * pointer;
   return CommandFlow::kPrompt;
 }
@@ -176,7 +193,8 @@ Result<std::vector<std::uint64_t>> ListElements(Session& session, std::uint64_t 
   const unsigned pointer = session.pointer_size();
   plan::PlanBuilder builder;
   UseSpace(builder, session.address_space());
-  const plan::Reg head = builder.Constant(first), entry = builder.Constant(first), left = builder.Constant(maximum);
+  const plan::Reg head = builder.Constant(first), entry = builder.Constant(first),
+                  left = builder.Constant(maximum);
   const auto loop = builder.NewLabel(), out = builder.NewLabel();
   builder.Bind(loop);
   builder.JumpZero(left, out);
@@ -206,8 +224,10 @@ Result<CommandFlow> DisplayList(Session& session, Arguments& arguments, Report& 
   }
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   const std::uint64_t pointer = session.pointer_size();
-  if (maximum > 65'536 || size == 0 || size > 1024) return Error{Errc::kLimitExceeded, "^ Range error in 'dl'; at most 65536 elements of 1 to 1024 pointers"};
-  Result<std::vector<std::uint64_t>> elements = ListElements(session, *address, maximum, size * pointer, backwards);
+  if (maximum > 65'536 || size == 0 || size > 1024)
+    return Error{Errc::kLimitExceeded, "^ Range error in 'dl'; at most 65536 elements of 1 to 1024 pointers"};
+  Result<std::vector<std::uint64_t>> elements =
+      ListElements(session, *address, maximum, size * pointer, backwards);
   if (!elements) return elements.error();
   MemoryLines lines(session, {Kind::kInteger, 0, 2, 0});
   for (const std::uint64_t element : *elements) {
@@ -240,25 +260,30 @@ void AddMemoryCommands(CommandTable& table) {
   for (const NamedForm& named : kForms) AddDisplay(table, {named.name}, named.form, false, last);
   for (const NamedForm& named : kForms) {
     const std::string_view name = named.name;
-    if (name == "db" || name == "dc" || name == "dd" || name == "dp" || name == "dq" || name == "du" || name == "dw") {
+    if (name == "db" || name == "dc" || name == "dd" || name == "dp" || name == "dq" || name == "du" ||
+        name == "dw") {
       AddDisplay(table, {"!" + std::string(name)}, named.form, true, last);
     }
   }
-  Command again{{"d"}, "d [/cN] [/p] [RANGE]", "Shows memory in the form used last.",
+  Command again{{"d"},
+                "d [/cN] [/p] [RANGE]",
+                "Shows memory in the form used last.",
                 [last](Session& session, Arguments& arguments, Report& report) {
                   return Display(session, arguments, report, *last, false);
                 }};
   again.repeats_on_enter = true;
   table.Add(std::move(again));
   for (const bool wide : {false, true}) {
-    table.Add({{wide ? "dS" : "ds"}, wide ? "dS ADDRESS" : "ds ADDRESS",
+    table.Add({{wide ? "dS" : "ds"},
+               wide ? "dS ADDRESS" : "ds ADDRESS",
                wide ? "Shows the text of a UNICODE_STRING." : "Shows the text of a STRING.",
                [wide](Session& session, Arguments& arguments, Report& report) {
                  return DisplayCounted(session, arguments, report, wide);
                }});
   }
   for (const bool backwards : {false, true}) {
-    table.Add({{backwards ? "dlb" : "dl"}, std::string(backwards ? "dlb" : "dl") + " ADDRESS [MAXIMUM [SIZE]]",
+    table.Add({{backwards ? "dlb" : "dl"},
+               std::string(backwards ? "dlb" : "dl") + " ADDRESS [MAXIMUM [SIZE]]",
                "Follows a list, and shows SIZE pointers of each element.",
                [backwards](Session& session, Arguments& arguments, Report& report) {
                  return DisplayList(session, arguments, report, backwards);

@@ -32,7 +32,8 @@ void PrepareNames(Session& session, const std::vector<std::uint64_t>& addresses)
 std::string TextOf(std::span<const std::byte> bytes, bool wide, std::size_t* characters) {
   const std::size_t unit = wide ? 2 : 1;
   std::size_t length = 0;
-  while ((length + 1) * unit <= bytes.size() && LoadLittle(bytes, length * unit, static_cast<unsigned>(unit)) != 0) {
+  while ((length + 1) * unit <= bytes.size() &&
+         LoadLittle(bytes, length * unit, static_cast<unsigned>(unit)) != 0) {
     ++length;
   }
   if (characters) *characters = length;
@@ -72,11 +73,13 @@ MemoryLines::MemoryLines(Session& session, MemoryForm form, bool own_columns)
 std::string MemoryLines::Element(const MemoryView& view, std::size_t offset) const {
   const std::optional<std::uint64_t> value = view.Unsigned(offset, form_.size);
   const unsigned width = form_.size * 2;
-  if (form_.kind == MemoryForm::Kind::kBits) return value ? BinaryDigits(*value, form_.size * 8) : std::string(form_.size * 8, '?');
+  if (form_.kind == MemoryForm::Kind::kBits)
+    return value ? BinaryDigits(*value, form_.size * 8) : std::string(form_.size * 8, '?');
   if (form_.kind == MemoryForm::Kind::kFloat) {
     const unsigned columns = form_.size == 4 ? 16 : 22;
     if (!value) return PadLeft("????????", columns);
-    const double number = form_.size == 4 ? FloatOfBits(static_cast<std::uint32_t>(*value)) : DoubleOfBits(*value);
+    const double number =
+        form_.size == 4 ? FloatOfBits(static_cast<std::uint32_t>(*value)) : DoubleOfBits(*value);
     return PadLeft(GeneralFloat(number, form_.size == 4 ? 8 : 12), columns);
   }
   std::string digits = value ? HexDigits(*value, width) : std::string(width, '?');
@@ -93,7 +96,8 @@ std::string MemoryLines::TextColumn(const MemoryView& view, std::size_t offset, 
   return text;
 }
 
-std::string MemoryLines::Line(const MemoryView& view, std::size_t offset, std::vector<std::string>& values) const {
+std::string MemoryLines::Line(const MemoryView& view, std::size_t offset,
+                              std::vector<std::string>& values) const {
   std::string line = session_.Address(view.address() + offset) + " ";
   const std::size_t first = offset;
   std::size_t width = 0;  // of the elements of a full line, for the text column
@@ -114,7 +118,9 @@ std::string MemoryLines::Line(const MemoryView& view, std::size_t offset, std::v
       line += " " + (byte ? HexDigits(*byte, 2) : std::string("??"));
     }
   }
-  if (form_.text) line = PadRight(std::move(line), session_.Address(0).size() + 1 + width) + "  " + TextColumn(view, first, offset);
+  if (form_.text)
+    line = PadRight(std::move(line), session_.Address(0).size() + 1 + width) + "  " +
+           TextColumn(view, first, offset);
   return line;
 }
 
@@ -140,7 +146,8 @@ Result<void> MemoryLines::Write(const MemoryView& view, Report& report) {
     std::vector<std::string> values;
     const std::string line = Line(view, offset, values);
     Fields fields = {{"address", Hex{view.address() + offset}}, {"values", std::move(values)}};
-    if (form_.text) fields.push_back({"text", TextColumn(view, offset, std::min(offset + step, view.size()))});
+    if (form_.text)
+      fields.push_back({"text", TextColumn(view, offset, std::min(offset + step, view.size()))});
     report.Row("memory", std::move(fields), line);
   }
   return {};
@@ -170,7 +177,8 @@ Result<void> MemoryLines::WriteSymbols(const MemoryView& view, Report& report) {
 
 Result<void> MemoryLines::WritePointers(const MemoryView& view, Report& report) {
   const unsigned pointer = session_.pointer_size();
-  const std::uint64_t wanted = form_.target == 'p' ? pointer : kPointeeCharacters * (form_.target == 'u' ? 2 : 1);
+  const std::uint64_t wanted =
+      form_.target == 'p' ? pointer : kPointeeCharacters * (form_.target == 'u' ? 2 : 1);
   std::vector<rpc::ReadRange> ranges;
   for (std::size_t offset = 0; offset + form_.size <= view.size(); offset += form_.size) {
     const auto value = view.Unsigned(offset, form_.size);
@@ -180,7 +188,8 @@ Result<void> MemoryLines::WritePointers(const MemoryView& view, Report& report) 
   if (form_.target == 'p') {
     std::vector<std::uint64_t> pointees;
     for (const rpc::ReadRange& range : ranges) {
-      if (Result<std::uint64_t> pointee = session_.ReadUnsigned(range.address, pointer)) pointees.push_back(*pointee);
+      if (Result<std::uint64_t> pointee = session_.ReadUnsigned(range.address, pointer))
+        pointees.push_back(*pointee);
     }
     PrepareNames(session_, pointees);
   }
@@ -192,7 +201,8 @@ Result<void> MemoryLines::WritePointers(const MemoryView& view, Report& report) 
     if (const auto value = view.Unsigned(offset, form_.size)) {
       fields.push_back({"value", Hex{*value}});
       if (form_.target == 'p') {
-        const Result<std::uint64_t> pointee = *value ? session_.ReadUnsigned(*value, pointer) : Result<std::uint64_t>(Error{Errc::kUnreadable});
+        const Result<std::uint64_t> pointee =
+            *value ? session_.ReadUnsigned(*value, pointer) : Result<std::uint64_t>(Error{Errc::kUnreadable});
         std::string text(pointer * 2, '?');
         if (pointer == 8) text.insert(8, "`");
         if (pointee) {
@@ -205,7 +215,8 @@ Result<void> MemoryLines::WritePointers(const MemoryView& view, Report& report) 
         }
         line += " " + text;
       } else if (*value != 0) {
-        Result<std::string> text = ReadText(session_, session_.address_space(), *value, form_.target == 'u', kPointeeCharacters);
+        Result<std::string> text =
+            ReadText(session_, session_.address_space(), *value, form_.target == 'u', kPointeeCharacters);
         line += text ? " \"" + *text + "\"" : std::string(" \"????????\"");
         if (text) fields.push_back({"text", *text});
       }

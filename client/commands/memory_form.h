@@ -14,12 +14,19 @@ namespace longwire {
 
 /// How one of the `d*` commands shows memory (engine.md 3.1).
 struct MemoryForm {
-  enum class Kind : std::uint8_t { kInteger, kFloat, kBits, kSymbols, kPointers, kText } kind = Kind::kInteger;
-  unsigned size = 1;         ///< bytes of an element; 0: a pointer of the target
-  unsigned columns = 16;     ///< elements per line
-  std::size_t bytes = 128;   ///< shown without a range
-  bool text = false;         ///< a text column behind the elements
-  char target = 0;           ///< kPointers: 'a', 'u', 'p': what the values point to; 0: none
+  enum class Kind : std::uint8_t {
+    kInteger,
+    kFloat,
+    kBits,
+    kSymbols,
+    kPointers,
+    kText
+  } kind = Kind::kInteger;
+  unsigned size = 1;        ///< bytes of an element; 0: a pointer of the target
+  unsigned columns = 16;    ///< elements per line
+  std::size_t bytes = 128;  ///< shown without a range
+  bool text = false;        ///< a text column behind the elements
+  char target = 0;          ///< kPointers: 'a', 'u', 'p': what the values point to; 0: none
 };
 
 /// Elements of a form and their lines: rows of kind "memory" with the address and the values of each line.
@@ -49,8 +56,8 @@ class MemoryLines {
 /// Asks in one round trip for what naming these addresses needs.
 void PrepareNames(Session& session, const std::vector<std::uint64_t>& addresses);
 
-/// Zero-terminated text at an address, at most `maximum` characters; control characters become '.'. `wide`: UTF-16.
-/// kUnreadable only if not even the first character can be read.
+/// Zero-terminated text at an address, at most `maximum` characters; control characters become '.'. `wide`:
+/// UTF-16. kUnreadable only if not even the first character can be read.
 Result<std::string> ReadText(Session& session, AddressSpace space, std::uint64_t address, bool wide,
                              std::size_t maximum, std::size_t* characters = nullptr);
 /// The same from bytes already read, up to a zero; `characters` receives how many came before it.

@@ -29,10 +29,12 @@ std::optional<std::uint64_t> MemoryView::Unsigned(std::size_t offset, unsigned s
 }
 
 Result<MemoryView> ReadView(Session& session, AddressSpace space, std::uint64_t address, std::size_t size) {
-  if (size > kMaxViewBytes) return Error{Errc::kLimitExceeded, "a command reads at most 4 MB at once; give a shorter range"};
+  if (size > kMaxViewBytes)
+    return Error{Errc::kLimitExceeded, "a command reads at most 4 MB at once; give a shorter range"};
   if (size > 0 && address + (size - 1) < address) size = static_cast<std::size_t>(0 - address);
   MemoryView view(address, size);
-  // Readability changes at page borders only: asked for page by page, a hole does not hide what lies behind it.
+  // Readability changes at page borders only: asked for page by page, a hole does not hide what lies behind
+  // it.
   std::vector<rpc::ReadRange> pages;
   for (std::uint64_t done = 0; done < size;) {
     const std::uint64_t part = std::min(BytesToPageEnd(address + done), size - done);
@@ -43,12 +45,14 @@ Result<MemoryView> ReadView(Session& session, AddressSpace space, std::uint64_t 
   for (std::size_t done = 0; done < size;) {
     if (session.interrupt().raised()) return Cancelled();
     const std::size_t left = size - done;
-    Result<std::size_t> read = session.target().Read(space, address + done, std::span(view.bytes_).subspan(done, left));
+    Result<std::size_t> read =
+        session.target().Read(space, address + done, std::span(view.bytes_).subspan(done, left));
     if (!read && read.error().code != Errc::kUnreadable) return read.error();
     const std::size_t got = read ? std::min(*read, left) : 0;
     std::fill_n(view.known_.begin() + static_cast<std::ptrdiff_t>(done), got, true);
     done += got;
-    if (got < left) done += static_cast<std::size_t>(std::min<std::uint64_t>(BytesToPageEnd(address + done), size - done));
+    if (got < left)
+      done += static_cast<std::size_t>(std::min<std::uint64_t>(BytesToPageEnd(address + done), size - done));
   }
   return view;
 }

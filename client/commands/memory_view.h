@@ -16,7 +16,8 @@ namespace longwire {
 class MemoryView {
  public:
   MemoryView() = default;
-  MemoryView(std::uint64_t address, std::size_t size) : address_(address), bytes_(size), known_(size, false) {}
+  MemoryView(std::uint64_t address, std::size_t size)
+      : address_(address), bytes_(size), known_(size, false) {}
 
   /// Bytes that are all there.
   MemoryView(std::uint64_t address, std::vector<std::byte> bytes)
@@ -41,8 +42,8 @@ class MemoryView {
 /// What one call may read.
 inline constexpr std::size_t kMaxViewBytes = 4u << 20;
 
-/// Reads a range in one round trip, around what is unreadable. Errors other than kUnreadable end it; a range that
-/// leaves the address space is cut. kLimitExceeded above kMaxViewBytes, kCancelled.
+/// Reads a range in one round trip, around what is unreadable. Errors other than kUnreadable end it; a range
+/// that leaves the address space is cut. kLimitExceeded above kMaxViewBytes, kCancelled.
 Result<MemoryView> ReadView(Session& session, AddressSpace space, std::uint64_t address, std::size_t size);
 inline Result<MemoryView> ReadView(Session& session, std::uint64_t address, std::size_t size) {
   return ReadView(session, session.address_space(), address, size);

@@ -23,15 +23,20 @@ struct EnterForm {
   unsigned size;  ///< 0: pointer
   Items items = Items::kNumbers;
 };
-constexpr EnterForm kEnterForms[] = {{"eb", 1}, {"ew", 2}, {"ed", 4}, {"eq", 8}, {"ep", 0},
-                                     {"ef", 4, Items::kFloats}, {"eD", 8, Items::kFloats}};
+constexpr EnterForm kEnterForms[] = {{"eb", 1},
+                                     {"ew", 2},
+                                     {"ed", 4},
+                                     {"eq", 8},
+                                     {"ep", 0},
+                                     {"ef", 4, Items::kFloats},
+                                     {"eD", 8, Items::kFloats}};
 
 Error AccessError(std::string_view name, const std::string& text) {
   return Error{Errc::kUnreadable, "Memory access error in '" + std::string(name) + text + "'"};
 }
 
-Result<void> Store(Session& session, AddressSpace space, std::uint64_t address, std::span<const std::byte> bytes,
-                   std::string_view name, const std::string& text) {
+Result<void> Store(Session& session, AddressSpace space, std::uint64_t address,
+                   std::span<const std::byte> bytes, std::string_view name, const std::string& text) {
   Result<std::size_t> written = session.target().Write(space, address, bytes);
   if (!written && written.error().code != Errc::kUnreadable) return written.error();
   if (!written || *written < bytes.size()) return AccessError(name, text);
@@ -42,9 +47,12 @@ Result<void> TakeFloat(Arguments& arguments, unsigned size, std::vector<std::byt
   const std::string word(arguments.Word());
   char* end = nullptr;
   const double value = std::strtod(word.c_str(), &end);
-  if (word.empty() || end != word.c_str() + word.size()) return Error{Errc::kUsage, "^ Syntax error in '" + word + "'"};
-  if (size == 4) Append(bytes, std::bit_cast<std::uint32_t>(static_cast<float>(value)), 4);
-  else Append(bytes, std::bit_cast<std::uint64_t>(value), 8);
+  if (word.empty() || end != word.c_str() + word.size())
+    return Error{Errc::kUsage, "^ Syntax error in '" + word + "'"};
+  if (size == 4)
+    Append(bytes, std::bit_cast<std::uint32_t>(static_cast<float>(value)), 4);
+  else
+    Append(bytes, std::bit_cast<std::uint64_t>(value), 8);
   return {};
 }
 
@@ -55,7 +63,8 @@ Result<CommandFlow> Enter(Session& session, Arguments& arguments, const EnterFor
   Result<std::uint64_t> address = arguments.Expression();
   if (!address) return address.error();
   if (arguments.AtEnd()) {
-    return Error{Errc::kUsage, "values are missing; write them behind the address, like `" + std::string(form.name) + " ADDRESS 1 2 3`"};
+    return Error{Errc::kUsage, "values are missing; write them behind the address, like `" +
+                                   std::string(form.name) + " ADDRESS 1 2 3`"};
   }
   std::vector<std::byte> bytes;
   while (!arguments.AtEnd()) {
@@ -64,21 +73,25 @@ Result<CommandFlow> Enter(Session& session, Arguments& arguments, const EnterFor
     if (!item) return item.error();
   }
   const AddressSpace space = physical ? AddressSpace::Physical() : session.address_space();
-  if (Result<void> stored = Store(session, space, *address, bytes, form.name, whole); !stored) return stored.error();
+  if (Result<void> stored = Store(session, space, *address, bytes, form.name, whole); !stored)
+    return stored.error();
   return CommandFlow::kPrompt;
 }
 
 /// `ea eu eza ezu`: one quoted text.
-Result<CommandFlow> EnterText(Session& session, Arguments& arguments, std::string_view name, bool wide, bool zero) {
+Result<CommandFlow> EnterText(Session& session, Arguments& arguments, std::string_view name, bool wide,
+                              bool zero) {
   const std::string whole(arguments.rest());
   Result<std::uint64_t> address = arguments.Expression();
   if (!address) return address.error();
   std::vector<std::byte> bytes;
   arguments.SkipBlanks();
   if (arguments.rest().empty() || arguments.rest().front() != '"') {
-    return Error{Errc::kUsage, "^ Syntax error in '" + std::string(name) + whole + "'; the text stands in quotes"};
+    return Error{Errc::kUsage,
+                 "^ Syntax error in '" + std::string(name) + whole + "'; the text stands in quotes"};
   }
-  if (Result<void> item = TakeItem(arguments, wide ? 2 : 1, bytes, std::string(name) + whole); !item) return item.error();
+  if (Result<void> item = TakeItem(arguments, wide ? 2 : 1, bytes, std::string(name) + whole); !item)
+    return item.error();
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   if (zero) Append(bytes, 0, wide ? 2 : 1);
   Result<void> stored = Store(session, session.address_space(), *address, bytes, name, whole);
@@ -99,7 +112,8 @@ Result<CommandFlow> Fill(Session& session, Arguments& arguments, Report& report,
   std::vector<std::byte> bytes(range->count);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = pattern[i % pattern.size()];
   const AddressSpace space = physical ? AddressSpace::Physical() : session.address_space();
-  if (Result<void> stored = Store(session, space, range->address, bytes, "f", whole); !stored) return stored.error();
+  if (Result<void> stored = Store(session, space, range->address, bytes, "f", whole); !stored)
+    return stored.error();
   report.Row("filled", {{"address", Hex{range->address}}, {"bytes", Hex{range->count}}},
              "Filled 0x" + HexDigits(range->count) + " bytes");
   return CommandFlow::kPrompt;
@@ -114,7 +128,8 @@ Result<TwoRanges> TakeTwoRanges(Arguments& arguments, std::string_view name) {
   Result<AddressRange> range = arguments.Range(1);
   if (!range) return range.error();
   if (!range->has_count) return Error{Errc::kUsage, "^ Range error in '" + std::string(name) + whole + "'"};
-  if (range->count > kMaxWriteBytes) return Error{Errc::kLimitExceeded, std::string(name) + " takes at most 16 MB at once"};
+  if (range->count > kMaxWriteBytes)
+    return Error{Errc::kLimitExceeded, std::string(name) + " takes at most 16 MB at once"};
   Result<std::uint64_t> to = arguments.Expression();
   if (!to) return to.error();
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
@@ -146,8 +161,10 @@ Result<CommandFlow> Compare(Session& session, Arguments& arguments, Report& repo
       if (left[i] == right[i]) continue;
       if (session.interrupt().raised()) return Cancelled();
       const std::uint64_t a = ranges->from + done + i, b = ranges->to + done + i;
-      const std::string x = HexDigits(std::to_integer<unsigned>(left[i]), 2), y = HexDigits(std::to_integer<unsigned>(right[i]), 2);
-      report.Row("difference", {{"address", Hex{a}}, {"value", x}, {"other_address", Hex{b}}, {"other_value", y}},
+      const std::string x = HexDigits(std::to_integer<unsigned>(left[i]), 2),
+                        y = HexDigits(std::to_integer<unsigned>(right[i]), 2);
+      report.Row("difference",
+                 {{"address", Hex{a}}, {"value", x}, {"other_address", Hex{b}}, {"other_value", y}},
                  session.Address(a) + "  " + x + " - " + session.Address(b) + "  " + y);
     }
     done += size;
@@ -157,12 +174,14 @@ Result<CommandFlow> Compare(Session& session, Arguments& arguments, Report& repo
 
 }  // namespace
 
-Result<void> TakeItem(Arguments& arguments, unsigned size, std::vector<std::byte>& bytes, std::string_view command) {
+Result<void> TakeItem(Arguments& arguments, unsigned size, std::vector<std::byte>& bytes,
+                      std::string_view command) {
   arguments.SkipBlanks();
   const std::string_view rest = arguments.rest();
   if (!rest.empty() && (rest.front() == '\'' || rest.front() == '"')) {
     const std::size_t end = rest.find(rest.front(), 1);
-    if (end == std::string_view::npos) return Error{Errc::kUsage, "^ Syntax error in '" + std::string(command) + "'"};
+    if (end == std::string_view::npos)
+      return Error{Errc::kUsage, "^ Syntax error in '" + std::string(command) + "'"};
     for (const char c : rest.substr(1, end - 1)) Append(bytes, static_cast<unsigned char>(c), size);
     arguments.text().remove_prefix(end + 1);
     return {};
@@ -171,7 +190,8 @@ Result<void> TakeItem(Arguments& arguments, unsigned size, std::vector<std::byte
   if (!value) return value.error();
   const std::uint64_t high = size < 8 ? *value >> (8 * size) : 0;
   const std::uint64_t all = size < 8 ? ~std::uint64_t{0} >> (8 * size) : 0;
-  if (high != 0 && high != all) return Error{Errc::kUsage, "^ Overflow error in '" + std::string(command) + "'"};
+  if (high != 0 && high != all)
+    return Error{Errc::kUsage, "^ Overflow error in '" + std::string(command) + "'"};
   Append(bytes, *value, size);
   return {};
 }
@@ -182,7 +202,9 @@ void AddMemoryWriteCommands(CommandTable& table) {
       const std::string_view plain = form.name;
       if (physical && plain != "eb" && plain != "ed") continue;
       const std::string name = (physical ? "!" : "") + std::string(plain);
-      table.Add({{name}, name + " ADDRESS VALUE...", physical ? "Writes physical memory." : "Writes memory.",
+      table.Add({{name},
+                 name + " ADDRESS VALUE...",
+                 physical ? "Writes physical memory." : "Writes memory.",
                  [form, physical](Session& session, Arguments& arguments, Report&) {
                    return Enter(session, arguments, form, physical);
                  }});
@@ -191,14 +213,18 @@ void AddMemoryWriteCommands(CommandTable& table) {
   for (const bool wide : {false, true}) {
     for (const bool zero : {false, true}) {
       const std::string name = std::string(zero ? "ez" : "e") + (wide ? "u" : "a");
-      table.Add({{name}, name + " ADDRESS \"TEXT\"", "Writes a text.",
+      table.Add({{name},
+                 name + " ADDRESS \"TEXT\"",
+                 "Writes a text.",
                  [name, wide, zero](Session& session, Arguments& arguments, Report&) {
                    return EnterText(session, arguments, name, wide, zero);
                  }});
     }
   }
   for (const bool physical : {false, true}) {
-    table.Add({{physical ? "fp" : "f"}, std::string(physical ? "fp" : "f") + " RANGE PATTERN", "Fills memory with a pattern.",
+    table.Add({{physical ? "fp" : "f"},
+               std::string(physical ? "fp" : "f") + " RANGE PATTERN",
+               "Fills memory with a pattern.",
                [physical](Session& session, Arguments& arguments, Report& report) {
                  return Fill(session, arguments, report, physical);
                }});

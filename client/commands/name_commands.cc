@@ -13,7 +13,8 @@ namespace {
 constexpr std::size_t kMaxMatches = 1'000'000;
 
 struct NameOptions {
-  bool address_only = false, name_only = false, no_types = false, verbose = false, types = false, quotes = false;
+  bool address_only = false, name_only = false, no_types = false, verbose = false, types = false,
+       quotes = false;
   bool tight = false, functions = false, data = false;
   char order = 0;  ///< a A n N z Z
   std::optional<std::uint64_t> size;
@@ -34,23 +35,49 @@ Result<NameOptions> TakeOptions(Arguments& arguments) {
     const std::string_view word = arguments.Word();
     for (const char c : word.substr(1)) {
       switch (c) {
-        case '0': options.address_only = true; break;
-        case '1': options.name_only = true; break;
-        case '2': options.no_types = true; break;
-        case 'v': options.verbose = true; break;
-        case 't': options.types = true; break;
-        case 'q': options.quotes = true; break;
-        case 'p': options.tight = true; break;
-        case 'f': options.functions = true; break;
-        case 'd': options.data = true; break;
+        case '0':
+          options.address_only = true;
+          break;
+        case '1':
+          options.name_only = true;
+          break;
+        case '2':
+          options.no_types = true;
+          break;
+        case 'v':
+          options.verbose = true;
+          break;
+        case 't':
+          options.types = true;
+          break;
+        case 'q':
+          options.quotes = true;
+          break;
+        case 'p':
+          options.tight = true;
+          break;
+        case 'f':
+          options.functions = true;
+          break;
+        case 'd':
+          options.data = true;
+          break;
         case 's': {
           Result<std::uint64_t> size = arguments.Expression();
           if (!size) return size.error();
           options.size = *size;
           break;
         }
-        case 'a': case 'A': case 'n': case 'N': case 'z': case 'Z': options.order = c; break;
-        default: return Error{Errc::kUsage, "^ Syntax error in 'x " + std::string(word) + "'"};
+        case 'a':
+        case 'A':
+        case 'n':
+        case 'N':
+        case 'z':
+        case 'Z':
+          options.order = c;
+          break;
+        default:
+          return Error{Errc::kUsage, "^ Syntax error in 'x " + std::string(word) + "'"};
       }
     }
   }
@@ -59,12 +86,18 @@ Result<NameOptions> TakeOptions(Arguments& arguments) {
 void Sort(char order, std::vector<Match>& matches) {
   auto before = [order](const Match& a, const Match& b) {
     switch (order) {
-      case 'a': return a.address < b.address;
-      case 'A': return a.address > b.address;
-      case 'n': return a.symbol.name < b.symbol.name;
-      case 'N': return a.symbol.name > b.symbol.name;
-      case 'z': return a.symbol.size < b.symbol.size;
-      default: return a.symbol.size > b.symbol.size;
+      case 'a':
+        return a.address < b.address;
+      case 'A':
+        return a.address > b.address;
+      case 'n':
+        return a.symbol.name < b.symbol.name;
+      case 'N':
+        return a.symbol.name > b.symbol.name;
+      case 'z':
+        return a.symbol.size < b.symbol.size;
+      default:
+        return a.symbol.size > b.symbol.size;
     }
   };
   if (order != 0) std::stable_sort(matches.begin(), matches.end(), before);
@@ -92,17 +125,22 @@ void Show(Session& session, const Match& match, const NameOptions& options, Repo
                    {"size", Hex{match.symbol.size}},
                    {"function", match.symbol.is_function},
                    {"public", match.symbol.is_public}};
-  if (match.symbol.type != 0 && !plain) fields.push_back({"type", CTypeName(session, {match.module, match.symbol.type})});
+  if (match.symbol.type != 0 && !plain)
+    fields.push_back({"type", CTypeName(session, {match.module, match.symbol.type})});
   if (options.quotes) name = "@!\"" + name + "\"";
   std::string line;
-  if (options.address_only) line = address;
-  else if (options.name_only) line = name;
+  if (options.address_only)
+    line = address;
+  else if (options.name_only)
+    line = name;
   else if (options.verbose) {
-    line = std::string(match.symbol.is_public ? "pub " : "prv ") + (match.symbol.is_function ? "func   " : "global ") + address + " " +
+    line = std::string(match.symbol.is_public ? "pub " : "prv ") +
+           (match.symbol.is_function ? "func   " : "global ") + address + " " +
            PadLeft(HexDigits(match.symbol.size), 4) + " " + name + signature;
   } else {
     const bool return_type = options.types && match.symbol.type != 0;
-    line = address + " " + (return_type ? CTypeName(session, {match.module, match.symbol.type}) + " " : "") + name + signature;
+    line = address + " " + (return_type ? CTypeName(session, {match.module, match.symbol.type}) + " " : "") +
+           name + signature;
   }
   report.Row("symbol", std::move(fields), line);
 }
@@ -115,7 +153,8 @@ Result<CommandFlow> Examine(Session& session, Arguments& arguments, Report& repo
   if (session.halted()) {
     (void)session.RefreshModules(false);
     const std::size_t mark = pattern.find('!');
-    if (mark != std::string::npos) session.PrepareImages(session.modules().Match(std::string_view(pattern).substr(0, mark)));
+    if (mark != std::string::npos)
+      session.PrepareImages(session.modules().Match(std::string_view(pattern).substr(0, mark)));
   }
   std::vector<Match> matches;
   session.symbols().ForEachSymbol(pattern, [&](Module& module, const Symbol& symbol, std::uint64_t address) {
@@ -130,7 +169,9 @@ Result<CommandFlow> Examine(Session& session, Arguments& arguments, Report& repo
   for (const Match& match : matches) {
     if (!match.symbol.is_public) typed.insert({match.address, match.symbol.name});
   }
-  std::erase_if(matches, [&](const Match& match) { return match.symbol.is_public && typed.contains({match.address, match.symbol.name}); });
+  std::erase_if(matches, [&](const Match& match) {
+    return match.symbol.is_public && typed.contains({match.address, match.symbol.name});
+  });
   Sort(options->order, matches);
   for (const Match& match : matches) {
     if (session.interrupt().raised()) return Cancelled();
@@ -179,7 +220,8 @@ Result<CommandFlow> ListNearest(Session& session, Arguments& arguments, Report& 
   report.Row("nearest", std::move(fields), line);
   if (nearest->displacement == 0) {
     report.Line("Exact matches:");
-    report.Line("    " + nearest->Text() + Signature(session, {nearest->module, *nearest->symbol, nearest->address}, {}));
+    report.Line("    " + nearest->Text() +
+                Signature(session, {nearest->module, *nearest->symbol, nearest->address}, {}));
   }
   return CommandFlow::kPrompt;
 }
@@ -187,8 +229,10 @@ Result<CommandFlow> ListNearest(Session& session, Arguments& arguments, Report& 
 }  // namespace
 
 void AddNameCommands(CommandTable& table) {
-  Command examine{{"x"}, "x [/0] [/1] [/2] [/v] [/t] [/s SIZE] [/q] [/p] [/f] [/d] [/a] [/n] [/z] [MODULE!]PATTERN",
-                  "Lists the symbols that match a pattern.", Examine};
+  Command examine{{"x"},
+                  "x [/0] [/1] [/2] [/v] [/t] [/s SIZE] [/q] [/p] [/f] [/d] [/a] [/n] [/z] [MODULE!]PATTERN",
+                  "Lists the symbols that match a pattern.",
+                  Examine};
   examine.needs_halt = false;
   table.Add(std::move(examine));
   Command nearest{{"ln"}, "ln [ADDRESS]", "Shows the symbols around an address.", ListNearest};

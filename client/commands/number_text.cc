@@ -45,9 +45,8 @@ std::string PadLeft(std::string text, std::size_t width) {
 char PrintableOrDot(unsigned char c) { return c >= 0x20 && c < 0x7f ? static_cast<char>(c) : '.'; }
 
 bool EqualsIgnoringCase(std::string_view left, std::string_view right) {
-  return std::equal(left.begin(), left.end(), right.begin(), right.end(), [](unsigned char a, unsigned char b) {
-    return std::tolower(a) == std::tolower(b);
-  });
+  return std::equal(left.begin(), left.end(), right.begin(), right.end(),
+                    [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
 }
 
 }  // namespace longwire

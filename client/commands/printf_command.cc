@@ -33,7 +33,8 @@ std::string WithoutMarkup(std::string_view text) {
     if (!inside) plain += c;
     if (c == '>') inside = false;
   }
-  for (const auto& [name, sign] : {std::pair("&lt;", '<'), std::pair("&gt;", '>'), std::pair("&quot;", '"'), std::pair("&amp;", '&')}) {
+  for (const auto& [name, sign] :
+       {std::pair("&lt;", '<'), std::pair("&gt;", '>'), std::pair("&quot;", '"'), std::pair("&amp;", '&')}) {
     for (std::size_t at = plain.find(name); at != std::string::npos; at = plain.find(name, at + 1)) {
       plain.replace(at, std::string_view(name).size(), 1, sign);
     }
@@ -82,7 +83,8 @@ class FormatPrinter {
   static char Escape(char c) { return c == 'n' ? '\n' : c == 't' ? '\t' : c == 'r' ? '\r' : c; }
 
   static Error Unknown(std::string_view format) {
-    return Error{Errc::kUsage, "^ Syntax error in '%" + std::string(format.substr(0, 4)) + "'; this conversion does not exist"};
+    return Error{Errc::kUsage, "^ Syntax error in '%" + std::string(format.substr(0, 4)) +
+                                   "'; this conversion does not exist"};
   }
 
   static unsigned Digits(std::string_view& format) {
@@ -107,8 +109,8 @@ class FormatPrinter {
       conversion.precision = static_cast<int>(Digits(format));
     }
     // Longer spellings first: %ly is a symbol, %ld a number.
-    static constexpr std::array kLetters = {"msa", "msu", "ma", "mu", "ly", "y", "p", "N", "d", "i", "u",
-                                            "x",   "X",   "o",  "c",  "s",  "e", "f", "g"};
+    static constexpr std::array kLetters = {"msa", "msu", "ma", "mu", "ly", "y", "p", "N", "d", "i",
+                                            "u",   "x",   "X",  "o",  "c",  "s", "e", "f", "g"};
     auto take_letters = [&] {
       for (const std::string_view letters : kLetters) {
         if (!format.starts_with(letters)) continue;
@@ -139,9 +141,11 @@ class FormatPrinter {
     const std::string& letters = conversion.letters;
     if (letters == "p") return Pad(session_.Address(value), conversion);
     if (letters == "N") return Pad(HexDigits(value, 16), conversion);
-    if (letters == "c") return Pad(std::string(1, PrintableOrDot(static_cast<unsigned char>(value))), conversion);
+    if (letters == "c")
+      return Pad(std::string(1, PrintableOrDot(static_cast<unsigned char>(value))), conversion);
     if (letters == "y" || letters == "ly") return Pad(SymbolText(value, letters == "ly"), conversion);
-    if (letters == "ma" || letters == "mu" || letters == "s") return Pad(MemoryText(value, letters == "mu"), conversion);
+    if (letters == "ma" || letters == "mu" || letters == "s")
+      return Pad(MemoryText(value, letters == "mu"), conversion);
     if (letters == "msa" || letters == "msu") return Pad(CountedText(value, letters == "msu"), conversion);
     char spelling[64];
     char text[kMaxWidth * 2 + 64];
@@ -149,13 +153,15 @@ class FormatPrinter {
     const std::string head = "%" + conversion.flags + std::to_string(conversion.width) + precision;
     const std::string clean = conversion.width == 0 ? "%" + conversion.flags + precision : head;
     if (letters == "e" || letters == "f" || letters == "g") {
-      const double number = conversion.is_long ? DoubleOfBits(value) : FloatOfBits(static_cast<std::uint32_t>(value));
+      const double number =
+          conversion.is_long ? DoubleOfBits(value) : FloatOfBits(static_cast<std::uint32_t>(value));
       std::snprintf(spelling, sizeof spelling, "%s%s", clean.c_str(), letters.c_str());
       std::snprintf(text, sizeof text, spelling, number);
       return std::string(text);
     }
     const bool is_signed = letters == "d" || letters == "i";
-    if (!conversion.is_long) value = is_signed ? static_cast<std::uint64_t>(static_cast<std::int32_t>(value)) : value & 0xffffffff;
+    if (!conversion.is_long)
+      value = is_signed ? static_cast<std::uint64_t>(static_cast<std::int32_t>(value)) : value & 0xffffffff;
     std::snprintf(spelling, sizeof spelling, "%sll%s", clean.c_str(), letters.c_str());
     std::snprintf(text, sizeof text, spelling, static_cast<unsigned long long>(value));
     return std::string(text);
@@ -172,7 +178,8 @@ class FormatPrinter {
   }
 
   std::string MemoryText(std::uint64_t address, bool wide) {
-    Result<std::string> text = ReadText(session_, session_.address_space(), address, wide, kMaxTextCharacters);
+    Result<std::string> text =
+        ReadText(session_, session_.address_space(), address, wide, kMaxTextCharacters);
     if (text) return *text;
     memory_error_ = "Memory access error at '" + session_.Address(address) + "'";
     return "";
@@ -202,14 +209,17 @@ Result<CommandFlow> PrintFormatted(Session& session, Arguments& arguments, Repor
     arguments.SkipBlanks();
     if (arguments.rest().empty() || arguments.rest().front() != '/') break;
     const std::string_view option = arguments.Word();
-    if (option == "/D") markup = true;
-    else if (!option.starts_with("/o")) return Error{Errc::kUsage, "^ Syntax error in '.printf " + std::string(option) + "'"};
+    if (option == "/D")
+      markup = true;
+    else if (!option.starts_with("/o"))
+      return Error{Errc::kUsage, "^ Syntax error in '.printf " + std::string(option) + "'"};
   }
   const std::string_view rest = arguments.rest();
   std::size_t end = 1;
   while (end < rest.size() && rest[end] != '"') end += rest[end] == '\\' ? 2 : 1;
   if (rest.empty() || rest.front() != '"' || end >= rest.size()) {
-    return Error{Errc::kUsage, "^ Syntax error in '.printf " + std::string(rest) + "'; the format stands in quotes"};
+    return Error{Errc::kUsage,
+                 "^ Syntax error in '.printf " + std::string(rest) + "'; the format stands in quotes"};
   }
   const std::string_view format = rest.substr(1, end - 1);
   arguments.text().remove_prefix(end + 1);

@@ -31,7 +31,9 @@ std::string_view TakeName(Arguments& arguments) {
   return name;
 }
 
-Error BadRegister(const std::string& whole) { return Error{Errc::kUsage, "^ Bad register error in 'r" + whole + "'"}; }
+Error BadRegister(const std::string& whole) {
+  return Error{Errc::kUsage, "^ Bad register error in 'r" + whole + "'"};
+}
 
 std::string Lower(std::string_view text) {
   std::string lower(text);
@@ -44,7 +46,9 @@ Result<void> Assign(Session& session, std::string_view typed, std::uint64_t valu
   if (name.starts_with("$t")) {
     unsigned number = 0;
     const std::string digits = name.substr(2);
-    const bool valid = !digits.empty() && digits.size() <= 2 && std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); });
+    const bool valid =
+        !digits.empty() && digits.size() <= 2 &&
+        std::all_of(digits.begin(), digits.end(), [](unsigned char c) { return std::isdigit(c); });
     if (valid) number = static_cast<unsigned>(std::stoul(digits));
     if (!valid || number >= session.user_registers.size()) return BadRegister(whole);
     session.user_registers[number] = value;
@@ -61,7 +65,8 @@ Result<void> Assign(Session& session, std::string_view typed, std::uint64_t valu
 Result<void> ShowOne(Session& session, std::string_view typed, const std::string& whole, Report& report) {
   const std::size_t colon = typed.find(':');
   const std::string name = Lower(typed.substr(0, colon));
-  const std::string_view suffix = colon == std::string_view::npos ? std::string_view() : typed.substr(colon + 1);
+  const std::string_view suffix =
+      colon == std::string_view::npos ? std::string_view() : typed.substr(colon + 1);
   if (session.halted() && !name.starts_with("$")) {
     Result<const RegisterSet*> registers = session.Registers();
     if (!registers) return registers.error();
@@ -74,7 +79,9 @@ Result<void> ShowOne(Session& session, std::string_view typed, const std::string
   }
   // `$t0` and its like are known to the evaluator; a misspelled name there is an unknown register.
   Result<std::uint64_t> value = session.Evaluate("@" + name);
-  if (!value) return value.error().code == Errc::kUsage || value.error().code == Errc::kNotFound ? BadRegister(whole) : value.error();
+  if (!value)
+    return value.error().code == Errc::kUsage || value.error().code == Errc::kNotFound ? BadRegister(whole)
+                                                                                       : value.error();
   const std::string digits = HexDigits(*value, RegisterDigits(session.architecture(), name));
   report.Row("register", {{"name", name}, {"value", Hex{*value}}}, name + "=" + digits);
   return {};
@@ -111,7 +118,8 @@ Result<CommandFlow> ShowOperands(Session& session, Report& report) {
 /// `r rax,rbx`, `r rax=5, $t0 = 7`, `r.`.
 Result<CommandFlow> Registers(Session& session, Arguments& arguments, Report& report, std::uint32_t mask) {
   const std::string whole(arguments.rest());
-  if (whole.starts_with("?")) return Error{Errc::kUnsupported, "typed values (r?) are not supported; use r $t0 = EXPRESSION"};
+  if (whole.starts_with("?"))
+    return Error{Errc::kUnsupported, "typed values (r?) are not supported; use r $t0 = EXPRESSION"};
   if (whole.starts_with(".")) {
     arguments.text().remove_prefix(1);
     if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
@@ -165,7 +173,9 @@ void AddRegisterCommands(CommandTable& table) {
     if (*mask == 0) *mask = session.pointer_size() == 8 ? 0xa : 0x9;
     return *mask;
   };
-  Command show{{"r"}, "r [NAME[:TYPE][=VALUE],...] | r.", "Shows or sets registers.",
+  Command show{{"r"},
+               "r [NAME[:TYPE][=VALUE],...] | r.",
+               "Shows or sets registers.",
                [current](Session& session, Arguments& arguments, Report& report) {
                  return Registers(session, arguments, report, current(session));
                }};
@@ -178,20 +188,28 @@ void AddRegisterCommands(CommandTable& table) {
   };
   for (const Fixed& fixed : {Fixed{"rF", "Shows the floating-point registers.", kFloatMask},
                              Fixed{"rX", "Shows the vector registers.", kVectorMask}}) {
-    table.Add({{fixed.name}, fixed.name, fixed.help,
+    table.Add({{fixed.name},
+               fixed.name,
+               fixed.help,
                [fixed](Session& session, Arguments& arguments, Report& report) -> Result<CommandFlow> {
                  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
                  return ShowAll(session, fixed.mask, report);
-               }, true});
+               },
+               true});
   }
-  table.Add({{"rM"}, "rM MASK", "Shows the registers of a mask.",
+  table.Add({{"rM"},
+             "rM MASK",
+             "Shows the registers of a mask.",
              [](Session& session, Arguments& arguments, Report& report) -> Result<CommandFlow> {
                Result<std::uint64_t> given = arguments.Expression();
                if (!given) return given.error();
                if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
                return ShowAll(session, static_cast<std::uint32_t>(*given), report);
-             }, true});
-  Command masks{{"rm"}, "rm [MASK]", "Shows or sets which registers `r` shows.",
+             },
+             true});
+  Command masks{{"rm"},
+                "rm [MASK]",
+                "Shows or sets which registers `r` shows.",
                 [mask, current](Session& session, Arguments& arguments, Report& report) {
                   current(session);
                   return Mask(session, arguments, report, *mask);

@@ -11,13 +11,13 @@
 namespace longwire {
 namespace {
 
-constexpr RegisterMaskName kMaskNames[] = {{0x1, "Integer state (32-bit)"},  {0x2, "Integer state (64-bit)"},
-                                           {0x4, "Floating-point state"},    {0x8, "Segment registers"},
-                                           {0x10, "MMX registers"},          {0x20, "Debug registers"},
-                                           {0x40, "SSE XMM registers"},      {0x80, "Control registers"},
-                                           {0x100, "Descriptor and task state"}};
+constexpr RegisterMaskName kMaskNames[] = {
+    {0x1, "Integer state (32-bit)"}, {0x2, "Integer state (64-bit)"}, {0x4, "Floating-point state"},
+    {0x8, "Segment registers"},      {0x10, "MMX registers"},         {0x20, "Debug registers"},
+    {0x40, "SSE XMM registers"},     {0x80, "Control registers"},     {0x100, "Descriptor and task state"}};
 
-void ShowNamed(Session& session, const RegisterSet& registers, std::initializer_list<const char*> names, Report& report) {
+void ShowNamed(Session& session, const RegisterSet& registers, std::initializer_list<const char*> names,
+               Report& report) {
   std::string line;
   for (const char* name : names) {
     std::optional<std::uint64_t> value = registers.Get(name);
@@ -59,8 +59,8 @@ Fields AllRegisters(const RegisterSet& registers) {
   auto add = [&](const std::string& name) {
     if (const auto value = registers.Get(name)) fields.push_back({name, Hex{*value}});
   };
-  for (const char* name : {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rip", "rsp", "rbp", "r8", "r9", "r10", "r11", "r12",
-                           "r13", "r14", "r15", "fp", "lr", "sp", "pc", "psr"}) {
+  for (const char* name : {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rip", "rsp", "rbp", "r8", "r9",
+                           "r10", "r11", "r12", "r13", "r14", "r15", "fp",  "lr",  "sp",  "pc", "psr"}) {
     add(name);
   }
   if (fields.empty()) {
@@ -95,23 +95,33 @@ Result<std::string> FormatVector(const std::array<std::byte, 16>& value, std::st
   const bool is_unsigned = suffix.starts_with("u");
   if (is_unsigned) suffix.remove_prefix(1);
   const char type = suffix.empty() ? 'f' : suffix.front();
-  const unsigned size = type == 'b' ? 1 : type == 'w' ? 2 : type == 'q' ? 8 : type == 'd' && !is_unsigned ? 8 : 4;
+  const unsigned size = type == 'b'                   ? 1
+                        : type == 'w'                 ? 2
+                        : type == 'q'                 ? 8
+                        : type == 'd' && !is_unsigned ? 8
+                                                      : 4;
   if (suffix.size() > 1 || std::string_view("bwdqf").find(type) == std::string_view::npos) {
-    return Error{Errc::kUsage, "^ Syntax error in ':" + std::string(suffix) + "'; the types are [u]b, [u]w, [u]d, [u]q, f and d"};
+    return Error{Errc::kUsage, "^ Syntax error in ':" + std::string(suffix) +
+                                   "'; the types are [u]b, [u]w, [u]d, [u]q, f and d"};
   }
   std::string text;
   for (unsigned element = 16 / size; element-- > 0;) {
     const std::uint64_t bits = LoadLittle(value, element * size, size);
     if (!text.empty()) text += ' ';
-    if (type == 'f') text += GeneralFloat(FloatOfBits(static_cast<std::uint32_t>(bits)));
-    else if (type == 'd' && !is_unsigned) text += GeneralFloat(DoubleOfBits(bits));
-    else if (is_unsigned) text += HexDigits(bits, size * 2);
-    else text += std::to_string(static_cast<std::int64_t>(bits << (64 - 8 * size)) >> (64 - 8 * size));
+    if (type == 'f')
+      text += GeneralFloat(FloatOfBits(static_cast<std::uint32_t>(bits)));
+    else if (type == 'd' && !is_unsigned)
+      text += GeneralFloat(DoubleOfBits(bits));
+    else if (is_unsigned)
+      text += HexDigits(bits, size * 2);
+    else
+      text += std::to_string(static_cast<std::int64_t>(bits << (64 - 8 * size)) >> (64 - 8 * size));
   }
   return text;
 }
 
-Result<CommandFlow> ShowRegisters(Session& session, const RegisterSet& registers, std::uint32_t mask, Report& report) {
+Result<CommandFlow> ShowRegisters(Session& session, const RegisterSet& registers, std::uint32_t mask,
+                                  Report& report) {
   report.Row("registers", AllRegisters(registers), "");
   if ((mask & kIntegerMask) != 0) {
     for (const std::string& line : FormatRegisterBlock(registers)) report.Line(line);

@@ -22,9 +22,10 @@ struct RegisterMaskName {
 };
 std::span<const RegisterMaskName> RegisterMaskNames();
 
-/// The registers a mask asks for, a row of kind "registers" with all of them, then the current instruction with the
-/// value of its memory operand. `.cxr`, `.trap` and `.frame /r` show the same.
-Result<CommandFlow> ShowRegisters(Session& session, const RegisterSet& registers, std::uint32_t mask, Report& report);
+/// The registers a mask asks for, a row of kind "registers" with all of them, then the current instruction
+/// with the value of its memory operand. `.cxr`, `.trap` and `.frame /r` show the same.
+Result<CommandFlow> ShowRegisters(Session& session, const RegisterSet& registers, std::uint32_t mask,
+                                  Report& report);
 inline Result<CommandFlow> ShowRegisters(Session& session, const RegisterSet& registers, Report& report) {
   return ShowRegisters(session, registers, session.pointer_size() == 8 ? 0xa : 0x9, report);
 }

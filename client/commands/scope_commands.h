@@ -13,7 +13,8 @@ namespace longwire {
 struct FrameScope {
   std::size_t default_frames = 256;
 
-  /// Registers of frame 0 of the scope: those of the processor, or of a set context. `set_context` tells which.
+  /// Registers of frame 0 of the scope: those of the processor, or of a set context. `set_context` tells
+  /// which.
   Result<RegisterSet> Innermost(Session& session, bool& set_context) const;
   /// Remembers where frame numbers count from before a frame other than 0 is selected.
   void SelectedFrom(const RegisterSet& innermost, bool set_context, std::uint64_t stop_counter);
@@ -25,7 +26,8 @@ struct FrameScope {
 };
 
 // Parts of AddStackCommands that live in files of their own.
-void AddScopeCommands(CommandTable& table, const std::shared_ptr<FrameScope>& scope);  ///< .frame .f .cxr .ecxr .trap
-void AddLocalCommands(CommandTable& table);                                            ///< dv
+void AddScopeCommands(CommandTable& table,
+                      const std::shared_ptr<FrameScope>& scope);  ///< .frame .f .cxr .ecxr .trap
+void AddLocalCommands(CommandTable& table);                       ///< dv
 
 }  // namespace longwire

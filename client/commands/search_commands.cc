@@ -14,13 +14,15 @@ constexpr std::uint64_t kMaxHits = 65'536;
 constexpr std::uint64_t kStringPieceBytes = 1u << 20;
 
 struct SearchOptions {
-  char type = 'b';            ///< b w d q a u
-  bool any_string = false;    ///< -sa, -su
+  char type = 'b';          ///< b w d q a u
+  bool any_string = false;  ///< -sa, -su
   bool addresses_only = false;
-  unsigned minimum = 3;       ///< characters of any_string
+  unsigned minimum = 3;  ///< characters of any_string
 };
 
-Error SyntaxError(const std::string& whole) { return Error{Errc::kUsage, "^ Syntax error in 's" + whole + "'"}; }
+Error SyntaxError(const std::string& whole) {
+  return Error{Errc::kUsage, "^ Syntax error in 's" + whole + "'"};
+}
 
 /// `-d`, `-[1]a`, `-sa`, `-[l 5]sa`.
 Result<SearchOptions> TakeOptions(Session& session, Arguments& arguments, const std::string& whole) {
@@ -44,7 +46,8 @@ Result<SearchOptions> TakeOptions(Session& session, Arguments& arguments, const 
         options.minimum = static_cast<unsigned>(*minimum);
       }
       if (flag != '1' && flag != 'l' && flag != ' ') {
-        return Error{Errc::kUnsupported, std::string("the search flag '") + flag + "' is not supported; there are 1 and l"};
+        return Error{Errc::kUnsupported,
+                     std::string("the search flag '") + flag + "' is not supported; there are 1 and l"};
       }
     }
   }
@@ -53,38 +56,26 @@ Result<SearchOptions> TakeOptions(Session& session, Arguments& arguments, const 
     options.any_string = true;
     type.remove_prefix(1);
   }
-  if (type.size() != 1 || std::string_view("bwdqau").find(type[0]) == std::string_view::npos) return SyntaxError(whole);
+  if (type.size() != 1 || std::string_view("bwdqau").find(type[0]) == std::string_view::npos)
+    return SyntaxError(whole);
   options.type = type[0];
   return options;
 }
 
-unsigned ElementSize(char type) { return type == 'q' ? 8 : type == 'd' ? 4 : type == 'w' || type == 'u' ? 2 : 1; }
+unsigned ElementSize(char type) {
+  return type == 'q' ? 8 : type == 'd' ? 4 : type == 'w' || type == 'u' ? 2 : 1;
+}
 
-/// Every place of the pattern in [address, address + size) that is aligned to an element. One plan; more only when its
-/// limits end it.
+/// Every place of the pattern in [address, address + size) that is aligned to an element. One plan; more only
+/// when its limits end it.
 Result<std::vector<std::uint64_t>> Find(Session& session, std::uint64_t address, std::uint64_t size,
                                         const std::vector<std::byte>& pattern, unsigned element) {
   std::vector<std::uint64_t> hits;
   std::uint64_t from = address, left = size;
   while (left >= pattern.size() && hits.size() < kMaxHits) {
     if (session.interrupt().raised()) return Error{Errc::kCancelled, "cancelled by the user"};
-    plan::PlanBuilder builder;
-    const AddressSpace space = session.address_space();
-    if (space.kind == AddressSpace::Kind::kPageTable) builder.UsePageTable(builder.Constant(space.directory_base));
-    const plan::Reg position = builder.Constant(from), length = builder.Constant(left), found = builder.Allocate();
-    const auto loop = builder.NewLabel(), none = builder.NewLabel();
-    builder.Bind(loop);
-    builder.Search(found, position, length, pattern, none);
-    builder.EmitRegister(1, found);
-    builder.Subtract(position, found, position);
-    builder.Subtract(length, length, position);
-    builder.AddImmediate(length, length, ~std::uint64_t{0});
-    builder.AddImmediate(position, found, 1);
-    builder.JumpZero(length, none);
-    builder.Jump(loop);
-    builder.Bind(none);
-    builder.End();
-    Result<plan::Output> output = session.target().Run(builder.Build());
+    const plan::Plan search = MakeSearchPlan(session.address_space(), from, left, pattern);
+    Result<plan::Output> output = session.target().Run(search);
     if (!output) return output.error();
     std::uint64_t last = from;
     for (const plan::Record& record : output->records) {
@@ -104,18 +95,24 @@ Result<std::vector<std::uint64_t>> Find(Session& session, std::uint64_t address,
 MemoryForm FormOf(char type) {
   using Kind = MemoryForm::Kind;
   switch (type) {
-    case 'w': return {Kind::kInteger, 2, 8, 16};
-    case 'd': return {Kind::kInteger, 4, 4, 16, true};
-    case 'q': return {Kind::kInteger, 8, 2, 16};
-    case 'u': return {Kind::kInteger, 2, 8, 16, true};
-    default: return {Kind::kInteger, 1, 16, 16, true};
+    case 'w':
+      return {Kind::kInteger, 2, 8, 16};
+    case 'd':
+      return {Kind::kInteger, 4, 4, 16, true};
+    case 'q':
+      return {Kind::kInteger, 8, 2, 16};
+    case 'u':
+      return {Kind::kInteger, 2, 8, 16, true};
+    default:
+      return {Kind::kInteger, 1, 16, 16, true};
   }
 }
 
-Result<CommandFlow> ShowHits(Session& session, const std::vector<std::uint64_t>& hits, const SearchOptions& options,
-                             Report& report) {
+Result<CommandFlow> ShowHits(Session& session, const std::vector<std::uint64_t>& hits,
+                             const SearchOptions& options, Report& report) {
   if (options.addresses_only) {
-    for (const std::uint64_t hit : hits) report.Row("hit", {{"address", Hex{hit}}}, "0x" + session.Address(hit));
+    for (const std::uint64_t hit : hits)
+      report.Row("hit", {{"address", Hex{hit}}}, "0x" + session.Address(hit));
     return CommandFlow::kPrompt;
   }
   std::vector<rpc::ReadRange> ranges;
@@ -140,7 +137,8 @@ Result<CommandFlow> ShowStrings(Session& session, const AddressRange& range, con
   std::uint64_t start = range.address;
   auto flush = [&] {
     if (run.size() >= options.minimum) {
-      report.Row("text", {{"address", Hex{start}}, {"text", run}}, session.Address(start) + "  \"" + run + "\"");
+      report.Row("text", {{"address", Hex{start}}, {"text", run}},
+                 session.Address(start) + "  \"" + run + "\"");
     }
     run.clear();
   };
@@ -171,7 +169,8 @@ Result<CommandFlow> Search(Session& session, Arguments& arguments, Report& repor
   const unsigned element = ElementSize(options->type);
   Result<AddressRange> range = arguments.Range(element);
   if (!range) return range.error();
-  if (!range->has_address || !range->has_count) return Error{Errc::kUsage, "^ Range error in 's" + whole + "'"};
+  if (!range->has_address || !range->has_count)
+    return Error{Errc::kUsage, "^ Range error in 's" + whole + "'"};
   range->count *= element;
   if (options->any_string) {
     if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
@@ -182,13 +181,36 @@ Result<CommandFlow> Search(Session& session, Arguments& arguments, Report& repor
     if (Result<void> item = TakeItem(arguments, element, pattern, "s" + whole); !item) return item.error();
   }
   if (pattern.empty()) return SyntaxError(whole);
-  if (pattern.size() > plan::kMaxPatternBytes) return Error{Errc::kLimitExceeded, "a search pattern has at most 256 bytes"};
+  if (pattern.size() > plan::kMaxPatternBytes)
+    return Error{Errc::kLimitExceeded, "a search pattern has at most 256 bytes"};
   Result<std::vector<std::uint64_t>> hits = Find(session, range->address, range->count, pattern, element);
   if (!hits) return hits.error();
   return ShowHits(session, *hits, *options, report);
 }
 
 }  // namespace
+
+plan::Plan MakeSearchPlan(AddressSpace space, std::uint64_t address, std::uint64_t size,
+                          const std::vector<std::byte>& pattern) {
+  plan::PlanBuilder builder;
+  if (space.kind == AddressSpace::Kind::kPageTable)
+    builder.UsePageTable(builder.Constant(space.directory_base));
+  const plan::Reg position = builder.Constant(address), length = builder.Constant(size),
+                  found = builder.Allocate();
+  const auto loop = builder.NewLabel(), none = builder.NewLabel();
+  builder.Bind(loop);
+  builder.Search(found, position, length, pattern, none);
+  builder.EmitRegister(1, found);
+  builder.Subtract(position, found, position);
+  builder.Subtract(length, length, position);
+  builder.AddImmediate(length, length, ~std::uint64_t{0});
+  builder.AddImmediate(position, found, 1);
+  builder.JumpZero(length, none);
+  builder.Jump(loop);
+  builder.Bind(none);
+  builder.End();
+  return builder.Build();
+}
 
 void AddSearchCommand(CommandTable& table) {
   table.Add({{"s"}, "s [-[1][l N]TYPE] RANGE PATTERN", "Searches memory, next to the target.", Search});

@@ -19,10 +19,12 @@ struct StackRequest {
   StackColumns columns;
   std::optional<RegisterSet> start;  ///< of `k = base ip`
   std::optional<std::uint64_t> count;
-  bool raw = false;                  ///< kd
+  bool raw = false;  ///< kd
 };
 
-Error SyntaxError(const std::string& whole) { return Error{Errc::kUsage, "^ Syntax error in 'k" + whole + "'"}; }
+Error SyntaxError(const std::string& whole) {
+  return Error{Errc::kUsage, "^ Syntax error in 'k" + whole + "'"};
+}
 
 /// The letters behind `k`.
 bool TakeLetter(char letter, bool narrow, StackRequest& request) {
@@ -32,19 +34,35 @@ bool TakeLetter(char letter, bool narrow, StackRequest& request) {
       columns.arguments = true;
       columns.no_stack = !narrow;
       return true;
-    case 'c': columns.names_only = true; return true;
-    case 'd': request.raw = true; return true;
-    case 'p': columns.parameters = true; return true;
-    case 'P': columns.parameters = columns.parameter_lines = true; return true;
+    case 'c':
+      columns.names_only = true;
+      return true;
+    case 'd':
+      request.raw = true;
+      return true;
+    case 'p':
+      columns.parameters = true;
+      return true;
+    case 'P':
+      columns.parameters = columns.parameter_lines = true;
+      return true;
     case 'v':
       columns.arguments = columns.verbose = true;
       columns.no_stack = false;
       return true;
-    case 'n': columns.numbers = true; return true;
-    case 'f': columns.distances = true; return true;
-    case 'L': columns.source = false; return true;
-    case 'M': return true;  // links between frames and locals: for displays with links
-    default: return false;
+    case 'n':
+      columns.numbers = true;
+      return true;
+    case 'f':
+      columns.distances = true;
+      return true;
+    case 'L':
+      columns.source = false;
+      return true;
+    case 'M':
+      return true;  // links between frames and locals: for displays with links
+    default:
+      return false;
   }
 }
 
@@ -53,7 +71,8 @@ Result<void> TakeStart(Session& session, Arguments& arguments, StackRequest& req
   Result<const RegisterSet*> registers = session.Registers();
   if (!registers) return registers.error();
   RegisterSet start = **registers;
-  std::vector<const char*> names = {StackPointerName(session.architecture()), ProgramCounterName(session.architecture())};
+  std::vector<const char*> names = {StackPointerName(session.architecture()),
+                                    ProgramCounterName(session.architecture())};
   if (session.architecture() == Architecture::kX86) names.insert(names.begin(), "ebp");
   for (const char* name : names) {
     Result<std::uint64_t> value = arguments.Expression();
@@ -71,14 +90,16 @@ Result<StackRequest> ParseRequest(Session& session, Arguments& arguments) {
   bool attached = true;  // letters stand at the name, or blank-separated: `k n`, `kn`
   while (!arguments.rest().empty()) {
     const char c = arguments.rest().front();
-    const bool ends = arguments.rest().size() < 2 || !std::isalnum(static_cast<unsigned char>(arguments.rest()[1]));
+    const bool ends =
+        arguments.rest().size() < 2 || !std::isalnum(static_cast<unsigned char>(arguments.rest()[1]));
     if (c == ' ' || c == '\t') {
       attached = false;
       arguments.SkipBlanks();
     } else if (c == '=') {
       arguments.text().remove_prefix(1);
       if (Result<void> start = TakeStart(session, arguments, request); !start) return start.error();
-    } else if ((attached || ends) && std::isalpha(static_cast<unsigned char>(c)) && TakeLetter(c, narrow, request)) {
+    } else if ((attached || ends) && std::isalpha(static_cast<unsigned char>(c)) &&
+               TakeLetter(c, narrow, request)) {
       arguments.text().remove_prefix(1);
     } else if (attached && std::isalpha(static_cast<unsigned char>(c))) {
       return SyntaxError(whole);
@@ -93,7 +114,8 @@ Result<StackRequest> ParseRequest(Session& session, Arguments& arguments) {
   return request;
 }
 
-Result<CommandFlow> ShowRaw(Session& session, const RegisterSet& registers, std::uint64_t count, Report& report) {
+Result<CommandFlow> ShowRaw(Session& session, const RegisterSet& registers, std::uint64_t count,
+                            Report& report) {
   const unsigned pointer = session.pointer_size();
   if (count > kMaxViewBytes / pointer) return Error{Errc::kLimitExceeded, "kd shows at most 4 MB of stack"};
   Result<MemoryView> view = ReadView(session, registers.stack_pointer(), count * pointer);
@@ -115,7 +137,8 @@ Result<CommandFlow> ShowStack(Session& session, Arguments& arguments, Report& re
     if (!start) return start.error();
   }
   if (request->raw) return ShowRaw(session, *start, request->count.value_or(kRawWords), report);
-  const std::size_t wanted = std::min<std::uint64_t>(request->count.value_or(scope.default_frames), kMaxFrames);
+  const std::size_t wanted =
+      std::min<std::uint64_t>(request->count.value_or(scope.default_frames), kMaxFrames);
   // One frame more than shown: its stack pointer is where the last one's arguments are.
   Result<std::vector<StackFrame>> frames = session.Walk(*start, std::min(wanted + 1, kMaxFrames));
   if (!frames) return frames.error();
@@ -136,7 +159,8 @@ Result<CommandFlow> SetDefaultFrames(Session&, Arguments& arguments, Report& rep
     Result<std::uint64_t> count = arguments.Expression();
     if (!count) return count.error();
     if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
-    if (*count == 0 || *count > kMaxFrames) return Error{Errc::kUsage, "^ Range error in '.kframes'; 1 to 400 (hexadecimal) frames"};
+    if (*count == 0 || *count > kMaxFrames)
+      return Error{Errc::kUsage, "^ Range error in '.kframes'; 1 to 400 (hexadecimal) frames"};
     scope.default_frames = *count;
   }
   report.Row("frames", {{"frames", static_cast<std::int64_t>(scope.default_frames)}},
@@ -148,13 +172,17 @@ Result<CommandFlow> SetDefaultFrames(Session&, Arguments& arguments, Report& rep
 
 void AddStackCommands(CommandTable& table) {
   const auto scope = std::make_shared<FrameScope>();
-  Command stack{{"k"}, "k[b|c|d|p|P|v][n][f][L] [= SP IP] [COUNT]", "Shows the stack.",
+  Command stack{{"k"},
+                "k[b|c|d|p|P|v][n][f][L] [= SP IP] [COUNT]",
+                "Shows the stack.",
                 [scope](Session& session, Arguments& arguments, Report& report) {
                   return ShowStack(session, arguments, report, *scope);
                 }};
   stack.prefix = true;
   table.Add(std::move(stack));
-  Command frames{{".kframes"}, ".kframes [COUNT]", "Shows or sets how many frames `k` shows.",
+  Command frames{{".kframes"},
+                 ".kframes [COUNT]",
+                 "Shows or sets how many frames `k` shows.",
                  [scope](Session& session, Arguments& arguments, Report& report) {
                    return SetDefaultFrames(session, arguments, report, *scope);
                  }};

@@ -14,16 +14,18 @@ std::string StackText::Header() const {
   if (columns_.names_only) return header + "Call Site";
   if (columns_.distances) header += "  Memory  ";
   const bool narrow = session_.pointer_size() == 4;
-  if (narrow) return header + "ChildEBP RetAddr  " + (columns_.arguments ? "Args to Child              " : "");
+  if (narrow)
+    return header + "ChildEBP RetAddr  " + (columns_.arguments ? "Args to Child              " : "");
   if (!columns_.no_stack) header += "Child-SP          ";
   header += "RetAddr               ";
-  if (columns_.arguments) header += ": Args to Child                                                           : ";
+  if (columns_.arguments)
+    header += ": Args to Child                                                           : ";
   return header + "Call Site";
 }
 
 std::uint64_t StackText::ArgumentsAddress(const std::vector<StackFrame>& frames, std::size_t index) const {
-  // x86: behind saved EBP and return address. x64: the home area stands above the return address, which is where the
-  // caller's stack pointer is after the return.
+  // x86: behind saved EBP and return address. x64: the home area stands above the return address, which is
+  // where the caller's stack pointer is after the return.
   if (session_.pointer_size() == 4) return frames[index].child_sp + 8;
   if (index + 1 < frames.size()) return frames[index + 1].child_sp;
   return frames[index].child_sp + 8;

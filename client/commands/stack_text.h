@@ -12,15 +12,15 @@ namespace longwire {
 
 /// Columns of the `k` family (engine.md 3.5).
 struct StackColumns {
-  bool numbers = false;       ///< n
-  bool distances = false;     ///< f: bytes to the next frame
-  bool arguments = false;     ///< b, v: four words
-  bool no_stack = false;      ///< b on x64: no Child-SP
-  bool names_only = false;    ///< c
-  bool parameters = false;    ///< p, P: typed parameters behind the name
+  bool numbers = false;          ///< n
+  bool distances = false;        ///< f: bytes to the next frame
+  bool arguments = false;        ///< b, v: four words
+  bool no_stack = false;         ///< b on x64: no Child-SP
+  bool names_only = false;       ///< c
+  bool parameters = false;       ///< p, P: typed parameters behind the name
   bool parameter_lines = false;  ///< P: each on a line of its own
-  bool verbose = false;       ///< v: trap frames
-  bool source = true;         ///< false: L
+  bool verbose = false;          ///< v: trap frames
+  bool source = true;            ///< false: L
 };
 
 /// Frames with what their lines need. Reads all argument words in one round trip.

@@ -19,8 +19,8 @@ constexpr std::uint64_t kPrefetchBytes = 4096;
 struct TypeRequest {
   TypePrintOptions options;
   std::string name;
-  std::string list_field;       ///< -l
-  bool types_only = false;      ///< -t
+  std::string list_field;   ///< -l
+  bool types_only = false;  ///< -t
   std::optional<std::uint64_t> address;
 };
 
@@ -39,32 +39,60 @@ Result<void> TakeOption(Arguments& arguments, std::string_view option, TypeReque
   TypePrintOptions& options = request.options;
   const std::string_view number = option.size() > 2 ? option.substr(2) : std::string_view();
   switch (option[1]) {
-    case 'a': options.array_elements = DecimalDigits(number, 0); return {};
-    case 'b': options.blocks = true; return {};
-    case 'c': options.compact = true; return {};
+    case 'a':
+      options.array_elements = DecimalDigits(number, 0);
+      return {};
+    case 'b':
+      options.blocks = true;
+      return {};
+    case 'c':
+      options.compact = true;
+      return {};
     case 'd':
-    case 'v': options.verbose = true; return {};
-    case 'e': return {};
-    case 'i': options.no_indent = true; return {};
-    case 'o': options.no_offsets = true; return {};
-    case 'p': options.physical = true; return {};
-    case 't': request.types_only = true; return {};
-    case 'r': options.depth = DecimalDigits(number, kDefaultDepth); return {};
-    case 'l': request.list_field = arguments.Word(); return {};
-    case 'n': request.name = arguments.Word(); return {};
-    case 'y': options.fields.push_back(std::string(arguments.Word()) + "*"); return {};
-    default: return Error{Errc::kUsage, "^ Syntax error in 'dt " + std::string(option) + "'"};
+    case 'v':
+      options.verbose = true;
+      return {};
+    case 'e':
+      return {};
+    case 'i':
+      options.no_indent = true;
+      return {};
+    case 'o':
+      options.no_offsets = true;
+      return {};
+    case 'p':
+      options.physical = true;
+      return {};
+    case 't':
+      request.types_only = true;
+      return {};
+    case 'r':
+      options.depth = DecimalDigits(number, kDefaultDepth);
+      return {};
+    case 'l':
+      request.list_field = arguments.Word();
+      return {};
+    case 'n':
+      request.name = arguments.Word();
+      return {};
+    case 'y':
+      options.fields.push_back(std::string(arguments.Word()) + "*");
+      return {};
+    default:
+      return Error{Errc::kUsage, "^ Syntax error in 'dt " + std::string(option) + "'"};
   }
 }
 
-/// Whether a word behind the type is the address and not a field: a number, a register, an expression in brackets.
+/// Whether a word behind the type is the address and not a field: a number, a register, an expression in
+/// brackets.
 bool LooksLikeAddress(Session& session, std::string_view word) {
   if (word.empty()) return false;
   const unsigned char c = static_cast<unsigned char>(word.front());
   if (std::isdigit(c) || c == '@' || c == '(' || c == '$' || c == '-' || c == '+') return true;
   if (word.find('`') != std::string_view::npos || word.find('!') != std::string_view::npos) return true;
   if (word.size() > 4 && EqualsIgnoringCase(word.substr(0, 4), "poi(")) return true;
-  const bool hexadecimal = std::all_of(word.begin(), word.end(), [](unsigned char d) { return std::isxdigit(d); });
+  const bool hexadecimal =
+      std::all_of(word.begin(), word.end(), [](unsigned char d) { return std::isxdigit(d); });
   return hexadecimal && word.size() >= session.pointer_size();
 }
 
@@ -75,7 +103,8 @@ Result<TypeRequest> ParseRequest(Session& session, Arguments& arguments) {
     const std::string_view word = arguments.Word();
     if (word.size() > 1 && word.front() == '-' && std::isalpha(static_cast<unsigned char>(word[1]))) {
       if (Result<void> taken = TakeOption(arguments, word, request); !taken) return taken.error();
-    } else if (request.name.empty() && (word == "struct" || word == "union" || word == "enum" || word == "class")) {
+    } else if (request.name.empty() &&
+               (word == "struct" || word == "union" || word == "enum" || word == "class")) {
       continue;
     } else if (request.name.empty()) {
       request.name = word;
@@ -88,7 +117,8 @@ Result<TypeRequest> ParseRequest(Session& session, Arguments& arguments) {
       request.options.fields.emplace_back(word);
     }
   }
-  if (request.name.empty()) return Error{Errc::kUsage, "^ Syntax error in 'dt'; it needs the name of a type or variable"};
+  if (request.name.empty())
+    return Error{Errc::kUsage, "^ Syntax error in 'dt'; it needs the name of a type or variable"};
   return request;
 }
 
@@ -103,12 +133,14 @@ Result<CommandFlow> List(Session& session, const TypeRequest& request, Report& r
     return more();
   });
   if (!request.types_only && !session.interrupt().raised()) {
-    session.symbols().ForEachSymbol(request.name, [&](Module& module, const Symbol& symbol, std::uint64_t address) {
-      if (symbol.type == 0 || symbol.is_function) return true;
-      const std::string text = module.name() + "!" + symbol.name;
-      report.Row("symbol", {{"name", text}, {"address", Hex{address}}}, session.Address(address) + "  " + text);
-      return more();
-    });
+    session.symbols().ForEachSymbol(request.name,
+                                    [&](Module& module, const Symbol& symbol, std::uint64_t address) {
+                                      if (symbol.type == 0 || symbol.is_function) return true;
+                                      const std::string text = module.name() + "!" + symbol.name;
+                                      report.Row("symbol", {{"name", text}, {"address", Hex{address}}},
+                                                 session.Address(address) + "  " + text);
+                                      return more();
+                                    });
   }
   if (session.interrupt().raised()) return Cancelled();
   if (listed == 0) return Error{Errc::kNotFound, "Symbol " + request.name + " not found."};
@@ -116,7 +148,8 @@ Result<CommandFlow> List(Session& session, const TypeRequest& request, Report& r
 }
 
 /// `-l Field`: every element of a list, whose links point to elements or to the field in them.
-Result<CommandFlow> PrintList(Session& session, const TypeReference& type, const TypeRequest& request, Report& report) {
+Result<CommandFlow> PrintList(Session& session, const TypeReference& type, const TypeRequest& request,
+                              Report& report) {
   Result<FieldLocation> link = FindField(session.symbols(), type, request.list_field);
   if (!link) return link.error();
   Result<TypeInfo> info = session.symbols().Describe(link->type);
@@ -141,7 +174,8 @@ Result<CommandFlow> PrintList(Session& session, const TypeReference& type, const
     report.Line("");
     Result<std::uint64_t> next = session.ReadPointer(address + link->offset);
     if (!next) return next.error();
-    if (*next == 0 || *next - shift == *request.address || *next - shift == address) return CommandFlow::kPrompt;
+    if (*next == 0 || *next - shift == *request.address || *next - shift == address)
+      return CommandFlow::kPrompt;
     address = *next - shift;
   }
   return Error{Errc::kLimitExceeded, "the list has more than 65536 elements"};
@@ -152,17 +186,20 @@ Result<bool> PrintLocal(Session& session, const TypeRequest& request, Report& re
   if (request.address || request.name.find('!') != std::string::npos || !session.halted()) return false;
   Result<std::vector<FrameVariable>> locals = ReadFrameVariables(session);
   if (!locals) return false;
-  const auto local = std::find_if(locals->begin(), locals->end(), [&](const FrameVariable& v) { return v.variable.name == request.name; });
+  const auto local = std::find_if(locals->begin(), locals->end(),
+                                  [&](const FrameVariable& v) { return v.variable.name == request.name; });
   if (local == locals->end()) return false;
   std::string type_name = CTypeName(session, local->type);
   report.Line("Local var " + LocationText(session, *local) + " Type " + type_name);
   Result<TypeInfo> info = session.symbols().Describe(local->type);
   TypePrinter printer(session, request.options, report);
   if (info && info->kind == TypeKind::kPointer) {
-    const auto value = local->value.Unsigned(0, static_cast<unsigned>(std::min<std::uint64_t>(8, info->size)));
+    const auto value =
+        local->value.Unsigned(0, static_cast<unsigned>(std::min<std::uint64_t>(8, info->size)));
     Result<TypeInfo> pointee = session.symbols().Describe({local->type.module, info->referent});
     if (value && *value != 0 && pointee && pointee->kind == TypeKind::kStruct) {
-      if (Result<void> printed = printer.Print({local->type.module, info->referent}, *value); !printed) return printed.error();
+      if (Result<void> printed = printer.Print({local->type.module, info->referent}, *value); !printed)
+        return printed.error();
       return true;
     }
   }
@@ -200,7 +237,8 @@ Result<CommandFlow> DisplayType(Session& session, Arguments& arguments, Report& 
     type = TypeReference{symbol->module, symbol->symbol.type};
     if (!request->address) request->address = symbol->address();
   }
-  if (request->address && !session.halted()) return Error{Errc::kTargetRunning, "The target is running; break in first (Ctrl-C)"};
+  if (request->address && !session.halted())
+    return Error{Errc::kTargetRunning, "The target is running; break in first (Ctrl-C)"};
   if (!request->list_field.empty()) {
     if (!request->address) return Error{Errc::kUsage, "dt -l needs the address of the first element"};
     return PrintList(session, *type, *request, report);
@@ -213,8 +251,11 @@ Result<CommandFlow> DisplayType(Session& session, Arguments& arguments, Report& 
 }  // namespace
 
 void AddTypeCommands(CommandTable& table) {
-  Command command{{"dt"}, "dt [-r[N]] [-b] [-v] [-a[N]] [-c] [-i] [-o] [-p] [-t] [-y PREFIX] [-l FIELD] [MODULE!]NAME [FIELD...] [ADDRESS]",
-                  "Shows a type, or a structure in memory.", DisplayType};
+  Command command{{"dt"},
+                  "dt [-r[N]] [-b] [-v] [-a[N]] [-c] [-i] [-o] [-p] [-t] [-y PREFIX] [-l FIELD] "
+                  "[MODULE!]NAME [FIELD...] [ADDRESS]",
+                  "Shows a type, or a structure in memory.",
+                  DisplayType};
   command.needs_halt = false;  // types need no target
   table.Add(std::move(command));
 }

@@ -33,24 +33,30 @@ std::string Keyword(const TypeInfo& info) {
 }
 
 std::string VerboseText(const TypeInfo& info) {
-  return Keyword(info) + " " + info.name + ", " + std::to_string(info.fields.size()) + " elements, 0x" + HexDigits(info.size) + " bytes";
+  return Keyword(info) + " " + info.name + ", " + std::to_string(info.fields.size()) + " elements, 0x" +
+         HexDigits(info.size) + " bytes";
 }
 
 }  // namespace
 
-std::string TypePrinter::Indent(unsigned levels) const { return options_.no_indent ? "" : std::string(3 * levels, ' '); }
+std::string TypePrinter::Indent(unsigned levels) const {
+  return options_.no_indent ? "" : std::string(3 * levels, ' ');
+}
 
 Result<void> TypePrinter::Emit(const Level& level, const TypeField& field, const std::string& value) {
   if (session_.interrupt().raised()) return Cancelled();
-  if (++lines_ > kMaxLines) return Error{Errc::kLimitExceeded, "dt shows at most 100000 lines; name the fields you want"};
+  if (++lines_ > kMaxLines)
+    return Error{Errc::kLimitExceeded, "dt shows at most 100000 lines; name the fields you want"};
   const std::uint64_t offset = level.shift + field.offset;
   const TypedPlace place{{level.type.module, field.type}, 0, field.bit_position, field.bit_count};
-  Fields fields = {{"name", level.path + field.name}, {"offset", Hex{offset}}, {"type", TypeText(session_, place)}};
+  Fields fields = {
+      {"name", level.path + field.name}, {"offset", Hex{offset}}, {"type", TypeText(session_, place)}};
   if (level.view) fields.push_back({"value", value});
   std::string line = Indent(level.indent);
   if (!options_.no_offsets) line += "+0x" + HexDigits(offset, 3) + " ";
   if (options_.compact) {
-    compact_ += (compact_.empty() ? "" : "  ") + line.substr(std::min(line.size(), Indent(level.indent).size())) + field.name + " : " + value;
+    compact_ += (compact_.empty() ? "" : "  ") +
+                line.substr(std::min(line.size(), Indent(level.indent).size())) + field.name + " : " + value;
     report_.Row("field", std::move(fields), "");
     return {};
   }
@@ -61,22 +67,26 @@ Result<void> TypePrinter::Emit(const Level& level, const TypeField& field, const
 Result<void> TypePrinter::ArrayElements(const Level& level, const TypeField& field, const TypeInfo& info) {
   Result<TypeInfo> element = session_.symbols().Describe({level.type.module, info.referent});
   if (!element || element->size == 0) return {};
-  const std::uint64_t wanted = options_.array_elements.value_or(0) == 0 ? info.count : *options_.array_elements;
+  const std::uint64_t wanted =
+      options_.array_elements.value_or(0) == 0 ? info.count : *options_.array_elements;
   const std::uint64_t count = std::min({info.count, wanted, kMaxElements});
   for (std::uint64_t i = 0; i < count; ++i) {
     if (session_.interrupt().raised()) return Cancelled();
-    const TypedPlace place{{level.type.module, info.referent}, level.offset + field.offset + i * element->size};
-    const std::string value = level.view ? ValueText(session_, *level.view, place) : TypeText(session_, place);
+    const TypedPlace place{{level.type.module, info.referent},
+                           level.offset + field.offset + i * element->size};
+    const std::string value =
+        level.view ? ValueText(session_, *level.view, place) : TypeText(session_, place);
     std::string index = std::to_string(i);
     if (index.size() < 2) index.insert(0, "0");
-    report_.Row("element", {{"name", level.path + field.name + "[" + std::to_string(i) + "]"}, {"value", value}},
+    report_.Row("element",
+                {{"name", level.path + field.name + "[" + std::to_string(i) + "]"}, {"value", value}},
                 Indent(level.indent + 1) + " [" + index + "] " + value);
   }
   return {};
 }
 
-Result<void> TypePrinter::Expand(const Level& level, const TypeField& field, const std::vector<std::string>& inner,
-                                 bool asked) {
+Result<void> TypePrinter::Expand(const Level& level, const TypeField& field,
+                                 const std::vector<std::string>& inner, bool asked) {
   TypeReference type{level.type.module, field.type};
   Result<TypeInfo> info = session_.symbols().Describe(type);
   if (!info || field.bit_count != 0) return {};
@@ -88,20 +98,24 @@ Result<void> TypePrinter::Expand(const Level& level, const TypeField& field, con
   next.offset = level.offset + field.offset;
   if (follow) {
     type.id = info->referent;
-    const auto value = level.view && info->size <= 8 ? level.view->Unsigned(next.offset, static_cast<unsigned>(info->size)) : std::nullopt;
+    const auto value = level.view && info->size <= 8
+                           ? level.view->Unsigned(next.offset, static_cast<unsigned>(info->size))
+                           : std::nullopt;
     info = session_.symbols().Describe(type);
     // Without an address a list of types that point to one another has no end.
     if (!info || info->kind != TypeKind::kStruct || (level.view && value.value_or(0) == 0)) return {};
     if (!level.view && !asked) return {};
     if (level.view) {
-      Result<MemoryView> read = ReadView(session_, *value, std::min<std::uint64_t>(info->size, kMaxViewBytes));
+      Result<MemoryView> read =
+          ReadView(session_, *value, std::min<std::uint64_t>(info->size, kMaxViewBytes));
       if (!read) return read.error();
       pointed = std::move(*read);
       next.view = &pointed;
       next.offset = 0;
     }
   }
-  if (info->kind != TypeKind::kStruct || !(asked || deeper || options_.blocks) || level.nesting >= kMaxDepth) return {};
+  if (info->kind != TypeKind::kStruct || !(asked || deeper || options_.blocks) || level.nesting >= kMaxDepth)
+    return {};
   next.type = type;
   next.indent = level.indent + 1;
   next.depth = level.depth + 1;
@@ -112,9 +126,10 @@ Result<void> TypePrinter::Expand(const Level& level, const TypeField& field, con
   return {};
 }
 
-Result<void> TypePrinter::ShowField(const Level& level, const TypeField& field, const std::vector<std::string>& inner,
-                                    bool asked) {
-  const TypedPlace place{{level.type.module, field.type}, level.offset + field.offset, field.bit_position, field.bit_count};
+Result<void> TypePrinter::ShowField(const Level& level, const TypeField& field,
+                                    const std::vector<std::string>& inner, bool asked) {
+  const TypedPlace place{
+      {level.type.module, field.type}, level.offset + field.offset, field.bit_position, field.bit_count};
   std::string value = level.view ? ValueText(session_, *level.view, place) : TypeText(session_, place);
   Result<TypeInfo> info = session_.symbols().Describe(place.type);
   if (options_.verbose && info && info->kind == TypeKind::kStruct) value = VerboseText(*info);
@@ -166,7 +181,8 @@ Result<void> TypePrinter::Print(const TypeReference& type, std::optional<std::ui
   if (!info) return info.error();
   MemoryView view;
   if (address) {
-    if (info->size > kMaxViewBytes) return Error{Errc::kLimitExceeded, "the type is larger than 4 MB; show a part of it"};
+    if (info->size > kMaxViewBytes)
+      return Error{Errc::kLimitExceeded, "the type is larger than 4 MB; show a part of it"};
     const AddressSpace space = options_.physical ? AddressSpace::Physical() : session_.address_space();
     Result<MemoryView> read = ReadView(session_, space, *address, info->size);
     if (!read) return read.error();
@@ -176,10 +192,12 @@ Result<void> TypePrinter::Print(const TypeReference& type, std::optional<std::ui
   if (address) row.push_back({"address", Hex{*address}});
   report_.Row("type", std::move(row), "");
   if (info->kind == TypeKind::kEnum && !address) {
-    if (options_.verbose) report_.Line("Enum " + info->name + ",  " + std::to_string(info->enumerators.size()) + " total enums");
+    if (options_.verbose)
+      report_.Line("Enum " + info->name + ",  " + std::to_string(info->enumerators.size()) + " total enums");
     for (const TypeEnumerator& entry : info->enumerators) {
       const std::string value = "0n" + std::to_string(entry.value);
-      report_.Row("enumerator", {{"name", entry.name}, {"value", entry.value}}, "   " + entry.name + " = " + value);
+      report_.Row("enumerator", {{"name", entry.name}, {"value", entry.value}},
+                  "   " + entry.name + " = " + value);
     }
     return {};
   }

@@ -13,13 +13,13 @@ namespace longwire {
 
 /// What `dt` was asked for (engine.md 3.2).
 struct TypePrintOptions {
-  unsigned depth = 0;              ///< -r[N]: levels of structures to expand
-  bool blocks = false;             ///< -b: expand all nested structures, no pointers
-  bool verbose = false;            ///< -v
-  bool compact = false;            ///< -c
-  bool no_indent = false;          ///< -i
-  bool no_offsets = false;         ///< -o
-  bool physical = false;           ///< -p
+  unsigned depth = 0;                      ///< -r[N]: levels of structures to expand
+  bool blocks = false;                     ///< -b: expand all nested structures, no pointers
+  bool verbose = false;                    ///< -v
+  bool compact = false;                    ///< -c
+  bool no_indent = false;                  ///< -i
+  bool no_offsets = false;                 ///< -o
+  bool physical = false;                   ///< -p
   std::optional<unsigned> array_elements;  ///< -a[N]: elements on lines of their own
   /// Fields to show; empty: all. "A.B" goes into A, "A." expands it, "Ab*" is a pattern.
   std::vector<std::string> fields;
@@ -41,13 +41,15 @@ class TypePrinter {
     std::uint64_t offset = 0;          ///< of this structure in `view`
     std::uint64_t shift = 0;           ///< of a base class inside the structure that is shown
     unsigned indent = 1, depth = 0;
-    unsigned nesting = 0;              ///< structures and base classes around this one
-    bool pointers = true;              ///< whether -r follows pointers here
+    unsigned nesting = 0;  ///< structures and base classes around this one
+    bool pointers = true;  ///< whether -r follows pointers here
     std::string path;
   };
   Result<bool> ShowFields(const Level& level, const std::vector<std::string>& selection);
-  Result<void> ShowField(const Level& level, const TypeField& field, const std::vector<std::string>& inner, bool chosen);
-  Result<void> Expand(const Level& level, const TypeField& field, const std::vector<std::string>& inner, bool asked);
+  Result<void> ShowField(const Level& level, const TypeField& field, const std::vector<std::string>& inner,
+                         bool chosen);
+  Result<void> Expand(const Level& level, const TypeField& field, const std::vector<std::string>& inner,
+                      bool asked);
   Result<void> ArrayElements(const Level& level, const TypeField& field, const TypeInfo& info);
   Result<void> Emit(const Level& level, const TypeField& field, const std::string& value);
   std::string Indent(unsigned levels) const;

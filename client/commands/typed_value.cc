@@ -23,7 +23,9 @@ bool IsCountedString(const TypeInfo& info) {
   return info.kind == TypeKind::kStruct && (info.name == "_UNICODE_STRING" || info.name == "_STRING");
 }
 
-bool IsCharacter(const TypeInfo& info) { return info.kind == TypeKind::kInteger && info.is_char && info.size <= 2; }
+bool IsCharacter(const TypeInfo& info) {
+  return info.kind == TypeKind::kInteger && info.is_char && info.size <= 2;
+}
 
 std::string BitText(std::uint64_t value, unsigned count) {
   std::string text = "0y";
@@ -34,8 +36,10 @@ std::string BitText(std::uint64_t value, unsigned count) {
 }
 
 std::string EnumText(const TypeInfo& info, std::uint64_t value) {
-  const std::int64_t number = info.is_signed ? SignExtend(value, info.size) : static_cast<std::int64_t>(value);
-  const std::uint64_t mask = info.size >= 8 || info.size == 0 ? ~std::uint64_t{0} : ~std::uint64_t{0} >> (64 - 8 * info.size);
+  const std::int64_t number =
+      info.is_signed ? SignExtend(value, info.size) : static_cast<std::int64_t>(value);
+  const std::uint64_t mask =
+      info.size >= 8 || info.size == 0 ? ~std::uint64_t{0} : ~std::uint64_t{0} >> (64 - 8 * info.size);
   for (const TypeEnumerator& entry : info.enumerators) {
     if ((static_cast<std::uint64_t>(entry.value) & mask) != (value & mask)) continue;
     return std::to_string(number) + " ( " + entry.name + " )";
@@ -52,14 +56,17 @@ std::string IntegerText(const TypeInfo& info, std::uint64_t value) {
   return DataHex(value);
 }
 
-std::string QuotedText(Session& session, std::uint64_t address, bool wide, std::size_t maximum) {
+/// `counted`: the length is known, so that the text is not cut.
+std::string QuotedText(Session& session, std::uint64_t address, bool wide, std::size_t maximum,
+                       bool counted) {
   std::size_t characters = 0;
   Result<std::string> text = ReadText(session, session.address_space(), address, wide, maximum, &characters);
   if (!text) return "\"--- memory read error at address " + DataHex(address) + " ---\"";
-  return "\"" + *text + "\"" + (characters >= maximum ? "..." : "");
+  return "\"" + *text + "\"" + (!counted && characters >= maximum ? "..." : "");
 }
 
-std::string PointerText(Session& session, const TypeReference& type, const TypeInfo& info, std::uint64_t value) {
+std::string PointerText(Session& session, const TypeReference& type, const TypeInfo& info,
+                        std::uint64_t value) {
   if (value == 0) return "(null) ";
   std::string text = DataHex(value);
   Result<TypeInfo> referent = session.symbols().Describe({type.module, info.referent});
@@ -69,7 +76,8 @@ std::string PointerText(Session& session, const TypeReference& type, const TypeI
     if (name.empty()) return text + " " + referent->name;
     return text + " " + referent->name + " " + name + (name.find('+') == std::string::npos ? "+0" : "");
   }
-  if (IsCharacter(*referent)) return text + "  " + QuotedText(session, value, referent->size == 2, kTextCharacters);
+  if (IsCharacter(*referent))
+    return text + "  " + QuotedText(session, value, referent->size == 2, kTextCharacters, false);
   return text + " " + referent->name;
 }
 
@@ -78,7 +86,8 @@ struct CountedString {
   bool wide = false;
 };
 
-std::optional<CountedString> CountedAt(Session& session, const MemoryView& view, const TypeInfo& info, std::uint64_t offset) {
+std::optional<CountedString> CountedAt(Session& session, const MemoryView& view, const TypeInfo& info,
+                                       std::uint64_t offset) {
   const unsigned pointer = session.pointer_size();
   const auto length = view.Unsigned(offset, 2), buffer = view.Unsigned(offset + pointer, pointer);
   if (!length || !buffer) return std::nullopt;
@@ -96,29 +105,35 @@ std::string StructText(Session& session, const MemoryView& view, const TypeInfo&
     const std::optional<CountedString> counted = CountedAt(session, view, info, offset);
     if (!counted) return info.name;
     if (counted->bytes == 0) return info.name + " \"\"";
-    return info.name + " " + QuotedText(session, counted->buffer, counted->wide, counted->bytes / (counted->wide ? 2 : 1));
+    return info.name + " " +
+           QuotedText(session, counted->buffer, counted->wide, counted->bytes / (counted->wide ? 2 : 1),
+                      true);
   }
   if (info.name == "_LARGE_INTEGER" || info.name == "_ULARGE_INTEGER") {
     const auto value = view.Unsigned(offset, 8);
     return info.name + " " + (value ? DataHex(*value) : std::string(kUnread));
   }
   if (info.name == "_GUID" && view.Known(offset, 16)) {
-    std::string text = info.name + " {" + HexDigits(*view.Unsigned(offset, 4), 8) + "-" + HexDigits(*view.Unsigned(offset + 4, 2), 4) +
-                       "-" + HexDigits(*view.Unsigned(offset + 6, 2), 4) + "-";
-    for (unsigned i = 8; i < 16; ++i) text += (i == 10 ? "-" : "") + HexDigits(*view.Unsigned(offset + i, 1), 2);
+    std::string text = info.name + " {" + HexDigits(*view.Unsigned(offset, 4), 8) + "-" +
+                       HexDigits(*view.Unsigned(offset + 4, 2), 4) + "-" +
+                       HexDigits(*view.Unsigned(offset + 6, 2), 4) + "-";
+    for (unsigned i = 8; i < 16; ++i)
+      text += (i == 10 ? "-" : "") + HexDigits(*view.Unsigned(offset + i, 1), 2);
     return text + "}";
   }
   return info.name;
 }
 
-std::string ArrayText(Session& session, const MemoryView& view, const TypedPlace& place, const TypeInfo& info) {
+std::string ArrayText(Session& session, const MemoryView& view, const TypedPlace& place,
+                      const TypeInfo& info) {
   const std::string count = "[" + std::to_string(info.count) + "] ";
   Result<TypeInfo> element = session.symbols().Describe({place.type.module, info.referent});
   if (!element || info.count == 0) return info.name;
   if (IsCharacter(*element) && place.offset <= view.size()) {
     const std::size_t size = std::min<std::uint64_t>({info.size, view.size() - place.offset, 4096});
     if (!view.Known(place.offset, size)) return count + " " + kUnread;
-    return count + " \"" + TextOf(std::span(view.bytes()).subspan(place.offset, size), element->size == 2) + "\"";
+    return count + " \"" + TextOf(std::span(view.bytes()).subspan(place.offset, size), element->size == 2) +
+           "\"";
   }
   if (element->kind == TypeKind::kStruct || element->kind == TypeKind::kArray) return info.name;
   return count + ValueText(session, view, {{place.type.module, info.referent}, place.offset});
@@ -136,7 +151,8 @@ std::string ValueText(Session& session, const MemoryView& view, const TypedPlace
   if (!info) return kUnread;
   if (info->kind == TypeKind::kStruct) return StructText(session, view, *info, place.offset);
   if (info->kind == TypeKind::kArray) return ArrayText(session, view, place, *info);
-  if (info->kind == TypeKind::kFunction || info->kind == TypeKind::kVoid || info->kind == TypeKind::kNone) return info->name;
+  if (info->kind == TypeKind::kFunction || info->kind == TypeKind::kVoid || info->kind == TypeKind::kNone)
+    return info->name;
   if (info->size == 0 || info->size > 8) return view.Known(place.offset, info->size) ? info->name : kUnread;
   std::optional<std::uint64_t> value = view.Unsigned(place.offset, static_cast<unsigned>(info->size));
   if (!value) return kUnread;
@@ -148,11 +164,16 @@ std::string ValueText(Session& session, const MemoryView& view, const TypedPlace
     return BitText(bits, count);
   }
   switch (info->kind) {
-    case TypeKind::kPointer: return PointerText(session, place.type, *info, *value);
-    case TypeKind::kEnum: return EnumText(*info, *value);
-    case TypeKind::kFloat: return FloatText(*info, *value);
-    case TypeKind::kBool: return *value == 0 ? "0" : *value == 1 ? "1" : DataHex(*value);
-    default: return IntegerText(*info, *value);
+    case TypeKind::kPointer:
+      return PointerText(session, place.type, *info, *value);
+    case TypeKind::kEnum:
+      return EnumText(*info, *value);
+    case TypeKind::kFloat:
+      return FloatText(*info, *value);
+    case TypeKind::kBool:
+      return *value == 0 ? "0" : *value == 1 ? "1" : DataHex(*value);
+    default:
+      return IntegerText(*info, *value);
   }
 }
 
@@ -165,7 +186,8 @@ std::string TypeText(Session& session, const TypedPlace& place) {
   return info ? info->name : "";
 }
 
-void PrefetchStrings(Session& session, const MemoryView& view, const TypeReference& structure, std::uint64_t offset) {
+void PrefetchStrings(Session& session, const MemoryView& view, const TypeReference& structure,
+                     std::uint64_t offset) {
   Result<TypeInfo> info = session.symbols().Describe(structure);
   if (!info) return;
   std::vector<rpc::ReadRange> ranges;
