@@ -1,6 +1,7 @@
 #include "client/engine/evaluator_parser.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <vector>
 
@@ -42,12 +43,15 @@ bool EqualsIgnoringCase(std::string_view left, std::string_view right) {
                     [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
 }
 
-// The registers that win over a hexadecimal number or a symbol of the same spelling (engine.md 2.4).
-bool IsCommonX86Register(std::string_view word) {
-  for (const char* name : {"eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "eip", "efl"}) {
-    if (EqualsIgnoringCase(word, name)) return true;
-  }
-  return false;
+// The registers that win over a hexadecimal number or a symbol of the same spelling (engine.md 2.4). On x64 the original
+// wants `@` to be safe; here a bare `rsp` is the register too, because looking for a symbol of that name would load the
+// symbols of every module first.
+bool IsCommonRegister(Architecture architecture, std::string_view word) {
+  static constexpr std::array kX86 = {"eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "eip", "efl"};
+  static constexpr std::array kAmd64 = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "efl"};
+  const auto same = [&](const char* name) { return EqualsIgnoringCase(word, name); };
+  if (architecture == Architecture::kX86) return std::any_of(kX86.begin(), kX86.end(), same);
+  return architecture == Architecture::kAmd64 && std::any_of(kAmd64.begin(), kAmd64.end(), same);
 }
 
 }  // namespace
@@ -368,7 +372,7 @@ std::string_view MasmParser::ScanWord() const {
 std::uint64_t MasmParser::Word() {
   const std::size_t start = position_;
   std::string_view word = ScanWord();
-  if (scope_.architecture == Architecture::kX86 && IsCommonX86Register(word)) {
+  if (IsCommonRegister(scope_.architecture, word)) {
     position_ += word.size();
     return Register(word, start);
   }

@@ -1,5 +1,6 @@
 #include "client/engine/location_text.h"
 
+#include <algorithm>
 #include <array>
 #include <cinttypes>
 #include <cstdio>
@@ -7,8 +8,9 @@
 namespace longwire {
 namespace {
 
+/// At least one blank behind it, however long it is.
 std::string Padded(std::string text, std::size_t width) {
-  if (text.size() < width) text.resize(width, ' ');
+  text.resize(std::max(width, text.size() + 1), ' ');
   return text;
 }
 
