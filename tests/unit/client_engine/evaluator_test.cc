@@ -148,7 +148,8 @@ TEST_F(EvaluatorTest, Names) {
   EXPECT_EQ(Value("beef"), 0xbeefu) << "number before symbol";
   EXPECT_EQ(Value("!beef"), 0x77u);
   EXPECT_EQ(Value("each"), 0x99u);
-  EXPECT_EQ(Value("rax"), 0x44u) << "symbol before register on x64";
+  EXPECT_EQ(Value("rax"), 0x123u) << "register before symbol: no module is loaded for it";
+  EXPECT_EQ(Value("!rax"), 0x44u);
   EXPECT_EQ(Value("rbx"), 0xbu);
   EXPECT_EQ(Value("@rax"), 0x123u);
   EXPECT_EQ(Value(". + 1"), 0xfffff80400001235u);
