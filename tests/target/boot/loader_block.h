@@ -4,6 +4,7 @@
 
 #define LW_PHYSICAL_MAP 0xFFFF800000000000ull
 #define LW_MAX_BOOT_IMAGES 8
+#define LW_IMAGES_ON_DEMAND 2  // the last ones are not loaded at boot
 
 typedef struct _LOADER_IMAGE {
   const char* Name;

@@ -22,7 +22,8 @@ typedef enum _DEMO_COMMAND {
   DemoLoadDriverRemote,  // asks the debugger for the late driver's file first
   DemoPrintLong,         // one print of 700 characters
   DemoAssert,            // int 2C
-  DemoDivide             // divides by zero
+  DemoDivide,            // divides by zero
+  DemoLoadCrowd          // loads the driver with the large function table, which stops in the debugger
 } DEMO_COMMAND;
 
 typedef enum _DEMO_STATE { DemoStopped, DemoStarting, DemoStarted, DemoPaused = 10 } DEMO_STATE;

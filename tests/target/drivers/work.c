@@ -124,6 +124,11 @@ void DemoServeCommand(void) {
     case DemoReset:
       HalReturnToFirmware(1);
       break;
+    case DemoLoadCrowd: {
+      KLDR_DATA_TABLE_ENTRY* crowd;
+      MmLoadSystemImage(LW_CROWD_DRIVER, FALSE, &crowd);
+      break;
+    }
     case DemoPrintLong:
       PrintLong();
       break;

@@ -30,7 +30,7 @@ static void InitializeSharedData(void) {
 static void Phase1Initialization(PVOID Context) {
   const CHAR* options = Context;
   MmInitializeLoadedModules(KeLoaderBlock);
-  for (ULONG64 i = 1; i + 1 < KeLoaderBlock->ImageCount; ++i) {
+  for (ULONG64 i = 1; i + LW_IMAGES_ON_DEMAND < KeLoaderBlock->ImageCount; ++i) {
     KLDR_DATA_TABLE_ENTRY* entry;
     NTSTATUS status = MmLoadSystemImage(KeLoaderBlock->Images[i].Name, FALSE, &entry);
     if (!NT_SUCCESS(status)) KeBugCheckEx(0x6B, (ULONG64)status, i, 0, 0);

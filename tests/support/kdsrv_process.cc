@@ -1,0 +1,56 @@
+#include "tests/support/kdsrv_process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+namespace longwire::test {
+
+KdsrvProcess::KdsrvProcess(const std::string& program, const std::string& password) : password_(password) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) return;
+  std::string transport = "tcp:port=47100:47999";
+  if (!password.empty()) transport += ",password=" + password;
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+    ::dup2(ends[1], STDERR_FILENO);
+    ::execl(program.c_str(), "kdsrv", "-v", "-t", transport.c_str(), static_cast<char*>(nullptr));
+    ::_exit(127);
+  }
+  ::close(ends[1]);
+  std::string text;
+  char c = 0;
+  while (text.find("listening on") == std::string::npos || c != '\n') {
+    if (::read(ends[0], &c, 1) != 1) break;
+    text += c;
+  }
+  drain_ = std::thread([fd = ends[0]] {
+    char buffer[512];
+    while (::read(fd, buffer, sizeof buffer) > 0) {
+    }
+    ::close(fd);
+  });
+  const std::size_t at = text.find("Port=");
+  if (at != std::string::npos) port_ = std::atoi(text.c_str() + at + 5);
+}
+
+KdsrvProcess::~KdsrvProcess() {
+  if (pid_ > 0) {
+    ::kill(pid_, SIGKILL);
+    ::waitpid(pid_, nullptr, 0);
+  }
+  if (drain_.joinable()) drain_.join();
+}
+
+std::string KdsrvProcess::KernelStringFor(const std::string& link) const {
+  std::string server = "tcp:server=127.0.0.1,port=" + std::to_string(port_);
+  if (!password_.empty()) server += ",password=" + password_;
+  return "kdsrv:server=@{" + server + "},trans=@{" + link + "}";
+}
+
+}  // namespace longwire::test

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+#include <thread>
+
+namespace longwire::test {
+
+/// The real kdsrv on a loopback port of its own. Dies with this object.
+class KdsrvProcess {
+ public:
+  /// `program`: path of kdsrv. `password`: empty for a server without one. port() is 0 when it did not come up.
+  explicit KdsrvProcess(const std::string& program, const std::string& password = "");
+  KdsrvProcess(const KdsrvProcess&) = delete;
+  KdsrvProcess& operator=(const KdsrvProcess&) = delete;
+  ~KdsrvProcess();
+
+  int port() const { return port_; }
+  pid_t pid() const { return pid_; }
+  /// The argument of `-k` that reaches `link` through this server.
+  std::string KernelStringFor(const std::string& link) const;
+
+ private:
+  std::string password_;
+  pid_t pid_ = -1;
+  int port_ = 0;
+  std::thread drain_;
+};
+
+}  // namespace longwire::test
