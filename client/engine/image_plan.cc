@@ -15,7 +15,7 @@ constexpr std::uint64_t kMinusOne = ~std::uint64_t{0};
 constexpr std::uint64_t kHeaderBytes = 0x400;
 constexpr std::uint64_t kMaxCodeViewBytes = 512;
 constexpr std::uint64_t kMaxHitsPerImage = 128;
-constexpr std::size_t kImagesPerIdentityPlan = 20, kImagesPerFunctionPlan = 10;  // a program has 1024 instructions
+constexpr std::size_t kImagesPerIdentityPlan = 20, kImagesPerFunctionPlan = 6;  // a program has 1024 instructions
 
 enum Tag : std::uint32_t { kHeader = 1, kDirectory = 2, kCodeView = 3, kImage = 4, kAsked = 5, kFunction = 6, kUnwind = 7, kCode = 8 };
 
@@ -161,11 +161,15 @@ void ReadImageIdentities(Target& target, std::span<const ImageRange> images) {
   }
 }
 
-Result<void> FunctionFinder::Prepare(Target& target, std::span<const ImageRange> images, std::uint64_t program_counter,
+Result<void> FunctionFinder::Prepare(Target& target, std::span<const ImageRange> images,
+                                     std::span<const ImageRange> unidentified, std::uint64_t program_counter,
                                      std::uint64_t stack, std::uint64_t words) {
   while (!images.empty()) {
     PlanBuilder b;
     std::size_t batch = std::min(images.size(), kImagesPerFunctionPlan);
+    const std::size_t identities = std::min(unidentified.size(), kImagesPerFunctionPlan);
+    for (const ImageRange& image : unidentified.first(identities)) AppendIdentity(b, image);
+    unidentified = unidentified.subspan(identities);
     for (const ImageRange& image : images.first(batch)) AppendFunctionSearch(b, image, program_counter, stack, words);
     b.End();
     Result<plan::Output> output = target.Run(b.Build());

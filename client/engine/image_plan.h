@@ -31,9 +31,10 @@ class FunctionFinder {
   using Entry = std::array<std::uint32_t, 3>;
   static constexpr std::uint64_t kCodeBytes = 48;  ///< an epilog is at most this long
 
-  /// `program_counter` is looked up too, if it lies in an image. Partial answers are kept on failure.
-  Result<void> Prepare(Target& target, std::span<const ImageRange> images, std::uint64_t program_counter,
-                       std::uint64_t stack, std::uint64_t words);
+  /// `program_counter` is looked up too, if it lies in an image. The identities of `unidentified` come along, as
+  /// ReadImageIdentities would read them. Partial answers are kept on failure.
+  Result<void> Prepare(Target& target, std::span<const ImageRange> images, std::span<const ImageRange> unidentified,
+                       std::uint64_t program_counter, std::uint64_t stack, std::uint64_t words);
   std::optional<Entry> Find(std::uint64_t base, std::uint32_t rva) const;
 
  private:

@@ -251,8 +251,7 @@ Result<void> Session::RefreshModules(bool force) {
   return {};
 }
 
-void Session::PrepareImages(std::span<Module* const> images) {
-  if (!halted()) return;
+std::vector<ImageRange> Session::Unidentified(std::span<Module* const> images) {
   bool files_expected = !symbols_->loader().image_path().elements().empty();
   std::vector<ImageRange> ranges;
   for (Module* module : images) {
@@ -261,6 +260,12 @@ void Session::PrepareImages(std::span<Module* const> images) {
     if (files_expected && symbols_->loader().Headers(*module) && module->image()) continue;
     ranges.push_back({module->base(), module->size()});
   }
+  return ranges;
+}
+
+void Session::PrepareImages(std::span<Module* const> images) {
+  if (!halted()) return;
+  std::vector<ImageRange> ranges = Unidentified(images);
   if (!ranges.empty()) ReadImageIdentities(target_, ranges);
 }
 

@@ -25,6 +25,7 @@ namespace longwire {
 class Breakpoints;
 class EventFilters;
 class ExtensionHost;
+struct ImageRange;
 
 struct SessionOptions {
   std::string symbol_path, image_path;
@@ -107,6 +108,8 @@ class Session {
   /// Reads what is needed to identify these images (headers, debug directory) in one round trip, for those that are not
   /// loaded yet and have no file here.
   void PrepareImages(std::span<Module* const> modules);
+  /// Those of the images for which PrepareImages would ask the target.
+  std::vector<ImageRange> Unidentified(std::span<Module* const> modules);
   Result<std::vector<StackFrame>> Walk(const RegisterSet& from, std::size_t maximum);
   /// Disassembly lines need the bytes under planted breakpoints; the server already hides them.
   Result<std::size_t> ReadCode(std::uint64_t address, std::span<std::byte> out) { return Read(address, out); }

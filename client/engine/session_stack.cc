@@ -9,11 +9,12 @@ namespace {
 
 constexpr std::uint64_t kWindowBytes = 4096;
 
-/// What one walk reads, arranged so that it needs few round trips: when a frame lies in an image whose tables are not on
-/// this machine, the functions of all words of the next stack window are looked up at once.
+/// What one walk reads, arranged so that it needs few round trips: the stack comes in windows, the first one while the
+/// module list is looked at; when a frame lies in an image whose tables are not on this machine, the functions of all
+/// words of the window are looked up at once.
 class WalkReader {
  public:
-  WalkReader(Session& session, std::uint64_t stack) : session_(session), stack_(stack) {}
+  WalkReader(Session& session, std::uint64_t stack) : session_(session), stack_(stack) { OpenWindow(stack); }
 
   UnwindSource Source() {
     UnwindSource source;
@@ -27,7 +28,10 @@ class WalkReader {
       return module ? session_.symbols().loader().ReadImage(*module, rva, out) : 0;
     };
     source.read_memory = [this](std::uint64_t address, std::span<std::byte> out) {
-      if (!session_.modules().FindByAddress(address)) stack_ = address;
+      if (!session_.modules().FindByAddress(address)) {
+        stack_ = address;
+        if (!InWindow(address, out.size())) OpenWindow(address);
+      }
       return Read(address, out);
     };
     source.exception_directory =
@@ -55,6 +59,16 @@ class WalkReader {
   }
 
  private:
+  bool InWindow(std::uint64_t address, std::size_t size) const {
+    return address >= window_ && address - window_ < kWindowBytes && size <= kWindowBytes - (address - window_);
+  }
+  /// Starts reading what is not known of the stack from here on.
+  void OpenWindow(std::uint64_t address) {
+    window_ = address & ~std::uint64_t{7};
+    const rpc::ReadRange range{window_, kWindowBytes};
+    session_.target().Prefetch(session_.address_space(), std::span(&range, 1));
+  }
+
   std::size_t Read(std::uint64_t address, std::span<std::byte> out) {
     Result<std::size_t> read = session_.Read(address, out);
     return read ? *read : 0;
@@ -85,26 +99,22 @@ class WalkReader {
   void Prepare(std::uint64_t base, std::uint32_t rva) {
     if (session_.architecture() != Architecture::kAmd64 || finder_.Find(base, rva)) return;
     Module* module = session_.modules().FindByAddress(base);
-    if (!module || !tried_.insert({base, rva}).second) return;
-    std::uint64_t start = stack_ & ~std::uint64_t{7};
-    bool local = LocalImage(*module);
-    // What a walk with image files needs of the target is the stack, in as few reads as possible.
-    if (local && stack_ - window_start_ < kWindowBytes / 2) return;
-    window_start_ = start;
-    std::vector<std::byte> window(kWindowBytes);
+    if (!module || LocalImage(*module) || !tried_.insert({base, rva}).second) return;
+    if (!InWindow(stack_, 8)) OpenWindow(stack_);
+    const std::uint64_t start = stack_ & ~std::uint64_t{7};
+    std::vector<std::byte> window(kWindowBytes - (start - window_));
     window.resize(Read(start, window));
-    if (local) return;
     std::vector<Module*> images = ImagesOf(base, window);
     std::vector<ImageRange> ranges;
     for (Module* image : images) ranges.push_back({image->base(), image->size()});
-    session_.PrepareImages(images);
     // Without an answer the walk reads the tables itself: slower, not wrong.
-    (void)finder_.Prepare(session_.target(), ranges, base + rva, start, window.size() / 8);
+    (void)finder_.Prepare(session_.target(), ranges, session_.Unidentified(images), base + rva, start,
+                          window.size() / 8);
   }
 
   Session& session_;
   std::uint64_t stack_;  ///< last stack address read
-  std::uint64_t window_start_ = ~std::uint64_t{0} / 2;  ///< of the last stack window read; nothing is near it at first
+  std::uint64_t window_ = 0;  ///< where the part of the stack begins that was asked for last
   FunctionFinder finder_;
   std::set<std::pair<std::uint64_t, std::uint32_t>> tried_;
 };
@@ -112,10 +122,10 @@ class WalkReader {
 }  // namespace
 
 Result<std::vector<StackFrame>> Session::Walk(const RegisterSet& from, std::size_t maximum) {
+  WalkReader reader(*this, from.stack_pointer());
   if (Result<void> refreshed = RefreshModules(false); !refreshed && refreshed.error().code == Errc::kCancelled) {
     return refreshed.error();
   }
-  WalkReader reader(*this, from.stack_pointer());
   std::vector<StackFrame> frames = WalkStack(from, reader.Source(), maximum);
   if (interrupt_.raised()) return Error{Errc::kCancelled, "cancelled by the user"};
   return frames;
