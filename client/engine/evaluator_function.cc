@@ -2,7 +2,7 @@
 #include <cctype>
 
 #include "client/engine/evaluator_parser.h"
-#include "client/engine/wildcard.h"
+#include "client/symbols/wildcard.h"
 
 namespace longwire {
 namespace {
@@ -82,7 +82,7 @@ std::uint64_t MasmParser::MatchPattern() {
   const std::string text = ReadString();
   Expect(',');
   if (failed_) return 0;
-  return MatchesWildcard(ReadString(), text);
+  return Wildcard(ReadString(), Wildcard::Underscore::kLiteral).Matches(text);
 }
 
 std::uint64_t MasmParser::ImageEntry() {

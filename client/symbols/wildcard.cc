@@ -6,9 +6,9 @@
 
 namespace longwire {
 
-Wildcard::Wildcard(std::string_view pattern) {
+Wildcard::Wildcard(std::string_view pattern, Underscore leading) {
   // A leading underscore stands for however many the compiler put there.
-  if (pattern.starts_with('_')) {
+  if (leading == Underscore::kAnyNumber && pattern.starts_with('_')) {
     atoms_.push_back({Atom::Repeat::kAny, false, "_"});
     while (pattern.starts_with('_')) pattern.remove_prefix(1);
   }

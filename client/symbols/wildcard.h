@@ -7,11 +7,13 @@
 namespace longwire {
 
 /// A pattern of engine.md 2.9: `*` any run, `?` one character, `[a-c]` one of, `#` zero or more and `+` one
-/// or more of the preceding, `\` escapes. Whole-string, case-insensitive; a leading `_` matches any number of
-/// underscores. Matching takes time proportional to pattern times text, whatever the pattern is.
+/// or more of the preceding, `\` escapes. Whole-string, case-insensitive. Matching takes time proportional to pattern times text, whatever the pattern is.
 class Wildcard {
  public:
-  explicit Wildcard(std::string_view pattern);
+  /// What a `_` at the front matches: any number of underscores (names of symbols, engine.md 2.6), or itself.
+  enum class Underscore : unsigned char { kAnyNumber, kLiteral };
+
+  explicit Wildcard(std::string_view pattern, Underscore leading = Underscore::kAnyNumber);
   bool Matches(std::string_view text) const;
   /// True if the text holds a character that makes it a pattern.
   static bool IsPattern(std::string_view text);

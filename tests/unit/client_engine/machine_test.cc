@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include "client/engine/register_format.h"
-#include "client/engine/wildcard.h"
 
 namespace longwire {
 namespace {
@@ -173,23 +172,6 @@ TEST(RegisterFormat, Arm64Block) {
 TEST(FormatAddress, ByPointerSize) {
   EXPECT_EQ(FormatAddress(0xfffff80412345678), "fffff804`12345678");
   EXPECT_EQ(FormatAddress(0xffffffff81234567, 4), "81234567");
-}
-
-TEST(Wildcard, DebuggerPatterns) {
-  EXPECT_TRUE(MatchesWildcard("nt!Ke*Ex", "NT!KeBugCheckEx"));
-  EXPECT_FALSE(MatchesWildcard("nt!Ke*Ex", "nt!KeBugCheck"));
-  EXPECT_TRUE(MatchesWildcard("a?c", "abc"));
-  EXPECT_FALSE(MatchesWildcard("a?c", "ac"));
-  EXPECT_TRUE(MatchesWildcard("[a-cx]1", "B1"));
-  EXPECT_FALSE(MatchesWildcard("[a-cx]1", "d1"));
-  EXPECT_TRUE(MatchesWildcard("ab#c", "ac"));
-  EXPECT_TRUE(MatchesWildcard("ab#c", "abbbc"));
-  EXPECT_FALSE(MatchesWildcard("ab+c", "ac"));
-  EXPECT_TRUE(MatchesWildcard("ab+c", "abbc"));
-  EXPECT_TRUE(MatchesWildcard("a\\*b", "a*b"));
-  EXPECT_FALSE(MatchesWildcard("a\\*b", "axb"));
-  EXPECT_TRUE(MatchesWildcard("", ""));
-  EXPECT_TRUE(MatchesWildcard("*", ""));
 }
 
 }  // namespace

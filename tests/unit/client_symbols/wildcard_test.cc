@@ -29,6 +29,7 @@ TEST(Wildcard, SetsHoldCharactersAndRanges) {
   EXPECT_TRUE(Match("[a-c]1", "B1"));
   EXPECT_FALSE(Match("[a-c]1", "d1"));
   EXPECT_TRUE(Match("[xz]", "z"));
+  EXPECT_TRUE(Match("[a-cx]1", "X1"));
   EXPECT_TRUE(Match("a[0-9]b", "a5b"));
   EXPECT_TRUE(Match("[ab", "[ab")) << "without its end it is no set";
 }
@@ -54,6 +55,9 @@ TEST(Wildcard, LeadingUnderscoreMatchesAnyNumber) {
   EXPECT_TRUE(Match("_main", "___main"));
   EXPECT_FALSE(Match("_main", "xmain"));
   EXPECT_TRUE(Match("_LIST*", "_LIST_ENTRY"));
+  const Wildcard literal("_main", Wildcard::Underscore::kLiteral);
+  EXPECT_TRUE(literal.Matches("_main"));
+  EXPECT_FALSE(literal.Matches("main"));
 }
 
 TEST(Wildcard, HostilePatternDoesNotBacktrack) {
