@@ -77,7 +77,7 @@ Result<void> TakeAddress(Session& session, Arguments& arguments, Breakpoint& bre
   std::string_view word = before.substr(0, before.find_first_of(" \t\""));
   if (!may_wait || !unknown_name || word.find('!') == std::string_view::npos) return address.error();
   arguments.text() = before.substr(word.size());
-  breakpoint.unresolved = true;
+  breakpoint.unresolved = breakpoint.symbolic = true;
   breakpoint.expression = std::string(word);
   return {};
 }

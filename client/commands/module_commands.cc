@@ -221,7 +221,7 @@ Result<CommandFlow> Reload(Session& session, Arguments& arguments, Report& repor
     report.Row("modules", {{"count", static_cast<std::int64_t>(session.modules().size())}}, "");
   }
   options.load_anything = accepted;
-  session.breakpoints().ResolvePending();
+  session.breakpoints().FollowModules();
   return flow;
 }
 

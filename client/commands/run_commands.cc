@@ -61,26 +61,56 @@ struct StepStart {
   std::uint64_t thread = 0, stack = 0;
 };
 
-/// Runs until `address` is reached by the thread that steps, at or above its stack pointer: a recursive call
-/// that comes by is not the end of the step.
-Result<std::optional<rpc::StopEvent>> RunTo(Session& session, std::uint64_t address, const StepStart& start,
-                                            bool above_only) {
+/// The end of a plain step; anything else (a breakpoint, an exception, a module) ends a count.
+bool EndedAsPlanned(const rpc::StopEvent& stop) {
+  return stop.reason == rpc::StopEvent::Reason::kException && !stop.bugcheck && !stop.break_in &&
+         !stop.restarted && stop.breakpoints.empty() &&
+         (stop.exception.code == 0x80000004 || stop.exception.code == 0x80000003);
+}
+
+struct StepStop {
+  rpc::StopEvent event;
+  bool shown = false;  ///< it was no plain end of a step, and the user has seen why
+};
+
+/// Resumes until a plain end of a step or a stop the user shall see, which it shows. What filters and pass counts let
+/// pass goes on in the same way.
+Result<StepStop> RunStep(Session& session, Target::ResumeOptions options, Report& report) {
   while (true) {
-    Target::ResumeOptions options;
-    options.temporary_breakpoints = {address};
     if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
     Result<std::optional<rpc::StopEvent>> stop = WaitForStop(session, std::nullopt);
-    if (!stop || !*stop) return stop;
-    if ((*stop)->program_counter != address || (*stop)->break_in || !(*stop)->breakpoints.empty()) return stop;
-    Result<const RegisterSet*> registers = session.ProcessorRegisters((*stop)->processor);
-    if (!registers) return registers.error();
-    std::uint64_t stack = (*registers)->stack_pointer();
-    bool same_thread = start.thread == 0 || (*stop)->thread == start.thread;
-    if (same_thread && (above_only ? stack > start.stack : stack >= start.stack)) return stop;
+    if (!stop) return stop.error();
+    if (!*stop) return Error{Errc::kTimedOut, "the target did not come back from the step"};
+    if (EndedAsPlanned(**stop)) return StepStop{std::move(**stop), false};
+    // The Ctrl-C that stopped the target must not cancel what shows the stop.
+    if ((*stop)->break_in) session.interrupt().Clear();
+    StopDecision decision = ReportStop(session, **stop, {}, report);
+    session.QueueCommands(decision.commands);
+    if (!decision.resume) return StepStop{std::move(**stop), true};
+    options.handled = decision.handled;
   }
 }
 
-Result<std::optional<rpc::StopEvent>> StepOnce(Session& session, bool over) {
+/// Runs until `address` is reached by the thread that steps, at or above its stack pointer: a recursive call
+/// that comes by is not the end of the step.
+Result<StepStop> RunTo(Session& session, std::uint64_t address, const StepStart& start, bool above_only,
+                       Report& report) {
+  while (true) {
+    Target::ResumeOptions options;
+    options.temporary_breakpoints = {address};
+    Result<StepStop> stop = RunStep(session, options, report);
+    if (!stop || stop->shown || stop->event.program_counter != address) return stop;
+    Result<const RegisterSet*> registers = session.ProcessorRegisters(stop->event.processor);
+    if (!registers) return registers.error();
+    std::uint64_t stack = (*registers)->stack_pointer();
+    bool same_thread = start.thread == 0 || stop->event.thread == start.thread;
+    if (same_thread && (above_only ? stack > start.stack : stack >= start.stack)) return stop;
+    // A deep recursion may come by for ever.
+    if (session.interrupt().raised()) return stop;
+  }
+}
+
+Result<StepStop> StepOnce(Session& session, bool over, Report& report) {
   Result<const RegisterSet*> registers = session.ProcessorRegisters(session.target().stop()->processor);
   if (!registers) return registers.error();
   StepStart start{session.target().stop()->thread, (*registers)->stack_pointer()};
@@ -89,39 +119,21 @@ Result<std::optional<rpc::StopEvent>> StepOnce(Session& session, bool over) {
     bool repeated = instruction && (instruction->mnemonic.starts_with("rep") || instruction->bytes.starts_with("f3a") ||
                                     instruction->bytes.starts_with("f2a"));
     if (instruction && (instruction->is_call || repeated)) {
-      return RunTo(session, instruction->address + instruction->length, start, false);
+      return RunTo(session, instruction->address + instruction->length, start, false, report);
     }
   }
   Target::ResumeOptions options;
   options.step = true;
-  if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
-  return WaitForStop(session, std::nullopt);
+  return RunStep(session, options, report);
 }
 
-/// The end of a plain step; anything else (a breakpoint, an exception, a module) ends a count.
-bool EndedAsPlanned(const rpc::StopEvent& stop) {
-  return stop.reason == rpc::StopEvent::Reason::kException && !stop.bugcheck && !stop.break_in &&
-         stop.breakpoints.empty() &&
-         (stop.exception.code == 0x80000004 || stop.exception.code == 0x80000003);
-}
-
-/// Shows a stop that ended a step or interrupted it. True if stepping may go on.
-Result<bool> ShowStep(Session& session, const rpc::StopEvent& stop, Report& report) {
-  bool planned = EndedAsPlanned(stop);
+/// Shows where a step ended.
+void ShowStep(Session& session, const rpc::StopEvent& stop, Report& report) {
   StopView view;
-  view.after_step = planned;
+  view.after_step = true;
   view.show_registers = session.show_step_registers;
-  // The Ctrl-C that stopped the target must not cancel what shows the stop.
-  if (stop.break_in) session.interrupt().Clear();
   StopDecision decision = ReportStop(session, stop, view, report);
   session.QueueCommands(decision.commands);
-  if (!decision.resume) return planned;
-  Target::ResumeOptions options;
-  options.handled = decision.handled;
-  if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
-  Result<std::optional<rpc::StopEvent>> next = WaitForPrompt(session, {}, std::nullopt, report);
-  if (!next) return next.error();
-  return false;
 }
 
 struct StepKind {
@@ -153,17 +165,15 @@ Result<CommandFlow> Step(Session& session, Arguments& arguments, Report& report,
   }
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   for (std::uint64_t done = 0; done < count;) {
-    Result<std::optional<rpc::StopEvent>> stop = StepOnce(session, kind.over);
+    Result<StepStop> stop = StepOnce(session, kind.over, report);
     if (!stop) return stop.error();
-    if (!*stop) return Error{Errc::kTimedOut, "the target did not come back from the step"};
-    bool reached = EndedAsPlanned(**stop) && Reached(session, kind, address);
-    if (reached || !EndedAsPlanned(**stop) || session.interrupt().raised()) {
-      Result<bool> go_on = ShowStep(session, **stop, report);
-      if (!go_on) return go_on.error();
-      if (!*go_on) return CommandFlow::kPrompt;
+    if (stop->shown) return CommandFlow::kPrompt;
+    const bool interrupted = session.interrupt().raised();
+    if (interrupted || Reached(session, kind, address)) {
+      ShowStep(session, stop->event, report);
       ++done;
     }
-    if (session.interrupt().raised()) return Error{Errc::kCancelled, "stopped by Ctrl-C"};
+    if (interrupted) return Error{Errc::kCancelled, "stopped by Ctrl-C"};
   }
   return CommandFlow::kPrompt;
 }
@@ -195,19 +205,14 @@ Result<CommandFlow> GoUp(Session& session, Arguments& arguments, Report& report)
     return Error{Errc::kNotFound, "gu needs a caller, and the stack walk found none"};
   }
   StepStart start{now.thread, (*registers)->stack_pointer()};
-  Result<std::optional<rpc::StopEvent>> stop = RunTo(session, frames->front().return_address, start, true);
+  Result<StepStop> stop = RunTo(session, frames->front().return_address, start, true, report);
   if (!stop) return stop.error();
-  if (!*stop) return CommandFlow::kPrompt;
+  if (stop->shown) return CommandFlow::kPrompt;
   StopView view;
   view.temporary = {frames->front().return_address};
-  session.interrupt().Clear();
-  StopDecision decision = ReportStop(session, **stop, view, report);
+  StopDecision decision = ReportStop(session, stop->event, view, report);
   session.QueueCommands(decision.commands);
-  if (!decision.resume) return CommandFlow::kPrompt;
-  Target::ResumeOptions options;
-  options.handled = decision.handled;
-  if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
-  return CommandFlow::kRunning;
+  return CommandFlow::kPrompt;
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "client/commands/command.h"
 #include "client/commands/target_text.h"
+#include "client/engine/breakpoints.h"
 #include "client/engine/event_filters.h"
 #include "client/engine/thread_context.h"
 
@@ -280,17 +281,13 @@ Result<CommandFlow> SetFilter(Session& session, Arguments& arguments, FilterMode
   filter->mode = mode;
   filter->argument = std::move(argument);
   filter->commands = std::move(commands);
-  rpc::Configure configure;
-  configure.stop_on_module = session.filters().WantsModuleStops();
-  if (Result<void> done = session.target().Configure(configure); !done) return done.error();
+  if (Result<void> done = session.breakpoints().AskForModuleStops(); !done) return done.error();
   return CommandFlow::kPrompt;
 }
 
 Result<CommandFlow> ResetFilters(Session& session, Arguments&, Report&) {
   session.filters().Reset();
-  rpc::Configure configure;
-  configure.stop_on_module = false;
-  if (Result<void> done = session.target().Configure(configure); !done) return done.error();
+  if (Result<void> done = session.breakpoints().AskForModuleStops(); !done) return done.error();
   return CommandFlow::kPrompt;
 }
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "client/engine/event_filters.h"
 #include "client/engine/session.h"
 
 namespace longwire {
@@ -60,14 +61,19 @@ Result<Breakpoint*> Breakpoints::Add(Breakpoint breakpoint, std::optional<unsign
   auto owned = std::make_unique<Breakpoint>(std::move(breakpoint));
   if (Result<void> planted = Plant(*owned); !planted) return planted.error();
   auto place = std::find_if(list_.begin(), list_.end(), [&](auto& other) { return other->id > *id; });
-  return list_.insert(place, std::move(owned))->get();
+  Breakpoint* added = list_.insert(place, std::move(owned))->get();
+  if (Result<void> asked = AskForModuleStops(); !asked) return asked.error();
+  return added;
 }
 
 Result<void> Breakpoints::Enable(Breakpoint& breakpoint, bool enabled) {
   bool before = std::exchange(breakpoint.enabled, enabled);
   Result<void> done = enabled ? Plant(breakpoint) : Uproot(breakpoint);
-  if (!done) breakpoint.enabled = before;
-  return done;
+  if (!done) {
+    breakpoint.enabled = before;
+    return done;
+  }
+  return AskForModuleStops();
 }
 
 Result<void> Breakpoints::Remove(unsigned id) {
@@ -75,24 +81,49 @@ Result<void> Breakpoints::Remove(unsigned id) {
   if (found == list_.end()) return Error{Errc::kNotFound, "Breakpoint " + std::to_string(id) + " does not exist"};
   if (Result<void> done = Uproot(**found); !done) return done;
   list_.erase(found);
+  return AskForModuleStops();
+}
+
+Result<void> Breakpoints::AskForModuleStops() {
+  bool wanted = session_.filters().WantsModuleStops() ||
+                std::any_of(list_.begin(), list_.end(), [](auto& one) { return one->enabled && one->symbolic; });
+  if (wanted == module_stops_) return {};
+  rpc::Configure configure;
+  configure.stop_on_module = wanted;
+  if (Result<void> done = session_.target().Configure(configure); !done) return done;
+  module_stops_ = wanted;
   return {};
 }
 
-bool Breakpoints::ResolvePending() {
-  bool changed = false;
+void Breakpoints::Forget() {
+  std::erase_if(list_, [](auto& breakpoint) { return !breakpoint->symbolic; });
   for (auto& breakpoint : list_) {
-    if (!breakpoint->unresolved) continue;
-    Result<std::uint64_t> address = session_.Evaluate(breakpoint->expression);
-    if (!address) continue;
-    breakpoint->address = *address;
-    breakpoint->unresolved = false;
-    changed = true;
-    if (Result<void> planted = Plant(*breakpoint); !planted) {
-      session_.Note("Unable to insert breakpoint " + std::to_string(breakpoint->id) + ": " + planted.error().message +
-                    "\n");
-    }
+    breakpoint->planted = 0;
+    breakpoint->unresolved = true;
   }
-  return changed;
+}
+
+void Breakpoints::FollowModules() {
+  for (auto& breakpoint : list_) {
+    if (breakpoint->symbolic) Follow(*breakpoint);
+  }
+}
+
+void Breakpoints::Follow(Breakpoint& breakpoint) {
+  Result<std::uint64_t> address = session_.Evaluate(breakpoint.expression);
+  // Symbols that cannot be read just now do not move a breakpoint whose module is still there.
+  if (!address && (breakpoint.unresolved || session_.modules().FindByAddress(breakpoint.address))) return;
+  if (address && !breakpoint.unresolved && *address == breakpoint.address) return;
+  if (Result<void> removed = Uproot(breakpoint); !removed) {
+    session_.Note("Unable to remove breakpoint " + std::to_string(breakpoint.id) + ": " + removed.error().message + "\n");
+    return;
+  }
+  breakpoint.unresolved = !address;
+  if (!address) return;
+  breakpoint.address = *address;
+  if (Result<void> planted = Plant(breakpoint); !planted) {
+    session_.Note("Unable to insert breakpoint " + std::to_string(breakpoint.id) + ": " + planted.error().message + "\n");
+  }
 }
 
 std::vector<Breakpoint*> Breakpoints::HitBy(const rpc::StopEvent& stop) {

@@ -19,8 +19,8 @@ class Session;
 struct Breakpoint {
   unsigned id = 0;
   bool enabled = true;
-  bool unresolved = false;          ///< set by name (bu), and the name is not known yet
-  bool symbolic = false;            ///< bu: follows its expression when modules come and go
+  bool unresolved = false;          ///< set by name, and the name is not known yet
+  bool symbolic = false;            ///< bu, or bp of an unknown name: follows its expression when modules come and go
   bool one_shot = false;            ///< /1
   rpc::BreakpointKind kind = rpc::BreakpointKind::kCode;
   std::uint32_t size = 1;
@@ -48,18 +48,25 @@ class Breakpoints {
   Result<void> Enable(Breakpoint& breakpoint, bool enabled);
   Result<void> Remove(unsigned id);
 
-  /// Resolves what was waiting for a module. Returns true if something changed.
-  bool ResolvePending();
+  /// Brings symbolic breakpoints up to date after modules came or went: resolves those that waited, moves those whose
+  /// module came back elsewhere, and makes those wait whose module is gone. Halted target only.
+  void FollowModules();
+  /// Asks the server for stops at module loads and unloads if a symbolic breakpoint or a filter (sxe ld) needs them, and
+  /// takes the request back if none does any more. No round trip when nothing changed.
+  Result<void> AskForModuleStops();
   /// The user's breakpoints a stop names, in id order.
   std::vector<Breakpoint*> HitBy(const rpc::StopEvent& stop);
-  /// The target restarted: its breakpoints are gone, and so are ours.
-  void Forget() { list_.clear(); }
+  /// The target restarted: the server's breakpoints are gone, and addresses mean nothing any more. Symbolic breakpoints
+  /// stay and wait for their modules.
+  void Forget();
 
  private:
   Result<void> Plant(Breakpoint& breakpoint);
   Result<void> Uproot(Breakpoint& breakpoint);
+  void Follow(Breakpoint& breakpoint);
 
   Session& session_;
+  bool module_stops_ = false;  ///< what the server was asked for last
   std::vector<std::unique_ptr<Breakpoint>> list_;  ///< by id
 };
 

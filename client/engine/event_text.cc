@@ -84,16 +84,34 @@ struct Judgement {
   bool silent = false;
 };
 
+/// What the event itself says about the module.
+ModuleRecord RecordOf(const rpc::ModuleChange& change) {
+  ModuleRecord record;
+  record.base = change.base;
+  record.size = change.size;
+  record.checksum = change.checksum;
+  record.image_path = change.path;
+  record.image_name = change.path.substr(change.path.find_last_of("\\/") + 1);
+  return record;
+}
+
+/// The target's own list may not have the module yet at its load, and may still have it at its unload.
+void TakeModule(Session& session, const rpc::ModuleChange& change) {
+  (void)session.RefreshModules(false);
+  Module* listed = session.modules().FindByAddress(change.base);
+  if (change.unload && listed) session.modules().Remove(*listed);
+  if (!change.unload && !listed && change.size != 0) session.modules().Add(RecordOf(change));
+  session.breakpoints().FollowModules();
+}
+
 Judgement JudgeModule(Session& session, const rpc::StopEvent& stop) {
   Judgement judgement;
   judgement.reason = ModuleLine(session, *stop.module);
-  session.breakpoints().ResolvePending();
+  TakeModule(session, *stop.module);
   const EventFilter* filter = session.filters().ForModule(stop.module->unload);
   bool matches = filter->argument.empty();
   if (!matches) {
-    ModuleRecord record;
-    std::string_view path = stop.module->path;
-    record.image_name = std::string(path.substr(path.find_last_of("\\/") + 1));
+    const ModuleRecord record = RecordOf(*stop.module);
     Wildcard pattern(filter->argument);
     matches = pattern.Matches(ModuleNameOf(record)) || pattern.Matches(record.image_name);
   }

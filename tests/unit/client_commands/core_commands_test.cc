@@ -13,7 +13,8 @@ namespace {
 using testing::HasSubstr;
 
 constexpr std::uint64_t kListHead = 0xFFFFF80000001000;
-constexpr std::uint64_t kKernel = 0xFFFFF80010000000, kDriver = 0xFFFFF80020000000;
+constexpr std::uint64_t kKernel = 0xFFFFF80010000000, kDriver = 0xFFFFF80020000000,
+                        kLate = 0xFFFFF80030000000;
 
 class CommandTest : public testing::Test {
  protected:
@@ -49,6 +50,32 @@ class CommandTest : public testing::Test {
     error_ = report.error();
     rows_ = report.rows();
     return report.text();
+  }
+
+  static rpc::StopEvent ModuleStop(std::uint64_t counter, std::uint64_t base, bool unload) {
+    rpc::StopEvent stop;
+    stop.reason = rpc::StopEvent::Reason::kModule;
+    stop.stop_counter = stop.module_counter = counter;
+    stop.module = rpc::ModuleChange{unload, "\\drivers\\some.sys", base, 0, 0, 0x4000, false};
+    stop.context.assign(0x4D0, std::byte{0});
+    return stop;
+  }
+  void Halt(std::uint64_t counter, std::vector<std::byte> context = std::vector<std::byte>(0x4D0), std::uint64_t at = 0) {
+    rpc::StopEvent stop;
+    stop.stop_counter = counter;
+    stop.processors = 2;
+    stop.program_counter = at;
+    target_.SetContext(0, context);
+    stop.context = std::move(context);
+    target_.Halt(stop);
+    session_->OnEvent(stop);
+  }
+  /// Takes the queued stops that do not end in a prompt.
+  void PassStops() {
+    Report report({});
+    auto stop = WaitForPrompt(*session_, {}, std::chrono::steady_clock::now(), report);
+    ASSERT_TRUE(stop);
+    EXPECT_FALSE(*stop);
   }
 
   FakeTarget target_;
@@ -116,6 +143,65 @@ TEST_F(CommandTest, AnUnknownNameWaitsForItsModule) {
   EXPECT_THAT(Run("bu late!Entry"), HasSubstr("adding deferred bp"));
   EXPECT_THAT(Run("bl"), HasSubstr(" 0 eu             0001 (0001) (late!Entry)"));
   EXPECT_TRUE(target_.breakpoints().empty());
+}
+
+TEST_F(CommandTest, ABreakpointThatWaitsAsksForModuleStopsAndIsPlantedAtTheLoad) {
+  Run("bu late!");
+  EXPECT_THAT(target_.calls(), testing::Contains("Configure module on"));
+  rpc::StopEvent load = ModuleStop(2, kLate, false);
+  AddEntry(kListHead + 0x200, kDriver, 0x5000, "mydrv.sys", kListHead + 0x300);
+  AddEntry(kListHead + 0x300, kLate, 0x4000, "late.sys", kListHead);
+  target_.QueueEvent(load);
+  Run("g");
+  PassStops();
+  ASSERT_EQ(target_.breakpoints().size(), 1u);
+  EXPECT_EQ(target_.breakpoints().begin()->second.address, kLate);
+  EXPECT_EQ(target_.resumes().size(), 2u) << "nobody asked to see the load";
+}
+
+TEST_F(CommandTest, ABreakpointByNameFollowsItsModuleToAnotherBase) {
+  Run("bu mydrv!");
+  ASSERT_EQ(target_.breakpoints().size(), 1u);
+  Run("g");
+  target_.QueueEvent(ModuleStop(2, kDriver, true));
+  PassStops();
+  EXPECT_TRUE(target_.breakpoints().empty());
+  AddEntry(kListHead + 0x200, kLate, 0x5000, "mydrv.sys", kListHead);
+  target_.QueueEvent(ModuleStop(3, kLate, false));
+  PassStops();
+  ASSERT_EQ(target_.breakpoints().size(), 1u);
+  EXPECT_EQ(target_.breakpoints().begin()->second.address, kLate);
+  Halt(4);
+  Run("bc 0");
+  EXPECT_EQ(target_.calls().back(), "Configure module off");
+}
+
+TEST_F(CommandTest, ARestartKeepsBreakpointsByNameOnly) {
+  Run("bp mydrv+1000; bu mydrv!");
+  rpc::StopEvent stop;
+  stop.restarted = true;
+  session_->OnEvent(stop);
+  EXPECT_EQ(Run("bl"), " 1 eu             0001 (0001) (mydrv!)\n");
+}
+
+TEST_F(CommandTest, AStepOverACallGoesOnPastAModuleLoad) {
+  Run("sxe -c \".echo x\" ud; bu late!");
+  std::vector<std::byte> context(0x4D0);
+  const std::uint64_t code = kDriver + 0x1000;
+  for (unsigned i = 0; i < 8; ++i) context[0xF8 + i] = std::byte(code >> (8 * i));
+  Halt(1, context, code);
+  target_.Put(code, 0x00000000E8, 5);  // call to the next instruction
+  target_.QueueEvent(ModuleStop(2, kLate, false));
+  rpc::StopEvent end;
+  end.stop_counter = 3;
+  end.program_counter = code + 5;
+  end.exception.code = 0x80000003;
+  end.context.assign(0x4D0, std::byte{0});
+  target_.QueueEvent(end);
+  Run("p");
+  EXPECT_EQ(error_, "");
+  ASSERT_EQ(target_.resumes().size(), 2u);
+  EXPECT_THAT(target_.resumes()[1].temporary_breakpoints, testing::ElementsAre(code + 5));
 }
 
 TEST_F(CommandTest, RefusesBadDataBreakpoints) {
