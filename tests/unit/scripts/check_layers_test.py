@@ -1,4 +1,4 @@
-"""scripts/check_layers must find an include against the arrows, and only that."""
+"""scripts/check_layers must find an include against the arrows and a type defined twice, and only that."""
 
 import pathlib
 import subprocess
@@ -42,6 +42,19 @@ class CheckLayers(unittest.TestCase):
 
     def test_ways_around_the_root_fail(self):
         self.assertEqual(run({"proto/a.cc": '#include "../transport/b.h"'}).returncode, 1)
+
+    def test_one_name_for_two_types_fails(self):
+        text = "namespace longwire {\nclass Thing final : public Base {\n};\n}  // namespace longwire\n"
+        result = run({"client/a.h": text, "server/b.h": text})
+        self.assertEqual(result.returncode, 1)
+        self.assertIn("client/a.h:2: longwire::Thing is defined in server/b.h:2 too", result.stderr)
+
+    def test_names_of_other_scopes_are_not_repeated_types(self):
+        private = "namespace longwire {\nnamespace {\nclass Thing {\n};\n}  // namespace\n}  // namespace longwire\n"
+        own = "namespace longwire {\nclass Thing;\nstruct Owner::Thing {\n};\nclass Thing {\n};\n}  // namespace longwire\n"
+        other = "namespace longwire::rpc {\nstruct Thing {};\n}  // namespace longwire::rpc\n"
+        self.assertEqual(run({"client/a.cc": private, "client/b.h": own}).returncode, 0)
+        self.assertEqual(run({"client/a.cc": private, "client/b.h": own, "proto/c.h": other}).returncode, 0)
 
     def test_an_empty_tree_is_no_success(self):
         self.assertEqual(run({}).returncode, 2)
