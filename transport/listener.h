@@ -1,13 +1,24 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "transport/endpoint.h"
 #include "transport/stream.h"
 
 namespace longwire {
+
+/// When a reverse server dials again.
+struct ReverseTiming {
+  std::chrono::milliseconds first{1'000};     ///< between the first attempts, and after a peer has left
+  std::chrono::milliseconds longest{10'000};  ///< the pause doubles up to this; `retry=SECONDS` overrides it
+  unsigned steady = 10;                       ///< attempts before the pause begins to double
+  std::chrono::milliseconds hint{60'000};     ///< without success for this long: say once what may be wrong;
+                                              ///< `connecttimeout=` overrides it
+};
 
 struct ListenOptions {
   bool open = false;  ///< -open: unauthenticated tcp may listen beyond loopback
@@ -16,6 +27,8 @@ struct ListenOptions {
   std::size_t unauthenticated_per_address = 32;
   std::function<void(const std::string& line)>
       warn;  ///< refused peers, passing errors; never holds a secret; may be empty
+  std::function<void(const std::string& line)> notice;  ///< what a reverse server does; may be empty
+  ReverseTiming reverse;
 };
 
 /// Accepts peers on a server endpoint. A stream it hands out has finished TLS and the password exchange, so
@@ -23,7 +36,14 @@ struct ListenOptions {
 class Listener {
  public:
   virtual ~Listener() = default;
+  /// kCancelled after Close(). A reverse server gives one peer at a time: the next is dialled when the stream
+  /// of the last was closed. With retry=0 it gives up after its one connection, or attempt: then the error of
+  /// the attempt, or kClosed, and IsOver() holds.
   virtual Awaitable<Result<std::unique_ptr<Stream>>> Accept() = 0;
+  /// No peer will ever come again, though nobody called Close().
+  virtual bool IsOver() const noexcept { return false; }
+  /// For people: "listening", "dialling desk7 port 1033 (12 attempts; connection refused)", ...
+  virtual std::string state() const = 0;
   /// With the port or pipe name really in use.
   virtual const Endpoint& endpoint() const noexcept = 0;
   virtual void Close() noexcept = 0;
@@ -32,8 +52,19 @@ class Listener {
 /// Binds at once; errors name the address and the next step. With a password this hashes it (some 50 ms).
 Result<std::unique_ptr<Listener>> Listen(Executor executor, Endpoint endpoint, ListenOptions options = {});
 
-/// Connects, runs TLS and the password exchange. Deadline: Endpoint::connect_timeout_seconds, 10 s by
-/// default. A wrong password gives kAuthentication with 0x80004005 in the text.
+struct DialOptions {
+  bool open = false;  ///< -open: a reverse client without a password may listen beyond loopback
+  std::function<void(const std::string& line)>
+      notice;  ///< the port a reverse client chose, refused peers; may be empty
+  std::optional<std::chrono::milliseconds> limit;  ///< instead of `connecttimeout=` and its default
+};
+
+/// Connects, runs TLS and the password exchange. With clicon it listens instead, for the first peer that is
+/// the machine clicon names, and then no longer. Deadline: Endpoint::connect_timeout_seconds, 10 s by
+/// default, 60 s with clicon. A wrong password gives kAuthentication with 0x80004005 in the text.
+Awaitable<Result<std::unique_ptr<Stream>>> Dial(Executor executor, Endpoint endpoint, DialOptions options);
+/// With the options as they are. Not a default argument: gcc 12 destroys temporary aggregates of a co_await
+/// expression twice.
 Awaitable<Result<std::unique_ptr<Stream>>> Dial(Executor executor, Endpoint endpoint);
 
 }  // namespace longwire

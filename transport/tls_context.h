@@ -1,10 +1,13 @@
 #pragma once
 
 #include <memory>
+#include <string>
 
 #include "proto/error.h"
+#include "transport/certificate_store.h"
 
 struct ssl_ctx_st;
+struct ssl_st;
 
 namespace longwire {
 
@@ -12,10 +15,23 @@ namespace longwire {
 /// in one place.
 using TlsContext = std::shared_ptr<ssl_ctx_st>;
 
+/// Which versions are offered; nothing below 1.2 exists here.
+enum class TlsVersions { k13, k12, k12OrNewer };
+
 /// TLS 1.3 only, with a fresh self-signed P-256 certificate. What it lacks in identity the password exchange
 /// inside provides, bound to this very TLS session.
 Result<TlsContext> MakeEphemeralServerContext();
-/// The client side of the same: TLS 1.3 only, no certificate is checked.
-Result<TlsContext> MakeUnverifiedClientContext();
+/// No certificate is checked.
+Result<TlsContext> MakeUnverifiedClientContext(TlsVersions versions = TlsVersions::k13);
+
+/// Shows this certificate; asks clients for theirs if there are authorities for them.
+Result<TlsContext> MakeServerContext(const ServerCertificate& certificate, TlsVersions versions);
+/// Accepts only the server expected. `host`: where a certificate is accepted because of its authority, it
+/// must be for this name or address; empty: any.
+Result<TlsContext> MakeClientContext(ExpectedServer expected, const std::string& host, TlsVersions versions);
+
+/// `text` receives why the peer's certificate was refused, in the words of a context made here. It must
+/// outlive the session.
+void KeepRefusal(ssl_st* session, std::string* text);
 
 }  // namespace longwire

@@ -2,6 +2,7 @@
 
 #include <openssl/err.h>
 #include <openssl/ssl.h>
+#include <openssl/x509.h>
 
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
@@ -26,9 +27,13 @@ struct TlsStream::Core {
     BIO_set_mem_eof_return(incoming, -1);
     BIO_set_mem_eof_return(outgoing, -1);
     SSL_set_bio(ssl.get(), incoming, outgoing);
+    KeepRefusal(ssl.get(), &refusal);
+    peer = below->peer();
   }
 
   std::unique_ptr<Stream> below;
+  PeerInfo peer;        ///< of `below`, with the certificate
+  std::string refusal;  ///< why the peer's certificate was refused
   TlsContext context;
   std::unique_ptr<SSL, decltype(&SSL_free)> ssl;
   BIO* incoming = nullptr;  ///< owned by ssl
@@ -47,11 +52,58 @@ using CorePointer = std::shared_ptr<TlsStream::Core>;
 /// Largest part of a write that is encrypted before it is sent: bounds memory, keeps writes large.
 constexpr std::size_t kEncryptedAtOnce = 64u << 10;
 
+bool IsAboutVersions(int reason) {
+  return reason == SSL_R_UNSUPPORTED_PROTOCOL || reason == SSL_R_TLSV1_ALERT_PROTOCOL_VERSION ||
+         reason == SSL_R_VERSION_TOO_LOW || reason == SSL_R_WRONG_SSL_VERSION;
+}
+
+/// Alerts of a peer that does not like our certificate, or the lack of one.
+bool IsAboutCertificates(int reason) {
+  switch (reason) {
+    case SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED:
+    case SSL_R_SSLV3_ALERT_BAD_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_UNSUPPORTED_CERTIFICATE:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
+    case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
+    case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
+    case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Error TlsError(const TlsStream::Core& core) {
   const unsigned long number = ERR_get_error();
-  const char* reason = number != 0 ? ERR_reason_error_string(number) : nullptr;
-  return {Errc::kMalformed, "TLS with " + core.below->peer().address +
-                                " failed: " + (reason ? reason : "the peer does not speak it") + "."};
+  const int reason = number != 0 ? ERR_GET_REASON(number) : 0;
+  const std::string& who = core.peer.address;
+  if (!core.refusal.empty()) {
+    return {Errc::kAuthentication, "The certificate of " + who + " is refused: " + core.refusal};
+  }
+  if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    return {Errc::kAuthentication,
+            "The certificate of " + who +
+                " is refused: " + X509_verify_cert_error_string(SSL_get_verify_result(core.ssl.get())) + "."};
+  }
+  if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+    return {Errc::kAuthentication, who + " showed no certificate, but one is asked for."};
+  }
+  const char* words = number != 0 ? ERR_reason_error_string(number) : nullptr;
+  const std::string text = words ? words : "the peer does not speak it";
+  if (IsAboutVersions(reason)) {
+    return {Errc::kVersionMismatch, "No TLS version in common with " + who + " (" + text +
+                                        "); with a password both sides need TLS 1.3, else the same proto=."};
+  }
+  if (IsAboutCertificates(reason)) {
+    return {Errc::kAuthentication, who + " refused this side's certificate (" + text + ")."};
+  }
+  return {Errc::kMalformed, "TLS with " + who + " failed: " + text + "."};
+}
+
+void NotePeerCertificate(TlsStream::Core& core) {
+  const std::unique_ptr<X509, decltype(&X509_free)> shown(SSL_get1_peer_certificate(core.ssl.get()),
+                                                          X509_free);
+  if (shown) core.peer.certificate = Thumbprint(*shown);
 }
 
 /// Sends what OpenSSL wants sent.
@@ -161,6 +213,7 @@ Awaitable<Result<std::unique_ptr<TlsStream>>> TlsStream::Handshake(Executor exec
   start.side == Side::kServer ? SSL_set_accept_state(core->ssl.get())
                               : SSL_set_connect_state(core->ssl.get());
   if (const auto shaken = co_await ShakeHands(core); !shaken) co_return shaken.error();
+  NotePeerCertificate(*core);
   co_return std::make_unique<TlsStream>(core);
 }
 
@@ -174,7 +227,7 @@ Awaitable<Result<void>> TlsStream::WriteAll(std::span<const std::byte> head,
 }
 Awaitable<Result<void>> TlsStream::ShutdownWrite() { return Shutdown(core_); }
 void TlsStream::Close() noexcept { core_->below->Close(); }
-const PeerInfo& TlsStream::peer() const noexcept { return core_->below->peer(); }
+const PeerInfo& TlsStream::peer() const noexcept { return core_->peer; }
 void TlsStream::LiftLimit() noexcept { core_->received_left.reset(); }
 
 Result<TlsStream::ExportedKey> TlsStream::ExportKey(std::string_view label) const {

@@ -1,0 +1,14 @@
+#pragma once
+
+#include "transport/listener.h"
+#include "transport/server_security.h"
+
+namespace longwire {
+
+/// The server side of a reverse connection (remote-debugging.md 2.7): dials the client's machine until it
+/// answers, serves that one peer, dials again. Without a way for the peer to prove itself it goes no further
+/// than this machine, unless `options.open`.
+Result<std::unique_ptr<Listener>> ListenReverse(Executor executor, Endpoint endpoint, ListenOptions options,
+                                                ServerSecurity security);
+
+}  // namespace longwire

@@ -1,0 +1,136 @@
+#include "transport/server_security.h"
+
+#include "proto/rpc/frame.h"
+#include "transport/tls_stream.h"
+
+namespace longwire {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kHandshakeBytes = 32u << 10;
+constexpr std::byte kTlsHandshakeRecord{0x16};
+
+/// Says why in the frames that the peer seems to speak, and lets it read that.
+Awaitable<void> Reject(Stream& stream, Error error) {
+  const auto reject = rpc::EncodeFrameHead({0, rpc::Reject{error.code, error.message}, {}});
+  auto done = co_await stream.WriteAll(reject, {});
+  if (done) done = co_await stream.ShutdownWrite();
+  if (!done) co_return;
+  // Closing with unread bytes would reset the connection and take the text away from the client.
+  std::vector<std::byte> rest(1024);
+  for (std::size_t total = 0; total < kHandshakeBytes;) {
+    const auto count = co_await stream.ReadSome(rest);
+    if (!count || *count == 0) break;
+    total += *count;
+  }
+}
+
+Error NoPassword() {
+  return {
+      Errc::kAuthentication,
+      "The server asks for a password and got none (Error 0x80004005); add password= to the client string."};
+}
+
+}  // namespace
+
+Result<ServerSecurity> ServerSecurity::Make(const Endpoint& endpoint) {
+  ServerSecurity security;
+  const auto versions = VersionsOf(endpoint);
+  if (!versions) return versions.error();
+  if (IsSecure(endpoint.protocol)) {
+    const auto name = CertificateOf(endpoint);
+    if (!name) return Error{Errc::kUsage, "A secure server needs certuser= or machuser=."};
+    const auto certificate = FindServerCertificate(*name, CertificateStores(ProcessEnvironment()));
+    if (!certificate) return certificate.error();
+    auto tls = MakeServerContext(*certificate, *versions);
+    if (!tls) return tls.error();
+    security.tls_ = std::move(*tls);
+    security.asks_certificate_ = !certificate->client_authorities.empty();
+    security.protocol_name_ = endpoint.protocol == Protocol::kSsl ? "ssl:" : "spipe:";
+  }
+  if (!endpoint.password) return security;
+  const auto key = DerivePasswordKey(*endpoint.password);
+  if (!key) return key.error();
+  security.key_ = *key;
+  if (security.tls_) return security;
+  auto tls = MakeEphemeralServerContext();
+  if (!tls) return tls.error();
+  security.tls_ = std::move(*tls);
+  return security;
+}
+
+/// A client that begins with a frame instead of TLS.
+Awaitable<Error> ServerSecurity::RefusePlain(std::unique_ptr<Stream> stream) const {
+  Error error = NoPassword();
+  if (!protocol_name_.empty()) {
+    error = {Errc::kAuthentication, "The server speaks " + protocol_name_ +
+                                        " and was addressed without TLS; use " + protocol_name_ +
+                                        " with its proto= and certificate in the client string."};
+  }
+  co_await Reject(*stream, error);
+  co_return error;
+}
+
+Awaitable<Result<std::unique_ptr<Stream>>> ServerSecurity::Secure(Executor executor,
+                                                                  std::unique_ptr<Stream> stream,
+                                                                  ScopedDeadline& deadline) {
+  const std::string host = HostOf(stream->peer());
+  std::vector<std::byte> first(4096);
+  const auto count = co_await stream->ReadSome(first);
+  if (!count) co_return count.error();
+  if (*count == 0) co_return Error{Errc::kClosed, stream->peer().address + " said nothing."};
+  first.resize(*count);
+  if (first[0] != kTlsHandshakeRecord) co_return co_await RefusePlain(std::move(stream));
+  // Named, not a temporary: gcc 12 destroys temporary aggregates of a co_await expression twice.
+  TlsStream::Start start{TlsStream::Side::kServer, std::move(first), kHandshakeBytes};
+  auto tls = co_await TlsStream::Handshake(executor, std::move(stream), tls_, std::move(start));
+  if (!tls) co_return tls.error();
+  if (!key_) {
+    (*tls)->LiftLimit();
+    co_return std::move(*tls);
+  }
+  const auto hold = throttle_.Begin(host, Clock::now());
+  if (!hold) {
+    const std::string text = "Too many wrong passwords from your address (Error 0x80004005); wait a minute.";
+    (void)co_await RefusePassword(**tls, text);
+    co_return Error{Errc::kAuthentication, "too many attempts"};
+  }
+  if (hold->count() > 0) deadline.Extend(*hold);
+  const auto checked = co_await CheckPassword(executor, **tls, *key_, *hold);
+  // Breaking off after seeing the server's share is a guess too, so only success is not counted.
+  throttle_.End(host, Clock::now(), !checked);
+  if (!checked && checked.error().code == Errc::kMalformed) {
+    // Most likely a frame: a client with the certificate and without the password.
+    const Error error = NoPassword();
+    co_await Reject(**tls, error);
+    co_return error;
+  }
+  if (!checked) co_return checked.error();
+  (*tls)->LiftLimit();
+  co_return std::move(*tls);
+}
+
+std::size_t ServerSecurity::failures(const PeerInfo& peer) const { return throttle_.failures(HostOf(peer)); }
+
+std::string HostOf(const PeerInfo& peer) {
+  if (peer.user_id) return "user " + std::to_string(*peer.user_id);
+  return peer.address.substr(0, peer.address.rfind(':'));
+}
+
+Result<TlsVersions> VersionsOf(const Endpoint& endpoint) {
+  if (endpoint.password && endpoint.proto == "tls1.2") {
+    return Error{Errc::kUsage,
+                 "proto=tls1.2 cannot carry a password, which needs TLS 1.3; write proto=tls1."};
+  }
+  if (endpoint.password || endpoint.proto == "tls1.3") return TlsVersions::k13;
+  return endpoint.proto == "tls1.2" ? TlsVersions::k12 : TlsVersions::k12OrNewer;
+}
+
+std::optional<CertificateName> CertificateOf(const Endpoint& endpoint) {
+  if (endpoint.certuser) return CertificateName{*endpoint.certuser, false};
+  if (endpoint.machuser) return CertificateName{*endpoint.machuser, true};
+  return std::nullopt;
+}
+
+}  // namespace longwire
