@@ -12,6 +12,7 @@
 #include "client/options/kd_options.h"
 #include "client/target/connect.h"
 #include "server/kd/kd_service.h"
+#include "transport/command_line.h"
 
 using namespace longwire;
 
@@ -51,7 +52,8 @@ int PrintServers(const KdOptions& options) {
 
 int Debug(const KdOptions& options, Interrupt& interrupt) {
   ConnectOptions connect;
-  connect.break_in = options.break_on_connect;
+  connect.break_in =
+      options.break_on_connect || options.reboot_break == KdOptions::RebootBreak::kInitialization;
   connect.break_on_reboot = options.reboot_break != KdOptions::RebootBreak::kNone;
   connect.software = "longwire " LONGWIRE_VERSION;
   connect.serve_locally = ServeLocally;
@@ -74,7 +76,9 @@ int Debug(const KdOptions& options, Interrupt& interrupt) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  OpenMissingStandardFiles();
   std::vector<std::string> words(argv + 1, argv + argc);
+  ScrubArguments(argc, argv);
   Result<KdOptions> options = ParseKdOptions(words, ProcessEnvironment());
   if (!options) return Fail(options.error());
   for (const std::string& warning : options->warnings) std::fprintf(stderr, "kd: %s\n", warning.c_str());

@@ -12,6 +12,7 @@
 #include "server/kd/control_socket.h"
 #include "server/kd/kd_server.h"
 #include "server/kdsrv_options.h"
+#include "transport/command_line.h"
 #include "transport/directory.h"
 
 namespace {
@@ -79,7 +80,9 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
 }  // namespace
 
 int main(int argc, char** argv) {
+  longwire::OpenMissingStandardFiles();
   const std::vector<std::string> words(argv + 1, argv + argc);
+  longwire::ScrubArguments(argc, argv);
   std::signal(SIGPIPE, SIG_IGN);
   const Result<longwire::KdsrvOptions> options = longwire::ParseKdsrvOptions(words);
   if (!options) return Fail(options.error());

@@ -1,5 +1,6 @@
 #include "transport/command_line.h"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -155,6 +156,13 @@ void ScrubArguments(int argc, char** argv) {
   for (int i = 1; i < argc; ++i) {
     ScrubValues(argv[i], "password=");
     ScrubValues(argv[i], "key=");
+  }
+}
+
+void OpenMissingStandardFiles() {
+  for (int descriptor = 0; descriptor <= 2; ++descriptor) {
+    if (fcntl(descriptor, F_GETFD) >= 0) continue;
+    if (open("/dev/null", O_RDWR) < 0) return;  // the lowest free number is this one
   }
 }
 

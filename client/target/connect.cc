@@ -1,8 +1,8 @@
 #include "client/target/connect.h"
 
+#include <pwd.h>
 #include <unistd.h>
 
-#include <cstdlib>
 #include <utility>
 
 #include "client/target/remote_target.h"
@@ -31,7 +31,11 @@ rpc::Hello MakeHello(const ConnectOptions& options) {
   hello.software = options.software;
   char host[256] = "";
   if (gethostname(host, sizeof host - 1) == 0) hello.host = host;
-  if (const char* user = std::getenv("USER")) hello.user = user;
+  // Not from the environment: services and containers often have no USER, and a refusal should name somebody.
+  passwd entry{};
+  passwd* found = nullptr;
+  char text[4096];
+  if (getpwuid_r(geteuid(), &entry, text, sizeof text, &found) == 0 && found) hello.user = found->pw_name;
   return hello;
 }
 
