@@ -23,7 +23,7 @@ Result<CommandFlow> Unload(Session& session, Arguments& arguments, Report&) {
 }
 
 Result<CommandFlow> UnloadAll(Session& session, Arguments&, Report&) {
-  session.extensions().UnloadAll();
+  if (Result<void> done = session.extensions().UnloadAll(); !done) return done.error();
   return CommandFlow::kPrompt;
 }
 

@@ -7,6 +7,7 @@
 #include <climits>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <filesystem>
 
 #include "client/engine/session.h"
@@ -38,7 +39,41 @@ void AppendDirectories(std::vector<std::string>& out, std::string_view list) {
   }
 }
 
+constexpr std::uint32_t kMaxCommands = 4096;
+
+const lw_command& CommandAt(const lw_extension& table, std::uint32_t index) {
+  const char* first = reinterpret_cast<const char*>(table.commands);
+  return *reinterpret_cast<const lw_command*>(first + std::size_t{index} * table.command_size);
+}
+
 bool HasField(const lw_extension& table, std::size_t offset, std::size_t size) { return table.size >= offset + size; }
+
+/// True if everything the debugger follows without asking again is there.
+bool IsSound(const lw_extension& table) {
+  if (!table.name || !table.description || !table.software_version) return false;
+  if (table.command_count > kMaxCommands || (table.command_count != 0 && !table.commands)) return false;
+  if (table.command_size < sizeof(lw_command) || table.command_size % alignof(lw_command) != 0) return false;
+  for (std::uint32_t i = 0; i < table.command_count; ++i) {
+    const lw_command& command = CommandAt(table, i);
+    if (!command.name || !command.grammar || !command.help || !command.run) return false;
+  }
+  return true;
+}
+
+/// An extension's C++ exceptions end here: they must not unwind through the engine.
+template <class Call>
+Result<lw_status> Guarded(const std::string& what, Call call) {
+  const auto thrown = [&](const char* reason) {
+    return Error{Errc::kInternal, "The extension threw an exception in " + what + ": " + reason};
+  };
+  try {
+    return call();
+  } catch (const std::exception& exception) {
+    return thrown(exception.what());
+  } catch (...) {
+    return thrown("of a type that is not known");
+  }
+}
 
 }  // namespace
 
@@ -60,37 +95,41 @@ Result<std::unique_ptr<Extension>> Extension::Open(const std::string& path) {
     return CannotLoad(name, "it was built for version " + std::to_string(table->version) + " of the interface, this debugger has " +
                                 std::to_string(LW_EXTENSION_VERSION) + "; use a newer debugger");
   }
-  if (table->command_size < sizeof(lw_command) || (table->command_count != 0 && !table->commands)) {
+  if (!IsSound(*table)) {
     return CannotLoad(name, "its table of commands is damaged");
   }
   extension->table_ = table;
   return extension;
 }
 
+Result<void> Extension::Start(Session& session) {
+  if (HasField(*table_, offsetof(lw_extension, load), sizeof table_->load) && table_->load) {
+    Report notes([&session](std::string_view text) { session.Note(text); });
+    HostCall call(session, notes);
+    const Result<lw_status> status =
+        Guarded("its load function", [&] { return table_->load(&call.host(), call.handle()); });
+    if (!status) return CannotLoad(name_, status.error().message);
+    if (*status != 0) return CannotLoad(name_, "its load function refused");
+  }
+  started_ = true;
+  return {};
+}
+
 Extension::~Extension() {
-  if (table_ && HasField(*table_, offsetof(lw_extension, unload), sizeof table_->unload) && table_->unload) table_->unload();
+  if (started_ && HasField(*table_, offsetof(lw_extension, unload), sizeof table_->unload) && table_->unload) table_->unload();
   if (library_) dlclose(library_);
 }
 
-std::vector<const lw_command*> Extension::commands() const {
-  std::vector<const lw_command*> commands;
-  const char* at = reinterpret_cast<const char*>(table_->commands);
-  for (std::uint32_t i = 0; i < table_->command_count; ++i, at += table_->command_size) {
-    commands.push_back(reinterpret_cast<const lw_command*>(at));
-  }
-  return commands;
-}
-
 const lw_command* Extension::FindCommand(std::string_view name) const {
-  for (const lw_command* command : commands()) {
-    if (name == command->name) return command;
+  for (std::uint32_t i = 0; i < table_->command_count; ++i) {
+    if (name == CommandAt(*table_, i).name) return &CommandAt(*table_, i);
   }
   return nullptr;
 }
 
 ExtensionHost::ExtensionHost(Session& session) : session_(session) {}
 
-ExtensionHost::~ExtensionHost() { UnloadAll(); }
+ExtensionHost::~ExtensionHost() = default;
 
 std::vector<std::string> ExtensionHost::SearchPath() const {
   std::vector<std::string> directories;
@@ -132,11 +171,7 @@ Result<const Extension*> ExtensionHost::Load(std::string_view name_or_path) {
   }
   Result<std::unique_ptr<Extension>> extension = Extension::Open(*path);
   if (!extension) return extension.error();
-  if (auto load = (*extension)->table().load) {
-    Report ignored([this](std::string_view text) { session_.Note(text); });
-    HostCall call(session_, ignored);
-    if (load(&call.host(), call.handle()) != 0) return CannotLoad(name, "its load function refused");
-  }
+  if (Result<void> started = (*extension)->Start(session_); !started) return started.error();
   chain_.insert(chain_.begin(), std::move(*extension));
   return chain_.front().get();
 }
@@ -155,7 +190,11 @@ Result<void> ExtensionHost::Unload(std::string_view name) {
   return {};
 }
 
-void ExtensionHost::UnloadAll() { chain_.clear(); }
+Result<void> ExtensionHost::UnloadAll() {
+  if (running_ > 0) return Error{Errc::kBusy, "An extension command is running; unload after it has ended."};
+  chain_.clear();
+  return {};
+}
 
 Result<void> ExtensionHost::MoveToFront(std::string_view name) {
   auto it = std::find_if(chain_.begin(), chain_.end(), [&](const auto& extension) { return extension->name() == name; });
@@ -166,40 +205,44 @@ Result<void> ExtensionHost::MoveToFront(std::string_view name) {
 
 void ExtensionHost::LoadBundled() {
   if (std::exchange(bundled_tried_, true)) return;
-  if (auto loaded = Load(kBundled); !loaded) session_.Note(loaded.error().message + "\n");
+  if (auto loaded = Load(kBundled); !loaded) {
+    session_.Note(loaded.error().message + "\n");
+    return;
+  }
+  // What the user loaded before answers first.
+  std::rotate(chain_.begin(), chain_.begin() + 1, chain_.end());
+}
+
+Result<const Extension*> ExtensionHost::FindOwner(std::string_view module, std::string_view command) {
+  const Error no_export{Errc::kNotFound, "No export " + std::string(command) + " found"};
+  const std::string wanted = std::filesystem::path(module).stem().string();
+  for (const auto& extension : chain_) {
+    const bool exports = extension->FindCommand(command) != nullptr;
+    if (module.empty() ? !exports : strcasecmp(extension->name().c_str(), wanted.c_str()) != 0) continue;
+    if (!exports) return no_export;
+    return extension.get();
+  }
+  if (module.empty()) return no_export;
+  Result<const Extension*> loaded = Load(module);
+  if (loaded && !(*loaded)->FindCommand(command)) return no_export;
+  return loaded;
 }
 
 Result<void> ExtensionHost::Run(std::string_view module, std::string_view command, std::string_view arguments, Report& report) {
   LoadBundled();
-  const Extension* owner = nullptr;
-  if (!module.empty()) {
-    auto it = std::find_if(chain_.begin(), chain_.end(), [&](const auto& extension) {
-      return strcasecmp(extension->name().c_str(), std::string(module).c_str()) == 0;
-    });
-    if (it != chain_.end()) {
-      owner = it->get();
-    } else {
-      Result<const Extension*> loaded = Load(module);
-      if (!loaded) return loaded.error();
-      owner = *loaded;
-    }
-    if (!owner->FindCommand(command)) owner = nullptr;
-  } else {
-    for (const auto& extension : chain_) {
-      if (extension->FindCommand(command)) {
-        owner = extension.get();
-        break;
-      }
-    }
-  }
-  if (!owner) return Error{Errc::kNotFound, "No export " + std::string(command) + " found"};
+  const Result<const Extension*> owner = FindOwner(module, command);
+  if (!owner) return owner.error();
   HostCall call(session_, report);
   const std::string text(arguments);
   ++running_;
-  const lw_status status = owner->FindCommand(command)->run(&call.host(), call.handle(), text.c_str());
+  const Result<lw_status> status = Guarded("!" + std::string(command), [&] {
+    return (*owner)->FindCommand(command)->run(&call.host(), call.handle(), text.c_str());
+  });
   --running_;
-  if (status == 0) return {};
-  return Error{static_cast<Errc>(status), call.ErrorText(command)};
+  if (!status) return status.error();
+  if (*status == 0) return {};
+  const bool known = *status <= static_cast<lw_status>(Errc::kInternal);
+  return Error{known ? static_cast<Errc>(*status) : Errc::kInternal, call.ErrorText(command)};
 }
 
 }  // namespace longwire

@@ -18,8 +18,11 @@ class Session;
 /// One loaded extension. Closes its shared object when destroyed.
 class Extension {
  public:
-  /// `path` names a file. kNotFound, kUnsupported (not an extension, or of a version we cannot serve).
+  /// `path` names a file. kNotFound, with the reason: not a shared object, not an extension, of a version we cannot serve,
+  /// or with tables that cannot be right.
   static Result<std::unique_ptr<Extension>> Open(const std::string& path);
+  /// Runs its load function, if it has one. The unload function runs at the end only if this succeeded.
+  Result<void> Start(Session& session);
   ~Extension();
   Extension(const Extension&) = delete;
   Extension& operator=(const Extension&) = delete;
@@ -27,7 +30,6 @@ class Extension {
   const std::string& name() const { return name_; }  ///< file name without ".so"
   const std::string& path() const { return path_; }
   const lw_extension& table() const { return *table_; }
-  std::vector<const lw_command*> commands() const;
   const lw_command* FindCommand(std::string_view name) const;  ///< case-sensitive
 
  private:
@@ -35,6 +37,7 @@ class Extension {
   std::string name_, path_;
   void* library_ = nullptr;
   const lw_extension* table_ = nullptr;
+  bool started_ = false;
 };
 
 /// The chain of loaded extensions (remote-debugging.md 10.6): newest first, at most 32. Engine thread only.
@@ -49,11 +52,12 @@ class ExtensionHost {
   /// front. Errors read "Cannot load extension 'foo': reason".
   Result<const Extension*> Load(std::string_view name_or_path);
   Result<void> Unload(std::string_view name);  ///< empty: the one at the front
-  void UnloadAll();
+  Result<void> UnloadAll();
   Result<void> MoveToFront(std::string_view name);
 
   /// Runs `!COMMAND ARGS` (module empty: search the chain) or `!MODULE.COMMAND ARGS` (loads MODULE from the search
-  /// path if needed). kNotFound: "No export COMMAND found".
+  /// path if needed). kNotFound: "No export COMMAND found". What an extension throws becomes an error; what makes it
+  /// crash ends the debugger.
   Result<void> Run(std::string_view module, std::string_view command, std::string_view arguments, Report& report);
 
   const std::vector<std::unique_ptr<Extension>>& chain() const { return chain_; }
@@ -64,6 +68,7 @@ class ExtensionHost {
 
  private:
   Result<std::string> Locate(std::string_view name) const;
+  Result<const Extension*> FindOwner(std::string_view module, std::string_view command);
   void LoadBundled();
 
   Session& session_;

@@ -98,11 +98,11 @@ lw_status Read(lw_session* session, lw_space space, std::uint64_t address, void*
   if (read) *read = 0;
   std::span<std::byte> bytes(static_cast<std::byte*>(out), size);
   Result<std::size_t> result = SessionOf(session).target().Read(SpaceOf(session, space), address, bytes);
-  if (!result) return Fail(session, result.error());
-  if (read) {
-    *read = *result;
-  } else if (*result < size) {
-    const std::uint64_t missing = address + *result;
+  if (!result && result.error().code != Errc::kUnreadable) return Fail(session, result.error());
+  const std::size_t readable = result ? *result : 0;
+  if (read) *read = readable;
+  if (read ? readable == 0 && size != 0 : readable < size) {
+    const std::uint64_t missing = address + readable;
     return Fail(session, Error{Errc::kUnreadable, "Unable to read memory at " + SessionOf(session).Address(missing), missing});
   }
   return 0;
