@@ -1,12 +1,15 @@
 #include "client/console/console_output.h"
 
+#include "client/engine/event_text.h"
 #include "client/engine/report_json.h"
 
 namespace longwire {
 
 void ConsoleOutput::Write(std::FILE* file, std::string_view text) {
   if (text.empty()) return;
-  std::fwrite(text.data(), 1, text.size(), file);
+  // Names and strings of a target, a symbol file or a server are in any of it. JSON escapes by itself.
+  const std::string shown = json_ && file == out_ ? std::string(text) : EscapeTargetText(text);
+  std::fwrite(shown.data(), 1, shown.size(), file);
   std::fflush(file);
   if (file == out_) at_line_start_ = text.back() == '\n';
 }

@@ -71,13 +71,6 @@ bool CountHits(Session& session, const std::vector<Breakpoint*>& hits, const rpc
   return !stopping.empty();
 }
 
-std::string ModuleLine(Session& session, const rpc::ModuleChange& change) {
-  std::string text = change.unload ? "Unload module " : "ModLoad: ";
-  if (change.unload) return text + EscapeTargetText(change.path) + " at " + session.Address(change.base) + "\n";
-  return text + session.Address(change.base) + " " + session.Address(change.base + change.size) + "   " +
-         EscapeTargetText(change.path) + "\n";
-}
-
 struct Judgement {
   StopDecision decision;
   std::string reason;  ///< lines before the location
@@ -106,7 +99,8 @@ void TakeModule(Session& session, const rpc::ModuleChange& change) {
 
 Judgement JudgeModule(Session& session, const rpc::StopEvent& stop) {
   Judgement judgement;
-  judgement.reason = ModuleLine(session, *stop.module);
+  // Verbose mode has shown it with the event.
+  if (!session.options().verbose) judgement.reason = ModuleLine(session, *stop.module);
   TakeModule(session, *stop.module);
   const EventFilter* filter = session.filters().ForModule(stop.module->unload);
   bool matches = filter->argument.empty();
@@ -178,20 +172,45 @@ Judgement JudgeStop(Session& session, const rpc::StopEvent& stop, const StopView
 
 }  // namespace
 
+std::string ModuleLine(Session& session, const rpc::ModuleChange& change) {
+  std::string text = change.unload ? "Unload module " : "ModLoad: ";
+  if (change.unload) return text + EscapeTargetText(change.path) + " at " + session.Address(change.base) + "\n";
+  return text + session.Address(change.base) + " " + session.Address(change.base + change.size) + "   " +
+         EscapeTargetText(change.path) + "\n";
+}
+
+namespace {
+
+/// Bytes of the UTF-8 sequence at the front that a terminal may be shown; 0 if it is broken, overlong or a control.
+std::size_t PrintableSequence(std::string_view text) {
+  const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return lead >= 0x20 && lead != 0x7F ? 1 : 0;
+  const std::size_t length = lead >= 0xF0 ? 4 : lead >= 0xE0 ? 3 : 2;
+  if (lead < 0xC2 || lead > 0xF4 || text.size() < length) return 0;
+  std::uint32_t point = lead & (0x7Fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+    point = point << 6 | (byte(i) & 0x3Fu);
+  }
+  constexpr std::uint32_t kFirstC1After = 0xA0, kSmallest[] = {0, 0, 0, 0x800, 0x10000};
+  return point >= kFirstC1After && point >= kSmallest[length] && point <= 0x10FFFF ? length : 0;
+}
+
+}  // namespace
+
 std::string EscapeTargetText(std::string_view text) {
   std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    auto c = static_cast<unsigned char>(text[i]);
-    if (c == '\r' && i + 1 < text.size() && text[i + 1] == '\n') continue;
-    // C1 controls hide behind 0xC2 in UTF-8; lone high bytes are not UTF-8 and show as they are.
-    bool c1 = c == 0xC2 && i + 1 < text.size() && static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if ((c >= 0x20 && c != 0x7F && !c1) || c == '\n' || c == '\t') {
-      out += text[i];
-      continue;
+  while (!text.empty()) {
+    std::size_t length = text.front() == '\n' || text.front() == '\t' ? 1 : PrintableSequence(text);
+    out += text.substr(0, length);
+    if (length == 0) {
+      length = 1;
+      char escaped[8];
+      std::snprintf(escaped, sizeof escaped, "\\x%02x", static_cast<unsigned char>(text.front()));
+      if (!text.starts_with("\r\n")) out += escaped;
     }
-    char escaped[8];
-    std::snprintf(escaped, sizeof escaped, "\\x%02x", c);
-    out += escaped;
+    text.remove_prefix(length);
   }
   return out;
 }

@@ -28,7 +28,11 @@ struct StopView {
 /// Nothing is written when the decision is to resume silently. The session must have seen the event.
 StopDecision ReportStop(Session& session, const rpc::StopEvent& stop, const StopView& view, Report& report);
 
-/// Control characters of text from the target become visible; newline and tab stay. CR before LF goes.
+/// "ModLoad: START END   PATH" or "Unload module PATH at BASE", with its line end.
+std::string ModuleLine(Session& session, const rpc::ModuleChange& change);
+
+/// For a terminal: control characters, C1 controls and what is not UTF-8 become visible as \xNN; newline and tab stay. CR
+/// before LF goes.
 std::string EscapeTargetText(std::string_view text);
 
 }  // namespace longwire

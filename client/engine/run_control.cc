@@ -21,6 +21,8 @@ void ShowEvent(Session& session, const rpc::Event& event) {
     if (Result<void> sent = session.target().AnswerPrompt(std::move(answer)); !sent) {
       session.Note("The answer could not be sent: " + sent.error().message + "\n");
     }
+  } else if (auto* module = std::get_if<rpc::ModuleChanged>(&event)) {
+    if (session.options().verbose && !module->change.all) session.Note(ModuleLine(session, module->change));
   } else if (auto* link = std::get_if<rpc::LinkChanged>(&event)) {
     if (!link->text.empty()) session.Note(EscapeTargetText(link->text) + "\n");
   } else if (auto* driver = std::get_if<rpc::DriverChanged>(&event)) {

@@ -270,7 +270,10 @@ TEST_F(CommandTest, ModuleFiltersTellTheServer) {
 
 TEST(EscapeTargetText, MakesControlCharactersVisible) {
   EXPECT_EQ(EscapeTargetText("a\x1b[31mb\r\n\tc\x07"), "a\\x1b[31mb\n\tc\\x07");
-  EXPECT_EQ(EscapeTargetText("\xC2\x9B" "31m"), "\\xc2\x9B" "31m");
+  EXPECT_EQ(EscapeTargetText("\xC2\x9B" "31m"), "\\xc2\\x9b31m");
+  EXPECT_EQ(EscapeTargetText("\x9B" "31m"), "\\x9b31m") << "the second half of a control that came in two pieces";
+  EXPECT_EQ(EscapeTargetText("gr\xC3\xBC\xC3\x9F\xE2\x82\xAC"), "gr\xC3\xBC\xC3\x9F\xE2\x82\xAC");
+  EXPECT_EQ(EscapeTargetText("\xC0\x9B\xE2\x82"), "\\xc0\\x9b\\xe2\\x82") << "overlong, cut off";
 }
 
 }  // namespace
