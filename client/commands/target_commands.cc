@@ -58,11 +58,39 @@ Result<CommandFlow> Processors(Session& session, Arguments& arguments, Report& r
   return CommandFlow::kPrompt;
 }
 
+void WarnOfUserModules(Session& session) {
+  session.Note("WARNING: /r is ignored: user-mode modules are not listed yet, so their symbols are not loaded\n");
+}
+
+/// User memory is read as this process sees it from now on.
+Result<void> EnterProcess(Session& session, std::uint64_t process) {
+  std::optional<std::uint64_t> offset = session.DebuggerData(0x2AE, 2);  // EProcess DirectoryTableBase
+  if (!offset || *offset == 0) {
+    return Error{Errc::kNotFound, "the target has no debugger data block, so the page directory cannot be found"};
+  }
+  Result<std::uint64_t> directory = session.ReadPointer(process + *offset);
+  if (!directory) return directory.error();
+  session.SelectProcess(process, *directory);
+  return {};
+}
+
+/// The process a thread runs in.
+Result<void> EnterProcessOf(Session& session, std::uint64_t thread) {
+  std::optional<std::uint64_t> offset = session.DebuggerData(0x2A0, 2);  // KThread ApcProcess
+  if (!offset || *offset == 0) {
+    return Error{Errc::kNotFound, "the target has no debugger data block, so the thread's process cannot be found"};
+  }
+  Result<std::uint64_t> process = session.ReadPointer(thread + *offset);
+  if (!process) return process.error();
+  return EnterProcess(session, *process);
+}
+
 Result<CommandFlow> SelectProcess(Session& session, Arguments& arguments, Report& report) {
   bool invasive = false;
   while (true) {
     if (arguments.Option("/i")) invasive = true;
-    else if (!arguments.Option("/p") && !arguments.Option("/P") && !arguments.Option("/r")) break;
+    else if (arguments.Option("/r")) WarnOfUserModules(session);
+    else if (!arguments.Option("/p") && !arguments.Option("/P")) break;
   }
   if (invasive) {
     return Error{Errc::kUnsupported, "^ .process /i is not supported yet; .process /p ADDRESS reads the process's memory"};
@@ -74,14 +102,8 @@ Result<CommandFlow> SelectProcess(Session& session, Arguments& arguments, Report
     if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
     if (*process == 0) {
       session.ResetProcess();
-    } else {
-      std::optional<std::uint64_t> offset = session.DebuggerData(0x2AE, 2);  // EProcess DirectoryTableBase
-      if (!offset || *offset == 0) {
-        return Error{Errc::kNotFound, "the target has no debugger data block, so the page directory cannot be found"};
-      }
-      Result<std::uint64_t> directory = session.ReadPointer(*process + *offset);
-      if (!directory) return directory.error();
-      session.SelectProcess(*process, *directory);
+    } else if (Result<void> entered = EnterProcess(session, *process); !entered) {
+      return entered.error();
     }
   }
   std::uint64_t process = session.selected_process();
@@ -96,17 +118,25 @@ Result<CommandFlow> SelectProcess(Session& session, Arguments& arguments, Report
 }
 
 Result<CommandFlow> SelectThread(Session& session, Arguments& arguments, Report& report) {
-  while (arguments.Option("/p") || arguments.Option("/P") || arguments.Option("/r") || arguments.Option("/w")) {
+  bool with_process = false;
+  while (true) {
+    if (arguments.Option("/p") || arguments.Option("/P")) with_process = true;
+    else if (arguments.Option("/r")) WarnOfUserModules(session);
+    else break;
   }
   if (arguments.AtEnd()) {
     session.SelectThread(0);
     session.ResetScope();
+    if (with_process) session.ResetProcess();
   } else {
     Result<std::uint64_t> thread = arguments.Expression();
     if (!thread) return thread.error();
     if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
     Result<RegisterSet> registers = ThreadRegisters(session, *thread);
     if (!registers) return registers.error();
+    if (with_process) {
+      if (Result<void> entered = EnterProcessOf(session, *thread); !entered) return entered.error();
+    }
     session.SelectThread(*thread);
     session.SetScope(std::move(*registers), 0);
   }

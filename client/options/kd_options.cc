@@ -70,6 +70,10 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"open", Argument::kNone, false, true},
 });
 
+/// Understood, so that command lines of the original work, but not acted upon: the user is told.
+constexpr auto kWithoutEffect = std::to_array<std::string_view>(
+    {"m", "myob", "a", "srcpath", "s", "r", "t", "clines", "sflags", "failinc", "sdce", "ses", "sicv", "sins", "snc", "snul", "sup"});
+
 Error UsageError(std::string message) { return Error{Errc::kUsage, std::move(message)}; }
 
 bool IsLinkWord(std::string_view word) {
@@ -109,6 +113,11 @@ class KdCommandLine {
     if (options_.action != KdOptions::Action::kDebug) return std::move(options_);
     if (auto kernel = FinishKernel(); !kernel) return kernel.error();
     if (auto checked = CheckTogether(); !checked) return checked.error();
+    for (const CommandLineItem& item : items_) {
+      const std::string name = Name(item);
+      if (std::find(kWithoutEffect.begin(), kWithoutEffect.end(), name) != kWithoutEffect.end())
+        options_.warnings.push_back("-" + name + " has no effect yet");
+    }
     return std::move(options_);
   }
 
@@ -308,6 +317,7 @@ class KdCommandLine {
       options_.restart_script = text;
     } else if (name.starts_with("log")) {
       options_.log = KdOptions::Log{text, name[3] == 'a', name.ends_with('u')};
+      options_.log_asked = true;
     } else if (name == "a") {
       options_.default_extension = text;
     } else if (name == "y") {
@@ -407,6 +417,9 @@ Result<void> RefuseUnsupported(const KdOptions& options) {
   if (options.secure) return refuse("-secure");
   if (options.no_io) return refuse("-noio");
   if (options.restart_script) return refuse("-cfr");
+  if (options.log_asked) return refuse("writing a log (-loga, -logo)");
+  if (options.queue) return refuse("--queue (waiting for a link in use)");
+  if (options.open) return UsageError("--open belongs to -server, which is not supported yet");
   if (options.evaluator != "masm") return refuse("the c++ expression evaluator");
   return {};
 }

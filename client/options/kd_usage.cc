@@ -14,28 +14,26 @@ std::string_view KdUsage() {
       'kdsrv:server=@{tcp:server=HOST,port=N,password=P},trans=@{com:port=com1,baud=115200}'
                                                   link opened by a kdsrv on HOST
       @FILE                                       first line of FILE, which hides passwords from ps
-  -b / -d / -x        break at the next reboot: at kernel initialization / first module / like -b, then run
+  -b                  break in as soon as the session begins, and again after each reboot
+  -d / -x             break after each reboot: at the first module / at kernel initialization, then run
   -bonc               break in as soon as the session begins
   -c 'COMMANDS'       run COMMANDS at start; ';' separates
   -cf FILE            start-up script
-  -y / -i / -srcpath PATH     symbol, image, source path; entries separated by ';', for example -y 'srv*/tmp/sym'
-  -loga / -logo FILE  log, appended / overwritten (-logau, -logou: Unicode)
-  -n -s -lines -failinc       symbols: noisy; not deferred; source lines; strict
-  -sdce -ses -sicv -sins -snc -snul -sup, -sflags 0xN    symbol options
+  -y / -i PATH        symbol, image path; entries separated by ';', for example -y 'srv*/tmp/sym'
+  -n -lines           symbols: noisy; source lines
   -ee masm            default expression evaluator
-  -aEXT               default extension
-  -r -v -t N          show registers; verbose; error level 0 to 3
-  -m -myob -kqm       modem; ignore version mismatch; quiet
+  -v -kqm             verbose: module loads and unloads are shown; quiet
   -noshell            forbid .shell
-  -clines N           lines of history offered to a client
-  --wait SECONDS      give up when no target answered
-  --queue             wait for a link that another client uses
+  --wait SECONDS      give up when no target stopped
   --json              machine-readable output of commands
   -QR HOST [--json]   list the servers of HOST, then exit; stands alone. Another machine is asked through ssh
                       (_DBG_PIPE_RSH replaces the command); -QRa also shows servers that ended
   -version, -?        version; this text
 
-Parsed, but not supported yet: -server -remote -kl -kx -z -zp -cfr -secure -noio -iu -wake
+Refused, because not supported yet: -server -remote -kl -kx -z -zp -cfr -secure -noio -iu -wake
+-loga -logo -logau -logou --queue --open
+Accepted with a warning, without effect yet: -m -myob -aEXT -srcpath -s -r -t -clines -failinc -sflags
+-sdce -ses -sicv -sins -snc -snul -sup
 
 Options start with - or /. Passwords: password=file:PATH or password=env:VAR keep them out of the process list.
 Exit codes: 0 success, 1 failure, 2 usage, 3 authentication refused, 4 unreachable or timed out,

@@ -174,7 +174,13 @@ TEST(KdOptions, EveryOptionOfTheListParses) {
   EXPECT_EQ(options.error_level, 3);
   EXPECT_EQ(options.wait_seconds, 9u);
   EXPECT_FALSE(Options({"-logo", "b.log"}).log->append);
+  EXPECT_FALSE(RefuseUnsupported(options));
+}
+
+TEST(KdOptions, WhatHasNoEffectIsTold) {
+  const auto options = Options({"-s", "-y", "sym", "-SES", "-v"});
   EXPECT_TRUE(RefuseUnsupported(options));
+  EXPECT_THAT(options.warnings, ElementsAre("-s has no effect yet", "-ses has no effect yet"));
 }
 
 TEST(KdOptions, WrongArgumentsAreNamed) {
@@ -202,6 +208,9 @@ TEST(KdOptions, WhatIsMissingSaysSo) {
                                              {"-iu", "remdbgeng://x"},
                                              {"-wake", "12"},
                                              {"-zp", "x"},
+                                             {"-loga", "x"},
+                                             {"--queue"},
+                                             {"--open"},
                                              {"-ee", "c++"}}) {
     EXPECT_THAT(RefusalOf(words), HasSubstr("not supported yet")) << words[0];
   }
@@ -235,7 +244,7 @@ TEST(KdEnvironment, WrongValuesAndTheKnownMisprint) {
   EXPECT_THAT(ErrorOf({}, {{"_NT_EXPR_EVAL", "perl"}}), HasSubstr("_NT_EXPR_EVAL"));
   const auto options = Options({}, {{"_NT_LOG_FILE_OPEN", "x.log"}});
   EXPECT_EQ(options.log->path, "x.log");
-  EXPECT_THAT(options.warnings, ElementsAre(HasSubstr("misprint")));
+  EXPECT_THAT(options.warnings, ElementsAre(HasSubstr("misprint"), HasSubstr("no log is written")));
 }
 
 TEST(KdUsage, QuotesItsExamples) { EXPECT_THAT(std::string(KdUsage()), HasSubstr("'kdsrv:server=@{")); }
