@@ -419,7 +419,6 @@ Result<void> RefuseUnsupported(const KdOptions& options) {
   if (options.restart_script) return refuse("-cfr");
   if (options.log_asked) return refuse("writing a log (-loga, -logo)");
   if (options.queue) return refuse("--queue (waiting for a link in use)");
-  if (options.open) return UsageError("--open belongs to -server, which is not supported yet");
   if (options.evaluator != "masm") return refuse("the c++ expression evaluator");
   return {};
 }

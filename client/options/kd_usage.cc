@@ -15,7 +15,7 @@ std::string_view KdUsage() {
                                                   link opened by a kdsrv on HOST
       @FILE                                       first line of FILE, which hides passwords from ps
   -b                  break in as soon as the session begins, and again after each reboot
-  -d / -x             break after each reboot: at the first module / at kernel initialization, then run
+  -d / -x             break after each reboot, at the first module / like -b, then run
   -bonc               break in as soon as the session begins
   -c 'COMMANDS'       run COMMANDS at start; ';' separates
   -cf FILE            start-up script
@@ -31,7 +31,7 @@ std::string_view KdUsage() {
   -version, -?        version; this text
 
 Refused, because not supported yet: -server -remote -kl -kx -z -zp -cfr -secure -noio -iu -wake
--loga -logo -logau -logou --queue --open
+-loga -logo -logau -logou --queue
 Accepted with a warning, without effect yet: -m -myob -aEXT -srcpath -s -r -t -clines -failinc -sflags
 -sdce -ses -sicv -sins -snc -snul -sup
 

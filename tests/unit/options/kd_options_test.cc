@@ -210,7 +210,6 @@ TEST(KdOptions, WhatIsMissingSaysSo) {
                                              {"-zp", "x"},
                                              {"-loga", "x"},
                                              {"--queue"},
-                                             {"--open"},
                                              {"-ee", "c++"}}) {
     EXPECT_THAT(RefusalOf(words), HasSubstr("not supported yet")) << words[0];
   }
