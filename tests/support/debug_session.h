@@ -6,7 +6,7 @@
 
 #include "client/commands/command.h"
 #include "client/engine/session.h"
-#include "client/target/connect.h"
+#include "client/target/target.h"
 #include "client/target/interrupt.h"
 
 namespace longwire::test {
@@ -46,8 +46,5 @@ class DebugSession {
   std::unique_ptr<Session> session_;
   CommandTable table_;
 };
-
-/// Opens only the target, halted. The same link strings.
-std::unique_ptr<Target> OpenHaltedTarget(const std::string& kernel, Interrupt& interrupt, std::string* error);
 
 }  // namespace longwire::test

@@ -9,12 +9,14 @@
 
 #include <algorithm>
 #include <cstring>
+#include <deque>
 #include <stdexcept>
 
 namespace longwire::test {
 namespace {
 
 constexpr std::size_t kUartBuffer = 64;
+constexpr std::size_t kLongestQueue = 1u << 20;
 
 double Now() {
   timespec t{};
@@ -30,26 +32,36 @@ sockaddr_un AddressOf(const std::string& path) {
   return address;
 }
 
-/// One direction of the line.
+/// One direction of the line. What is read begins to pass at once, or when the line is done with what came before; so
+/// a thread that wakes up late delivers late, but does not make the line slower.
 struct Direction {
   int from, to;
   std::atomic<std::uint64_t>& count;
-  char buffer[kUartBuffer];
-  std::size_t held = 0;
-  double due = 0;  // when the bytes held have passed the line
+  double seconds_per_byte;
+  std::deque<char> held = {};
+  double free = 0;  ///< when the line will have passed everything held
 
-  /// Reads what the line can take, and hands on what has passed. False: an end closed.
-  bool Turn(double now, double seconds_per_byte, bool readable) {
-    if (held == 0 && readable) {
+  bool takes() const { return held.size() < kLongestQueue; }
+  double Begin() const { return free - static_cast<double>(held.size()) * seconds_per_byte; }
+  /// When the next bytes have passed: as many as a UART hands over at once.
+  double NextDue() const { return Begin() + static_cast<double>(std::min(held.size(), kUartBuffer)) * seconds_per_byte; }
+
+  /// Reads what there is, and hands on what has passed. False: an end closed.
+  bool Turn(double now, bool readable) {
+    if (readable) {
+      char buffer[4096];
       const ssize_t n = read(from, buffer, sizeof buffer);
       if (n <= 0) return false;
-      held = static_cast<std::size_t>(n);
-      due = std::max(due, now) + static_cast<double>(n) * seconds_per_byte;
+      held.insert(held.end(), buffer, buffer + n);
+      free = std::max(free, now) + static_cast<double>(n) * seconds_per_byte;
     }
-    if (held != 0 && now >= due) {
-      if (send(to, buffer, held, MSG_NOSIGNAL) != static_cast<ssize_t>(held)) return false;
-      count += held;
-      held = 0;
+    while (!held.empty() && now >= NextDue()) {
+      char passed[kUartBuffer];
+      const std::size_t n = std::min(held.size(), kUartBuffer);
+      std::copy_n(held.begin(), n, passed);
+      held.erase(held.begin(), held.begin() + static_cast<std::ptrdiff_t>(n));
+      if (send(to, passed, n, MSG_NOSIGNAL) != static_cast<ssize_t>(n)) return false;
+      count += n;
     }
     return true;
   }
@@ -84,21 +96,21 @@ void LinePacer::Run() {
   const int far = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_un address = AddressOf(connect_path_);
   if (near >= 0 && connect(far, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-    Direction up{far, near, bytes_up_, {}, 0, 0}, down{near, far, bytes_down_, {}, 0, 0};
+    Direction up{far, near, bytes_up_, seconds_per_byte_}, down{near, far, bytes_down_, seconds_per_byte_};
     for (;;) {
       const double now = Now();
       double next = now + 3600;
-      if (up.held) next = std::min(next, up.due);
-      if (down.held) next = std::min(next, down.due);
-      pollfd ends[3] = {{far, static_cast<short>(up.held ? 0 : POLLIN), 0},
-                        {near, static_cast<short>(down.held ? 0 : POLLIN), 0},
+      if (!up.held.empty()) next = std::min(next, up.NextDue());
+      if (!down.held.empty()) next = std::min(next, down.NextDue());
+      pollfd ends[3] = {{far, static_cast<short>(up.takes() ? POLLIN : 0), 0},
+                        {near, static_cast<short>(down.takes() ? POLLIN : 0), 0},
                         {stop_, POLLIN, 0}};
       const double left = std::max(0.0, next - now);
       const timespec limit{static_cast<time_t>(left), static_cast<long>((left - static_cast<double>(static_cast<time_t>(left))) * 1e9)};
       if (ppoll(ends, 3, &limit, nullptr) < 0 || ends[2].revents) break;
       const double woken = Now();
-      if (!up.Turn(woken, seconds_per_byte_, ends[0].revents & (POLLIN | POLLHUP))) break;
-      if (!down.Turn(woken, seconds_per_byte_, ends[1].revents & (POLLIN | POLLHUP))) break;
+      if (!up.Turn(woken, ends[0].revents & (POLLIN | POLLHUP))) break;
+      if (!down.Turn(woken, ends[1].revents & (POLLIN | POLLHUP))) break;
     }
   }
   if (near >= 0) close(near);
