@@ -1,5 +1,6 @@
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -10,6 +11,7 @@
 
 #include "transport/acceptor.h"
 #include "transport/descriptor_stream.h"
+#include "transport/scoped_descriptor.h"
 #include "transport/socket_stream.h"
 
 namespace longwire {
@@ -97,7 +99,7 @@ class LocalAcceptor final : public Acceptor {
 
 /// With the lock held: removes what a dead server left, but nothing that is not a socket and none that
 /// answers.
-Result<void> RemoveStale(const Executor& executor, const std::string& path) {
+Result<void> RemoveStale(const std::string& path) {
   struct stat found {};
   if (::lstat(path.c_str(), &found) != 0) {
     if (errno == ENOENT) return {};
@@ -105,10 +107,14 @@ Result<void> RemoveStale(const Executor& executor, const std::string& path) {
   }
   if (!S_ISSOCK(found.st_mode))
     return Error{Errc::kIo, path + " exists and is not a socket; remove it first."};
-  Local::socket probe(executor);
-  boost::system::error_code error;
-  probe.connect(Local::endpoint(path), error);
-  if (!error) return InUse(path);
+  // Without waiting: a server that hangs with a full backlog would hang whoever asks. Only a refusal tells that
+  // nobody listens; a socket of another type or of another user is somebody else's.
+  const Local::endpoint there(path);
+  const ScopedDescriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  if (probe.get() < 0) return OsError("Cannot look at " + path, errno);
+  if (::connect(probe.get(), there.data(), static_cast<socklen_t>(there.size())) == 0 || errno != ECONNREFUSED) {
+    return InUse(path);
+  }
   if (::unlink(path.c_str()) != 0) return OsError("Cannot replace the stale socket " + path, errno);
   return {};
 }
@@ -122,7 +128,7 @@ Result<std::unique_ptr<Acceptor>> BindLocalSocket(Executor executor, const std::
   }
   auto lock = PathLock::Take(path);
   if (!lock) return lock.error();
-  if (const auto removed = RemoveStale(executor, path); !removed) return removed.error();
+  if (const auto removed = RemoveStale(path); !removed) return removed.error();
   Local::acceptor socket(executor);
   boost::system::error_code error;
   socket.open(Local(), error);

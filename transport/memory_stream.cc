@@ -1,5 +1,7 @@
 #include "transport/memory_stream.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -74,6 +76,7 @@ class MemoryStream final : public Stream {
       : in_(std::move(in)), out_(std::move(out)) {
     peer_.address = "memory";
     peer_.loopback = true;
+    peer_.user_id = ::geteuid();
   }
   ~MemoryStream() override { Close(); }
 

@@ -10,6 +10,8 @@
 #include <cstring>
 #include <utility>
 
+#include "transport/scoped_descriptor.h"
+
 // <sys/ioctl.h> brings its own struct termios on some systems.
 extern "C" int ioctl(int descriptor, unsigned long request, ...) noexcept;
 
@@ -21,21 +23,6 @@ constexpr unsigned kModemLines = 0x002 | 0x004;  ///< TIOCM_DTR | TIOCM_RTS
 Error LineError(const std::string& path, const std::string& what, int number) {
   return {Errc::kLinkFailed, what + " " + path + ": " + std::strerror(number) + ".", 0, number};
 }
-
-class ScopedDescriptor {
- public:
-  explicit ScopedDescriptor(int descriptor) : descriptor_(descriptor) {}
-  ~ScopedDescriptor() {
-    if (descriptor_ >= 0) ::close(descriptor_);
-  }
-  ScopedDescriptor(const ScopedDescriptor&) = delete;
-  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
-  int get() const { return descriptor_; }
-  int Release() { return std::exchange(descriptor_, -1); }
-
- private:
-  int descriptor_;
-};
 
 Result<void> SetRaw(int line, const std::string& path, std::uint32_t baud) {
   termios2 settings{};

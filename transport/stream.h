@@ -18,7 +18,7 @@ using Executor = boost::asio::any_io_executor;
 /// Who is at the other end, as far as the stream itself knows.
 struct PeerInfo {
   std::string address;                     ///< "192.168.7.2:50112", "local", "memory", "/dev/ttyS0"
-  std::optional<unsigned> user_id;         ///< of a local socket's peer
+  std::optional<unsigned> user_id;         ///< of a local socket's peer; our own of a memory stream
   std::optional<std::string> certificate;  ///< SHA-256 of the peer's certificate, hexadecimal
   bool loopback = false;
 };

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "client/symbols/byte_cursor.h"
+#include "transport/scoped_descriptor.h"
 
 namespace longwire {
 namespace {
@@ -21,20 +22,6 @@ constexpr char kMagic[] =
 constexpr std::size_t kMagicSize = 32, kSuperBlockSize = 56;
 constexpr std::uint32_t kMaximumDirectory = 64 << 20, kMaximumStreams = 1 << 20;
 constexpr std::size_t kInformationStream = 1, kDebugStream = 3;
-
-class ScopedDescriptor {
- public:
-  explicit ScopedDescriptor(int value) : value_(value) {}
-  ~ScopedDescriptor() {
-    if (value_ >= 0) ::close(value_);
-  }
-  ScopedDescriptor(const ScopedDescriptor&) = delete;
-  ScopedDescriptor& operator=(const ScopedDescriptor&) = delete;
-  int get() const { return value_; }
-
- private:
-  int value_;
-};
 
 /// Multi-stream file: block size, directory, first block of each stream.
 class MsfFile {
