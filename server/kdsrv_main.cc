@@ -47,6 +47,7 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
   auto logger = MakeLogger(options);
   longwire::KdServiceOptions service_options;
   service_options.log = [logger](const std::string& text) { logger->info(text); };
+  service_options.warn = [logger](const std::string& text) { logger->warn(text); };
   service_options.allows = [links = options.links](const longwire::KernelLink& link) {
     return longwire::AllowsLink(links, link);
   };
@@ -62,7 +63,7 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
   const longwire::PortRange& wish = options.endpoint->port;
   const bool tcp = options.endpoint->protocol == longwire::Protocol::kTcp || options.endpoint->protocol == longwire::Protocol::kSsl;
   if (options.verbose || (tcp && (wish.first == 0 || wish.first != wish.last))) {
-    std::cerr << "listening on " << longwire::FormatEndpoint(server.endpoint()) << std::endl;
+    std::cerr << (options.endpoint->clicon ? "dialling " : "listening on ") << longwire::FormatEndpoint(server.endpoint()) << std::endl;
   }
   const longwire::ScopedDirectoryEntry known = MakeKnown(server.endpoint());
   asio::signal_set signals(context, SIGTERM, SIGINT);
@@ -74,6 +75,7 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
   background.Ready();
   context.run();
   longwire::NotifySupervisor("STOPPING=1");
+  if (server.ended_by()) return Fail(*server.ended_by());
   return 0;
 }
 

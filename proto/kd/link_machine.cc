@@ -41,7 +41,7 @@ std::optional<TimePoint> LinkMachine::Deadline() const {
   if (outstanding_) consider(outstanding_->deadline);
   if (resetting_) consider(resetting_->deadline);
   if (attach_) {
-    if (attach_->mode == AttachMode::kBreakIn) consider(attach_->deadline);
+    if (attach_->mode != AttachMode::kListen) consider(attach_->deadline);
     consider(attach_->give_up);
   }
   return earliest;
@@ -348,7 +348,8 @@ void LinkMachine::Emit(LinkEvent::Kind kind) { events_.push_back({kind, PacketTy
 // ---- Timers
 
 void LinkMachine::Attach(TimePoint now, AttachMode mode) {
-  attach_ = Attachment{mode, false, now + timers_.listen, std::nullopt};
+  const bool reset = mode == AttachMode::kReset;
+  attach_ = Attachment{mode, reset, reset ? now : now + timers_.listen, std::nullopt};
   if (timers_.attach_give_up) attach_->give_up = now + *timers_.attach_give_up;
 }
 
@@ -389,7 +390,7 @@ void LinkMachine::TickAttach(TimePoint now) {
          {Errc::kTargetOffline, "no target answered in time; check that it was started with debugging on"}});
     return;
   }
-  if (attach_->mode != AttachMode::kBreakIn || now < attach_->deadline) return;
+  if (attach_->mode == AttachMode::kListen || now < attach_->deadline) return;
   // While something is in flight (the answer to a prompt of a booting target) the target is alive and its
   // turn has come.
   if (outstanding_ || resetting_) {

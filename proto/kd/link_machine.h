@@ -68,6 +68,7 @@ class LinkMachine {
     kListen,   ///< never sends anything unasked
     kBreakIn,  ///< after Timers::listen of silence: break-in byte, RESET, break-in byte, ... until a state
                ///< change
+    kReset,    ///< for a target that is known to be stopped: the same, but a RESET comes first and at once
   };
 
   explicit LinkMachine(Timers timers);

@@ -5,10 +5,11 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <cstdio>
 #include <cstring>
-#include <exception>
 #include <filesystem>
 #include <ostream>
 #include <utility>
@@ -22,7 +23,7 @@ namespace {
 
 constexpr std::string_view kPrefix = ".kdsrv-", kSuffix = ".control";
 constexpr std::size_t kMaxRequest = 4096, kMaxAnswer = 1u << 20;
-constexpr std::chrono::milliseconds kAnswerLimit{2000};
+constexpr std::chrono::milliseconds kAnswerLimit{2000}, kAcceptPause{100};
 
 std::string_view StateName(rpc::TargetState state) {
   switch (state) {
@@ -130,7 +131,13 @@ Awaitable<void> ControlSocket::Run() {
   if (!acceptor_) co_return;
   for (;;) {
     Result<std::unique_ptr<Stream>> stream = co_await acceptor_->Accept();
-    if (!stream) co_return;
+    if (!stream && stream.error().code == Errc::kCancelled) co_return;
+    if (!stream) {
+      // Too many open files, say: that passes.
+      boost::asio::steady_timer pause(executor_, kAcceptPause);
+      co_await pause.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+      continue;
+    }
     co_await Answer(std::move(*stream));
   }
 }

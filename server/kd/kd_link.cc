@@ -5,7 +5,6 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <exception>
 #include <utility>
 
 namespace longwire {
@@ -19,11 +18,6 @@ constexpr std::chrono::milliseconds kLongestBackOff{2000};
 constexpr std::size_t kMaxOutgoing = 1u << 20;
 
 kd::TimePoint Now() { return std::chrono::steady_clock::now(); }
-
-/// Coroutines of a link report their errors themselves; what escapes is our bug.
-void Finished(std::exception_ptr escaped) {
-  if (escaped) std::rethrow_exception(escaped);
-}
 
 }  // namespace
 
@@ -41,8 +35,14 @@ KdLink::KdLink(Executor executor, std::string name, std::unique_ptr<LinkPort> po
 
 KdLink::~KdLink() = default;
 
+std::function<void(std::exception_ptr)> KdLink::Finished(std::shared_ptr<KdLink> self) {
+  return [self = std::move(self)](std::exception_ptr escaped) {
+    if (escaped) self->Close(Error{Errc::kInternal, "an internal error ended the link " + self->name_ + "; open it again"});
+  };
+}
+
 void KdLink::Start(std::unique_ptr<Stream> stream) {
-  asio::co_spawn(executor_, Run(shared_from_this(), std::move(stream)), Finished);
+  asio::co_spawn(executor_, Run(shared_from_this(), std::move(stream)), Finished(shared_from_this()));
 }
 
 void KdLink::Close(const Error& why) {
@@ -80,7 +80,7 @@ Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream
     stream.reset();
     self->stream_ = current;
     self->outgoing_.clear();
-    asio::co_spawn(self->executor_, WriteAll(self, current), Finished);
+    asio::co_spawn(self->executor_, WriteAll(self, current), Finished(self));
     self->target_.Opened(Now());
     self->AfterWork();
     co_await ReadAll(self, current);
@@ -116,7 +116,9 @@ Awaitable<void> KdLink::WriteAll(std::shared_ptr<KdLink> self, std::shared_ptr<S
       continue;
     }
     const std::vector<std::byte> bytes = std::exchange(self->outgoing_, {});
+    self->writing_ = true;
     Result<void> written = co_await stream->WriteAll(bytes);
+    self->writing_ = false;
     if (!written) {
       stream->Close();  // the reader ends and reports it
       co_return;
@@ -192,13 +194,13 @@ void KdLink::Release(bool resume, std::function<void()> done) {
         self->executor_,
         [](std::shared_ptr<KdLink> link, std::function<void()> finish) -> Awaitable<void> {
           link->AfterWork();
-          for (int i = 0; i < 20 && !link->outgoing_.empty(); ++i) {
+          for (int i = 0; i < 20 && (!link->outgoing_.empty() || link->writing_); ++i) {
             link->timers_->back_off.expires_after(std::chrono::milliseconds(5));
             co_await link->timers_->back_off.async_wait(kAwait);
           }
           finish();
         }(self, finish),
-        Finished);
+        Finished(self));
   });
   AfterWork();
 }
@@ -213,8 +215,9 @@ void KdLink::Part(Subscriber& observer, const std::string& name) {
   if (!closed_) Tell(rpc::ClientChanged{name, false});
 }
 
-void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk, KdTarget::Done done) {
-  target_.Perform(Now(), ticket, std::move(request), std::move(bulk), std::move(done));
+void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk, KdTarget::Done done,
+                     bool observer) {
+  target_.Perform(Now(), ticket, std::move(request), std::move(bulk), std::move(done), observer);
   AfterWork();
 }
 

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <exception>
 #include <functional>
 #include <memory>
 #include <string>
@@ -44,7 +45,9 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   void Join(Subscriber& observer, const std::string& name);
   void Part(Subscriber& observer, const std::string& name);
 
-  void Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk, KdTarget::Done done);
+  /// A name for one piece of work, unlike that of any other client.
+  std::uint64_t NextTicket() { return ++last_ticket_; }
+  void Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk, KdTarget::Done done, bool observer);
   void Cancel(std::uint64_t ticket);
 
   const std::string& name() const { return name_; }
@@ -63,6 +66,8 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   static Awaitable<void> Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream> stream);
   static Awaitable<void> ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<Stream> stream);
   static Awaitable<void> WriteAll(std::shared_ptr<KdLink> self, std::shared_ptr<Stream> stream);
+  /// What escapes from a coroutine of a link is our bug; it ends this link and no other.
+  static std::function<void(std::exception_ptr)> Finished(std::shared_ptr<KdLink> self);
   void AfterWork();
   void ArmTimer();
   void Tell(const rpc::Event& event);
@@ -74,10 +79,12 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   std::vector<Subscriber*> observers_;
   std::optional<Holder> driver_;
   std::uint64_t driver_epoch_ = 0;
+  std::uint64_t last_ticket_ = 0;
   bool leaving_ = false;
   bool closed_ = false;
   std::shared_ptr<Stream> stream_;
   std::vector<std::byte> outgoing_;
+  bool writing_ = false;  ///< bytes were taken out of `outgoing_` and are not written yet
   std::unique_ptr<Timers> timers_;
   std::optional<kd::TimePoint> armed_for_;
   KdTarget target_;  ///< last: reports events from its constructor on

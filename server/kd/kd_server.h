@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 
 #include "server/kd/control_socket.h"
 #include "server/kd/kd_service.h"
@@ -20,6 +21,8 @@ class KdServer {
   /// Serves until Stop() or until a client ends the server, then leaves every target running without our breakpoints.
   Awaitable<void> Run();
   void Stop();
+  /// After Run(): why a reverse server with retry=0 serves no more; nullopt if it was told to end.
+  const std::optional<Error>& ended_by() const { return ended_by_; }
   KdService& service() { return service_; }
 
  private:
@@ -27,6 +30,7 @@ class KdServer {
   KdService service_;
   ControlSocket control_;
   std::unique_ptr<Listener> listener_;
+  std::optional<Error> ended_by_;
 };
 
 }  // namespace longwire

@@ -1,5 +1,6 @@
 #include "server/kd/kd_service.h"
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
@@ -8,6 +9,8 @@
 
 namespace longwire {
 namespace {
+
+constexpr std::chrono::milliseconds kRefusalLimit{100};
 
 /// Two link strings of one device must meet, whatever else they say.
 std::string DeviceOf(const KernelLink& link) {
@@ -42,7 +45,25 @@ KdService::~KdService() {
   for (auto& [device, link] : links_) link->Close(Error{Errc::kClosed, "the server ended"});
 }
 
+/// Whoever connects and says nothing must not keep others out.
+void KdService::DropOldestGreeting() {
+  const auto greeting = [](const KdSession* session) { return session->greeting(); };
+  if (std::count_if(sessions_->begin(), sessions_->end(), greeting) < static_cast<std::ptrdiff_t>(kMaxGreeting)) return;
+  (*std::find_if(sessions_->begin(), sessions_->end(), greeting))->Drop();
+}
+
 Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
+  DropOldestGreeting();
+  if (sessions_->size() >= kMaxSessions) {
+    Log("client " + stream->peer().address + " refused: too many clients");
+    const auto channel = RpcChannel::Make(executor_, std::move(stream), options_.channel);
+    rpc::Envelope refusal{0, rpc::Reject{Errc::kBusy, "the server has too many clients; try again later"}, {}};
+    if (channel->Enqueue(std::move(refusal))) {
+      Result<void> drained = co_await channel->Drain(kRefusalLimit);
+      static_cast<void>(drained);
+    }
+    co_return;
+  }
   const auto session = std::make_shared<KdSession>(executor_, *this, std::move(stream));
   co_await session->Run();
 }
@@ -56,6 +77,7 @@ Awaitable<Result<std::shared_ptr<KdLink>>> KdService::OpenLink(rpc::OpenLink req
     co_return Error{Errc::kAuthentication, "this server does not allow the link " + name + "; see its --links option"};
   }
   const std::string device = DeviceOf(*parsed);
+  if (const auto open = links_.find(device); open != links_.end() && open->second->closed()) links_.erase(open);
   if (const auto open = links_.find(device); open != links_.end()) {
     const auto& link = open->second;
     if (role != rpc::Role::kDriver) co_return link;
@@ -73,6 +95,7 @@ Awaitable<Result<std::shared_ptr<KdLink>>> KdService::OpenLink(rpc::OpenLink req
   TargetOptions target = options_.target;
   target.timers = TimersFor(*parsed);
   target.bytes_per_second = (*port)->bytes_per_second();
+  target.log = [log = options_.log, name](const std::string& text) { log("link " + name + ": " + text); };
   target.break_in = request.break_in;
   target.break_on_reboot = request.break_on_reboot;
   target.left_halted = left_halted_.erase(device) != 0;
@@ -145,8 +168,14 @@ Result<void> KdService::EndServer(const KdSession& asker, bool force) {
     others += (others.empty() ? "" : ", ") + session->name();
     if (const std::string link = session->link_name(); !link.empty()) others += " (" + link + ")";
   }
-  if (!others.empty() && !force) {
-    return Error{Errc::kBusy, "other clients are attached: " + others + "; .endpsrv /f ends the server all the same"};
+  if (others.empty()) return {};
+  if (!force) {
+    return Error{Errc::kBusy, "other clients are attached: " + others +
+                                  "; the user who runs the server may end it all the same, with .endpsrv /f"};
+  }
+  if (!asker.IsOwner()) {
+    return Error{Errc::kAuthentication, "other clients are attached: " + others +
+                                            "; only the user who runs the server may end it then, through npipe: on its machine"};
   }
   return {};
 }
@@ -170,10 +199,10 @@ Awaitable<void> KdService::Shutdown(std::chrono::milliseconds limit) {
     pause.expires_after(std::chrono::milliseconds(5));
     co_await pause.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
   }
-  for (const auto& session : sessions) {
-    Result<void> drained = co_await session->channel_->Drain(std::chrono::milliseconds(100));
-    static_cast<void>(drained);
-    session->channel_->Close();
+  sessions.clear();
+  while (!sessions_->empty() && std::chrono::steady_clock::now() < deadline) {
+    pause.expires_after(std::chrono::milliseconds(5));
+    co_await pause.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
   }
 }
 

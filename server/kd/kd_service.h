@@ -32,6 +32,7 @@ struct KdServiceOptions {
   ChannelLimits channel;
   bool resume_when_lost = true;            ///< a client that vanished: breakpoints out, and let the target run
   std::function<void(const std::string&)> log = [](const std::string&) {};
+  std::function<void(const std::string&)> warn = [](const std::string&) {};  ///< what the owner should know
 };
 
 /// The KD connection service: the open kernel links of this process and the clients that use them. The same code serves
@@ -41,6 +42,9 @@ class KdService {
  public:
   KdService(Executor executor, KdServiceOptions options);
   ~KdService();
+
+  static constexpr std::size_t kMaxSessions = 256;
+  static constexpr std::size_t kMaxGreeting = 64;  ///< without a Hello; at the limit the oldest is dropped
 
   /// Serves one peer until it is gone.
   Awaitable<void> Serve(std::unique_ptr<Stream> stream);
@@ -53,6 +57,7 @@ class KdService {
   /// Tells the clients, gives every target back running and without a breakpoint of ours; at most `limit`.
   Awaitable<void> Shutdown(std::chrono::milliseconds limit);
   void Log(const std::string& text) const { options_.log(text); }
+  void Warn(const std::string& text) const { options_.warn(text); }
 
  private:
   friend class KdSession;
@@ -61,13 +66,15 @@ class KdService {
   /// The driver left; the link is closed when its target is in order.
   void ReleaseDriver(std::shared_ptr<KdLink> link, bool resume, std::function<void()> done);
   Result<void> EndServer(const KdSession& asker, bool force);
+  void DropOldestGreeting();
+
   Executor executor_;
   KdServiceOptions options_;
   std::map<std::string, std::shared_ptr<KdLink>> links_;  ///< by device, so that two spellings meet
   std::set<std::string> opening_;                         ///< devices being opened
   std::set<std::string> left_halted_;                     ///< devices whose target was left stopped (`q`)
-  /// Shared with the sessions, whose coroutines may be destroyed with the executor, after this object.
-  std::shared_ptr<std::set<KdSession*>> sessions_ = std::make_shared<std::set<KdSession*>>();
+  /// Oldest first. Shared with the sessions, whose coroutines may be destroyed with the executor, after this object.
+  std::shared_ptr<std::vector<KdSession*>> sessions_ = std::make_shared<std::vector<KdSession*>>();
   std::function<void()> ended_;
   bool stopping_ = false;
 };

@@ -1,6 +1,10 @@
 #include "server/kd/kd_session.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
 #include <utility>
 
 #include "server/kd/kd_service.h"
@@ -13,6 +17,29 @@ constexpr std::size_t kAnsweredBytes = 1u << 20;
 /// More than this waiting for a client: debug output is skipped, everything else still goes out.
 constexpr std::size_t kOutputBacklog = 1u << 20;
 constexpr std::chrono::milliseconds kGoodbyeLimit{500};
+constexpr std::size_t kNameBytes = 64;
+
+/// A name that a peer gave itself, fit for logs and for the terminals of others.
+std::string Printable(std::string name) {
+  if (name.size() > kNameBytes) name.resize(kNameBytes);
+  for (char& c : name) {
+    if (c < 0x20 || c > 0x7E) c = '?';
+  }
+  return name;
+}
+
+/// What a waiting request costs in memory.
+std::size_t SizeOf(const rpc::Request& request, const std::vector<std::byte>& bulk) {
+  std::size_t size = sizeof(rpc::Request) + bulk.size();
+  if (const auto* read = std::get_if<rpc::ReadMemory>(&request)) size += read->ranges.size() * sizeof(rpc::ReadRange);
+  if (const auto* run = std::get_if<rpc::RunPlan>(&request)) {
+    size += run->plan.program.size() * sizeof(plan::Instruction);
+    for (const auto& pattern : run->plan.patterns) size += sizeof(pattern) + pattern.size();
+  }
+  if (const auto* resume = std::get_if<rpc::Resume>(&request)) size += resume->temporary_breakpoints.size() * 8;
+  if (const auto* prompt = std::get_if<rpc::AnswerPrompt>(&request)) size += prompt->text.size();
+  return size;
+}
 
 /// A client that only watches may read and nothing else.
 bool ObserverMay(const rpc::Request& request) {
@@ -28,23 +55,24 @@ KdSession::KdSession(Executor executor, KdService& service, std::unique_ptr<Stre
       service_(service),
       registry_(service.sessions_),
       channel_(RpcChannel::Make(executor, std::move(stream), service.options_.channel)) {
-  registry_->insert(this);
+  registry_->push_back(this);
 }
 
-KdSession::~KdSession() { registry_->erase(this); }
+KdSession::~KdSession() { std::erase(*registry_, this); }
 
 Awaitable<void> KdSession::Run() {
   const auto self = shared_from_this();
   rpc::Welcome welcome;
   welcome.software = service_.options_.software;
   Result<rpc::Hello> hello = co_await GreetClient(*channel_, welcome);
+  greeting_ = false;
   if (!hello) {
     service_.Log("client " + channel_->peer().address + " refused: " + hello.error().message);
     co_return;
   }
   role_ = hello->role;
-  name_ = (hello->user.empty() ? std::string("unknown") : hello->user) + "@" +
-          (hello->host.empty() ? channel_->peer().address : hello->host);
+  name_ = (hello->user.empty() ? std::string("unknown") : Printable(hello->user)) + "@" +
+          (hello->host.empty() ? channel_->peer().address : Printable(hello->host));
   service_.Log("client " + name_ + " connected from " + channel_->peer().address);
   for (;;) {
     Result<rpc::Envelope> envelope = co_await channel_->Receive();
@@ -59,16 +87,32 @@ Awaitable<void> KdSession::Run() {
     co_await Handle(std::move(*envelope));
   }
   LeaveLink();
-  if (!stop_text_.empty()) {
-    Result<void> drained = co_await channel_->Drain(kGoodbyeLimit);
-    static_cast<void>(drained);
-  }
-  channel_->Close();
+  if (!stopping_) channel_->Close();
 }
 
 void KdSession::Stop(const std::string& why) {
-  stop_text_ = why;
+  if (std::exchange(stopping_, true)) return;
   Send(rpc::Envelope{0, rpc::Goodbye{Errc::kClosed, why}, {}}, RpcChannel::Lane::kUrgent);
+  boost::asio::co_spawn(
+      executor_,
+      [](std::shared_ptr<KdSession> self) -> Awaitable<void> {
+        Result<void> drained = co_await self->channel_->Drain(kGoodbyeLimit);
+        static_cast<void>(drained);
+        self->channel_->Close();
+      }(shared_from_this()),
+      boost::asio::detached);
+}
+
+void KdSession::Drop() {
+  greeting_ = false;
+  std::erase(*registry_, this);  // its place is free at once
+  channel_->Close();
+}
+
+/// A role is only what a peer says of itself; that a process of the server's user asks is known for certain.
+bool KdSession::IsOwner() const {
+  const auto user = channel_->peer().user_id;
+  return user && (*user == ::geteuid() || *user == 0);
 }
 
 void KdSession::LeaveLink() {
@@ -78,12 +122,23 @@ void KdSession::LeaveLink() {
     service_.ReleaseDriver(link, service_.options_.resume_when_lost, [] {});
   } else {
     link->Part(*this, name_);
+    CancelWork(*link);
   }
+}
+
+/// What an observer asked for is not for the others to wait for.
+void KdSession::CancelWork(KdLink& link) {
+  std::vector<std::uint64_t> tickets;
+  for (const auto& [id, work] : in_flight_) {
+    if (work.ticket != 0) tickets.push_back(work.ticket);
+  }
+  for (const std::uint64_t ticket : tickets) link.Cancel(ticket);
 }
 
 Awaitable<void> KdSession::Handle(rpc::Envelope envelope) {
   if (const auto* cancel = std::get_if<rpc::Cancel>(&envelope.message)) {
-    if (link_) link_->Cancel(cancel->id);
+    const auto work = in_flight_.find(cancel->id);
+    if (link_ && work != in_flight_.end() && work->second.ticket != 0) link_->Cancel(work->second.ticket);
     co_return;
   }
   auto* request = std::get_if<rpc::Request>(&envelope.message);
@@ -102,11 +157,14 @@ bool KdSession::AnsweredBefore(std::uint64_t id) {
 }
 
 Awaitable<void> KdSession::HandleRequest(std::uint64_t id, rpc::Request request, std::vector<std::byte> bulk) {
-  if (in_flight_.size() >= kMaxInFlight) {
+  const std::size_t bytes = SizeOf(request, bulk);
+  const bool full = in_flight_.size() >= kMaxInFlight || in_flight_bytes_ + bytes > kMaxInFlightBytes;
+  if (full && !std::holds_alternative<rpc::BreakIn>(request)) {
     Answer(id, Error{Errc::kLimitExceeded, "too many requests in flight; wait for answers"}, {});
     co_return;
   }
-  in_flight_.insert(id);
+  in_flight_[id].bytes = bytes;
+  in_flight_bytes_ += bytes;
   if (auto* open = std::get_if<rpc::OpenLink>(&request)) {
     co_await OpenLink(id, std::move(*open));
     co_return;
@@ -130,13 +188,16 @@ Awaitable<void> KdSession::HandleRequest(std::uint64_t id, rpc::Request request,
     co_return;
   }
   const bool status = std::holds_alternative<rpc::GetLinkStatus>(request);
-  link_->Perform(id, std::move(request), std::move(bulk),
+  const std::uint64_t ticket = link_->NextTicket();
+  in_flight_[id].ticket = ticket;
+  link_->Perform(ticket, std::move(request), std::move(bulk),
                  [weak = weak_from_this(), id, status](rpc::Answer answer, std::vector<std::byte> data) {
                    const auto self = weak.lock();
                    if (!self) return;
                    if (status && self->link_) answer = self->link_->Status();
                    self->Answer(id, std::move(answer), std::move(data));
-                 });
+                 },
+                 role_ != rpc::Role::kDriver);
 }
 
 Awaitable<void> KdSession::OpenLink(std::uint64_t id, rpc::OpenLink request) {
@@ -176,6 +237,7 @@ void KdSession::CloseLink(std::uint64_t id, bool resume) {
   const auto link = std::exchange(link_, nullptr);
   if (role_ != rpc::Role::kDriver) {
     link->Part(*this, name_);
+    CancelWork(*link);
     Answer(id, rpc::Done{}, {});
     return;
   }
@@ -185,7 +247,10 @@ void KdSession::CloseLink(std::uint64_t id, bool resume) {
 }
 
 void KdSession::Answer(std::uint64_t id, rpc::Answer answer, std::vector<std::byte> bulk) {
-  in_flight_.erase(id);
+  if (const auto work = in_flight_.find(id); work != in_flight_.end()) {
+    in_flight_bytes_ -= work->second.bytes;
+    in_flight_.erase(work);
+  }
   rpc::Envelope envelope{id, rpc::Response{std::move(answer)}, std::move(bulk)};
   // Reads may be asked for again; only what changes something must not run twice, and its answers are small.
   if (envelope.bulk.size() <= 8192) {
@@ -218,6 +283,12 @@ void KdSession::OnLinkEvent(const rpc::Event& event) {
     marked.skipped += std::exchange(skipped_output_, 0);
     envelope.message = rpc::Event(std::move(marked));
   } else {
+    // A gap shows at the latest before the next thing that is told, even when the target prints no more.
+    if (skipped_output_ != 0) {
+      rpc::Output mark;
+      mark.skipped = std::exchange(skipped_output_, 0);
+      Send(rpc::Envelope{0, rpc::Event(std::move(mark)), {}});
+    }
     envelope.message = event;
   }
   Send(std::move(envelope));

@@ -3,9 +3,9 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <set>
 #include <string>
-#include <unordered_set>
+#include <unordered_map>
+#include <vector>
 
 #include "server/kd/kd_link.h"
 #include "transport/rpc_channel.h"
@@ -15,19 +15,24 @@ namespace longwire {
 class KdService;
 
 /// One client of the KD service, from its Hello to the end of its connection. Break-in and cancel act at once, other
-/// requests run in order; at most kMaxInFlight wait. Debug output is dropped, with a mark, when the client does not keep
+/// requests run in order; at most kMaxInFlight of them, and kMaxInFlightBytes, wait. Debug output is dropped, with a mark, when the client does not keep
 /// up; a client that cannot take anything else is disconnected.
 class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink::Subscriber {
  public:
   static constexpr std::size_t kMaxInFlight = 1024;
+  static constexpr std::size_t kMaxInFlightBytes = 64u << 20;
 
   KdSession(Executor executor, KdService& service, std::unique_ptr<Stream> stream);
   ~KdSession() override;
 
   /// Until the client is gone; its link is released as the policy says.
   Awaitable<void> Run();
-  /// The server ends: says so to the client, and Run() returns.
+  /// Says goodbye to the client, and Run() returns soon, whatever the client does.
   void Stop(const std::string& why);
+  /// The handshake has not taken place yet.
+  bool greeting() const { return greeting_; }
+  /// Ends the connection at once.
+  void Drop();
 
   const std::string& name() const { return name_; }  ///< user@host; empty before the Hello
   std::string link_name() const { return link_ ? link_->name() : std::string(); }
@@ -45,8 +50,10 @@ class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink
   void CloseLink(std::uint64_t id, bool resume);
   void Answer(std::uint64_t id, rpc::Answer answer, std::vector<std::byte> bulk);
   bool AnsweredBefore(std::uint64_t id);
+  bool IsOwner() const;
   void Send(rpc::Envelope envelope, RpcChannel::Lane lane = RpcChannel::Lane::kNormal);
   void LeaveLink();
+  void CancelWork(KdLink& link);
 
   struct Answered {
     std::uint64_t id = 0;
@@ -55,16 +62,22 @@ class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink
 
   Executor executor_;
   KdService& service_;
-  std::shared_ptr<std::set<KdSession*>> registry_;
+  std::shared_ptr<std::vector<KdSession*>> registry_;
   std::unique_ptr<RpcChannel> channel_;
   std::string name_;
   rpc::Role role_ = rpc::Role::kDriver;
   std::shared_ptr<KdLink> link_;
-  std::unordered_set<std::uint64_t> in_flight_;
+  struct InFlight {
+    std::uint64_t ticket = 0;  ///< at the link; 0: not the link's business
+    std::size_t bytes = 0;
+  };
+  std::unordered_map<std::uint64_t, InFlight> in_flight_;
+  std::size_t in_flight_bytes_ = 0;
   std::deque<Answered> answered_;   ///< the last few, for requests sent again
   std::size_t answered_bytes_ = 0;
   std::uint64_t skipped_output_ = 0;
-  std::string stop_text_;
+  bool greeting_ = true;
+  bool stopping_ = false;
 };
 
 }  // namespace longwire

@@ -1,6 +1,5 @@
 #include "server/kd/kd_target.h"
 
-
 #include <algorithm>
 #include <utility>
 
@@ -43,7 +42,8 @@ void KdTarget::BeginAttach() {
   first_stop_ = true;
   break_ins_at_attach_ = line_.counters().break_ins_sent;
   resets_at_attach_ = line_.counters().resets_received;
-  line_.Attach(kd::LinkMachine::AttachMode::kBreakIn);
+  using Mode = kd::LinkMachine::AttachMode;
+  line_.Attach(std::exchange(options_.left_halted, false) ? Mode::kReset : Mode::kBreakIn);
 }
 
 void KdTarget::Lost(kd::TimePoint now, const Error& why) {
@@ -56,8 +56,7 @@ void KdTarget::Lost(kd::TimePoint now, const Error& why) {
   // A VM that closed its line is gone or restarts; breakpoints of its former life mean nothing.
   table_.Clear();
   facts_ = TargetFacts{};
-  prompt_.reset();
-  file_.reset();
+  ForgetQuestions();
   stepping_over_ = false;
   if (state_ != rpc::TargetState::kOffline) {
     state_ = rpc::TargetState::kOffline;
@@ -108,6 +107,7 @@ void KdTarget::OnPacket(kd::PacketType type, kd::Bytes payload) {
 }
 
 void KdTarget::OnRestarted() {
+  DropTask(Error{Errc::kTargetRestarted, "the target restarted; ask again after it has reported its state"});
   restarted_ = true;
   first_stop_ = false;
   facts_.identified = false;
@@ -115,13 +115,13 @@ void KdTarget::OnRestarted() {
   table_.Clear();
   ForgetStop();
   stepping_over_ = false;
-  prompt_.reset();
-  prompt_deadline_.reset();
-  file_.reset();
+  ForgetQuestions();
   SetState(rpc::TargetState::kSynchronizing, "the target restarted; breakpoints and modules are gone");
 }
 
 void KdTarget::OnLost(const Error& error) {
+  DropTask(error);
+  ForgetQuestions();
   facts_.identified = false;
   for (const std::uint64_t address : table_.CodeAddresses()) table_.FindCode(address)->handle = 0;
   keep_halted_ = state_ == rpc::TargetState::kHalted;
@@ -159,6 +159,15 @@ void KdTarget::StartTask(Task<void> task) {
   task_.Start([this] { task_done_ = true; });
 }
 
+/// The stop that the running task is about is no more, so the task ends here; a departure begins anew. Called between
+/// resumptions of the task only.
+void KdTarget::DropTask(const Error& why) {
+  if (task_.empty() || task_done_) return;
+  task_ = {};
+  departing_ = false;
+  if (auto work = std::move(current_)) work->done(why, {});
+}
+
 /// Starts what is next whenever nothing is under way: a stop first, then a departure, then work in order.
 void KdTarget::Pump() {
   if (pumping_) return;
@@ -190,11 +199,16 @@ void KdTarget::Pump() {
   pumping_ = false;
 }
 
-void KdTarget::Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done) {
+void KdTarget::Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done,
+                       bool observer) {
   line_.SetNow(now);
-  Work work{ticket, std::move(request), std::move(bulk), std::move(done), {}};
+  Work work{ticket, std::move(request), std::move(bulk), std::move(done), observer};
   if (!PerformAtOnce(work)) {
-    queue_.push_back(std::move(work));
+    if (!observer && current_ && current_->observer) current_->displaced = current_->limit.cancelled = true;
+    const auto behind = observer ? queue_.end() : std::find_if(queue_.begin(), queue_.end(), [](const Work& other) {
+      return other.observer;
+    });
+    queue_.insert(behind, std::move(work));
   }
   Pump();
 }
@@ -244,6 +258,7 @@ void KdTarget::SetBreakIn(kd::TimePoint now) {
 void KdTarget::Resynchronize() {
   const bool halted = state_ == rpc::TargetState::kHalted;
   if (state_ == rpc::TargetState::kOffline) return;
+  DropTask(Cancelled());
   keep_halted_ = halted;
   facts_.identified = false;
   for (const std::uint64_t address : table_.CodeAddresses()) table_.FindCode(address)->handle = 0;
@@ -269,7 +284,8 @@ void KdTarget::Leave(kd::TimePoint now, bool resume, std::function<void()> done)
   if (current_) current_->limit.cancelled = true;
   auto queue = std::exchange(queue_, {});
   for (auto& work : queue) work.done(Cancelled(), {});
-  departure_ = Departure{resume, std::move(done)};
+  // What happens to a running target meanwhile, a restart or a breakpoint, must not leave it stopped.
+  departure_ = Departure{resume || state_ == rpc::TargetState::kRunning, std::move(done)};
   Pump();
 }
 

@@ -23,8 +23,9 @@ struct TargetOptions {
   kd::Timers timers = kd::Timers::ForPipe();
   std::uint32_t bytes_per_second = 0;  ///< of the line; 0: not paced
   bool break_in = false;               ///< stay stopped after the attach
-  bool left_halted = false;            ///< an earlier session left this target stopped: it stays so after the attach
+  bool left_halted = false;            ///< we left this target stopped: attaching begins with a RESET, and it stays so
   bool break_on_reboot = false;
+  std::function<void(const std::string&)> log = [](const std::string&) {};
   kd::Duration plan_time = std::chrono::seconds(10);
   kd::Duration prompt_patience = std::chrono::seconds(30);  ///< an empty answer after this, when nobody drives
   kd::Duration file_patience = std::chrono::seconds(5);     ///< "not found" after this
@@ -56,7 +57,9 @@ class KdTarget : private KdLine::Owner {
   // ---- clients
   /// `done` is called exactly once, possibly before Perform returns. Break-in, answers to prompts and files, status,
   /// settings and resynchronization overtake the queue.
-  void Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done);
+  /// Work of an observer waits behind the driver's, and ends early (kBusy) when the driver wants something.
+  void Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done,
+               bool observer = false);
   /// Takes a queued piece of work back (kCancelled), or tells the current one to end early.
   void Cancel(kd::TimePoint now, std::uint64_t ticket);
   /// Removes every breakpoint, stopping a running target for that if need be, and then lets it run if it ran or if
@@ -78,7 +81,9 @@ class KdTarget : private KdLine::Owner {
     rpc::Request request;
     kd::Bytes bulk;
     Done done;
+    bool observer = false;
     WorkLimit limit;
+    bool displaced = false;  ///< cancelled for the driver's sake
   };
   struct Departure {
     bool resume = false;
@@ -95,6 +100,7 @@ class KdTarget : private KdLine::Owner {
   // Work, one piece at a time (kd_target.cc).
   void Pump();
   void StartTask(Task<void> task);
+  void DropTask(const Error& why);
   bool PerformAtOnce(Work& work);
   void BreakIn();
   void Resynchronize();
@@ -136,6 +142,7 @@ class KdTarget : private KdLine::Owner {
   Result<void> AnswerPrompt(const std::string& text);
   Result<void> AnswerFile(const rpc::AnswerFile& answer, kd::ByteView bulk);
   void RefuseFile();
+  void ForgetQuestions();
   void TickQuestions();
 
   TargetOptions options_;

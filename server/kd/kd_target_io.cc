@@ -110,6 +110,12 @@ Result<void> KdTarget::AnswerFile(const rpc::AnswerFile& answer, kd::ByteView bu
   return {};
 }
 
+void KdTarget::ForgetQuestions() {
+  prompt_.reset();
+  prompt_deadline_.reset();
+  file_.reset();
+}
+
 void KdTarget::TickQuestions() {
   if (prompt_ && prompt_deadline_ && line_.now() >= *prompt_deadline_) {
     const Result<void> answered = AnswerPrompt({});

@@ -46,6 +46,12 @@ Task<void> KdTarget::Execute() {
   } else {
     answer = co_await ExecuteControl(work);
   }
+  if (const auto* error = std::get_if<Error>(&answer); work.displaced && error && error->code == Errc::kCancelled) {
+    answer = Error{Errc::kBusy, "the driver of the link needs the target; ask again"};
+  }
+  if (std::exchange(facts_.inconsistent_reply, false)) {
+    options_.log("protocol error: the target claimed more bytes than it sent or was asked for; the reply was clipped");
+  }
   // The client may close the link from within the answer: `current_` is released first.
   const auto finished = std::move(current_);
   finished->done(std::move(answer), std::move(bulk));
@@ -56,8 +62,9 @@ Task<rpc::Answer> KdTarget::ExecuteMemory(Work& work, kd::Bytes& bulk) {
     co_return co_await ReadRanges(*read, work.limit, bulk);
   }
   if (const auto* write = std::get_if<rpc::WriteMemory>(&work.request)) {
-    Result<std::uint64_t> written = co_await memory_.Write(write->space, write->address, work.bulk);
+    Result<std::uint64_t> written = co_await memory_.Write(write->space, write->address, work.bulk, work.limit);
     if (!written) co_return written.error();
+    if (*written == 0 && work.limit.cancelled) co_return Error{Errc::kCancelled, "cancelled"};
     if (*written == 0 && !work.bulk.empty()) {
       co_return Error{Errc::kUnreadable, "the target refused to write there", write->address};
     }

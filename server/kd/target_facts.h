@@ -18,6 +18,7 @@ struct TargetFacts {
   std::optional<kd::DebuggerData> data;
   rpc::TargetDescription description;
   bool context_ex_refused = false;           ///< GetContextEx failed once (quirk Q13)
+  bool inconsistent_reply = false;           ///< a reply claimed more bytes than it had, and was clipped
   std::optional<bool> search_works;          ///< whether SearchMemory finds what is there; nullopt: not tried yet
 
   const kd::ContextLayout* layout() const { return kd::FindContextLayout(machine); }

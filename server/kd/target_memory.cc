@@ -8,6 +8,8 @@ namespace {
 
 constexpr std::uint64_t kPage = MemoryCache::kPageBytes;
 constexpr std::uint64_t kPageMask = ~(kPage - 1);
+/// Addresses below an absent table cost no exchange, so a client could ask for any number of them.
+constexpr std::size_t kMaxMappings = 65'536;
 
 std::uint64_t ToPageEnd(std::uint64_t address) { return kPage - address % kPage; }
 
@@ -104,6 +106,7 @@ Task<Result<TargetMemory::Chunk>> TargetMemory::ReadVirtual(std::uint64_t addres
     const auto decoded = kd::DecodeReply(*reply);
     if (!decoded) co_return decoded.error();
     const kd::ReadResult read = kd::DecodeRead(*decoded, static_cast<std::uint32_t>(want));
+    facts_.inconsistent_reply |= read.inconsistent;
     chunk.data.insert(chunk.data.end(), read.data.begin(), read.data.end());
     if (read.complete) continue;
     if (decoded->Succeeded() && !read.data.empty()) continue;  // clipped by the target: go on behind it (H42)
@@ -130,6 +133,7 @@ Task<Result<TargetMemory::Chunk>> TargetMemory::ReadPhysical(std::uint64_t addre
     const auto decoded = kd::DecodeReply(*reply);
     if (!decoded) co_return decoded.error();
     const kd::ReadResult read = kd::DecodeRead(*decoded, want);
+    facts_.inconsistent_reply |= read.inconsistent;
     chunk.data.insert(chunk.data.end(), read.data.begin(), read.data.end());
     if (read.complete || (decoded->Succeeded() && !read.data.empty())) continue;
     chunk.ended = true;
@@ -214,6 +218,7 @@ Task<Result<TargetMemory::Mapping>> TargetMemory::Translate(AddressSpace space, 
     walk.Supply(*entry);
   }
   Mapping mapping{walk.Next().address, walk.Next().page_size, walk.Resolved()};
+  if (mappings_.size() >= kMaxMappings) mappings_.clear();
   mappings_[key] = mapping;
   mapping.physical += address % kPage;
   co_return mapping;
@@ -226,11 +231,11 @@ bool TargetMemory::BreakpointsShowIn(const AddressSpace& space, std::uint64_t ad
 }
 
 Task<Result<std::uint64_t>> TargetMemory::Write(AddressSpace space, std::uint64_t address,
-                                                std::span<const std::byte> data) {
+                                                std::span<const std::byte> data, const WorkLimit& limit) {
   data = data.first(ClipToSpace(address, data.size()));
   std::uint64_t done = 0;
   Forget();
-  while (done < data.size()) {
+  while (done < data.size() && !limit.Over(line_.now())) {
     std::uint64_t at = address + done;
     std::uint64_t want = std::min<std::uint64_t>(data.size() - done, kd::kMaxManipulateData);
     want = std::min(want, ToPageEnd(at));

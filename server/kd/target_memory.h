@@ -32,8 +32,9 @@ class TargetMemory {
   bool ReadKnown(const AddressSpace& space, std::uint64_t address, std::span<std::byte> out) const {
     return space.kind != AddressSpace::Kind::kPhysical && cache_.Copy(space, address, out) == out.size();
   }
-  /// Bytes written, from `address` on.
-  Task<Result<std::uint64_t>> Write(AddressSpace space, std::uint64_t address, std::span<const std::byte> data);
+  /// Bytes written, from `address` on: fewer when the target refuses, or when `limit` is over.
+  Task<Result<std::uint64_t>> Write(AddressSpace space, std::uint64_t address, std::span<const std::byte> data,
+                                    const WorkLimit& limit);
   /// First address in [start, start + length) where `pattern` begins. Ends early, as not found, when `limit` is over; checked between exchanges.
   Task<Result<std::optional<std::uint64_t>>> Search(AddressSpace space, std::uint64_t start, std::uint64_t length,
                                                     std::span<const std::byte> pattern, const WorkLimit& limit);

@@ -215,10 +215,10 @@ void ScriptedTarget::Reply(kd::Bytes head, std::uint32_t status, kd::ByteView da
 }
 
 void ScriptedTarget::ReadMemory(kd::Bytes head, std::uint64_t address, std::uint32_t count) {
-  kd::Bytes data = Peek(address, std::min<std::uint32_t>(count, kd::kMaxManipulateData));
-  const bool whole = data.size() == count;
+  kd::Bytes data = Peek(address, std::min(count, most_read));
+  const bool whole = data.size() == std::min(count, most_read);
   if (!whole && whole_reads) data.clear();
-  Put(head, 0x1C, static_cast<std::uint32_t>(data.size()));
+  Put(head, 0x1C, claimed_bytes.value_or(static_cast<std::uint32_t>(data.size())));
   Reply(std::move(head), whole ? kd::kStatusSuccess : kd::kStatusUnsuccessful, data);
 }
 

@@ -6,8 +6,7 @@
 #include <optional>
 
 #include "tests/support/coro_test.h"
-#include "tests/support/scripted_target.h"
-#include "transport/memory_stream.h"
+#include "tests/support/machine_port.h"
 
 namespace longwire::test {
 namespace {
@@ -15,51 +14,29 @@ namespace {
 namespace asio = boost::asio;
 constexpr std::uint64_t kCode = 0xFFFFF80000001000;
 
-/// The far end of a kernel link: a scripted target that outlives its streams.
-struct Machine {
-  ScriptedTarget target;
-  std::shared_ptr<Stream> line;  ///< the target's end of the stream of the moment
-  int opened = 0;
-  bool absent = false;
-};
-
-asio::awaitable<void> Serve(std::shared_ptr<Machine> machine, std::shared_ptr<Stream> line) {
-  std::vector<std::byte> buffer(8192);
-  for (;;) {
-    const kd::Bytes output = machine->target.TakeOutput();
-    if (!output.empty()) (void)co_await line->WriteAll(output);
-    const auto size = co_await line->ReadSome(buffer);
-    if (!size || *size == 0) co_return;
-    machine->target.Receive(std::span(buffer).first(*size));
-  }
-}
-
-class MachinePort final : public LinkPort {
+/// A stream whose peer came over the network.
+class ForeignStream final : public Stream {
  public:
-  MachinePort(Executor executor, std::shared_ptr<Machine> machine) : executor_(executor), machine_(machine) {}
-  Awaitable<Result<std::unique_ptr<Stream>>> Open() override {
-    if (machine_->absent) co_return Error{Errc::kLinkFailed, "there is no pipe"};
-    ++machine_->opened;
-    auto [ours, theirs] = MakeMemoryStreams(executor_);
-    machine_->line = std::move(theirs);
-    asio::co_spawn(executor_, Serve(machine_, machine_->line), asio::detached);
-    co_return std::move(ours);
+  explicit ForeignStream(std::unique_ptr<Stream> inner) : inner_(std::move(inner)) {}
+  Awaitable<Result<std::size_t>> ReadSome(std::span<std::byte> out) override { return inner_->ReadSome(out); }
+  Awaitable<Result<void>> WriteAll(std::span<const std::byte> head, std::span<const std::byte> body) override {
+    return inner_->WriteAll(head, body);
   }
-  void Cancel() noexcept override {}
-  bool listens() const noexcept override { return false; }
-  bool reconnects() const noexcept override { return false; }
-  std::uint32_t bytes_per_second() const noexcept override { return 0; }
+  Awaitable<Result<void>> ShutdownWrite() override { return inner_->ShutdownWrite(); }
+  void Close() noexcept override { inner_->Close(); }
+  const PeerInfo& peer() const noexcept override { return peer_; }
 
  private:
-  Executor executor_;
-  std::shared_ptr<Machine> machine_;
+  std::unique_ptr<Stream> inner_;
+  PeerInfo peer_{"192.0.2.7:4000"};
 };
 
 /// A client of the service: sends requests, waits for answers, keeps events.
 class Client {
  public:
-  Client(asio::io_context& context, KdService& service) {
+  Client(asio::io_context& context, KdService& service, bool foreign = false) {
     auto [ours, theirs] = MakeMemoryStreams(context.get_executor());
+    if (foreign) theirs = std::make_unique<ForeignStream>(std::move(theirs));
     channel = RpcChannel::Make(context.get_executor(), std::move(ours));
     asio::co_spawn(context, service.Serve(std::move(theirs)), asio::detached);
   }
@@ -189,6 +166,93 @@ TEST(KdService, SecondDriverIsRefusedByNameAndAnObserverIsNot) {
     CO_ASSERT_TRUE(ErrorOf(busy) != nullptr);
     EXPECT_EQ(ErrorOf(busy)->code, Errc::kBusy);
     EXPECT_NE(ErrorOf(busy)->message.find("bob@lab"), std::string::npos);
+  });
+}
+
+TEST(KdService, OnlyTheOwnerEndsAServerThatOthersUse) {
+  Bench bench;
+  int ended = 0;
+  bench.service->OnEndServer([&ended] { ++ended; });
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service), mallory(bench.context, *bench.service, true);
+    co_await alice.Greet("alice");
+    co_await mallory.Greet("mallory", rpc::Role::kAdmin);
+    const auto refused = co_await mallory.Ask(rpc::EndServer{true});
+    CO_ASSERT_TRUE(ErrorOf(refused) != nullptr);
+    EXPECT_EQ(ErrorOf(refused)->code, Errc::kAuthentication);
+    EXPECT_NE(ErrorOf(refused)->message.find("alice@lab"), std::string::npos);
+    EXPECT_EQ(ended, 0);
+    const auto done = co_await alice.Ask(rpc::EndServer{true});
+    EXPECT_NE(std::get_if<rpc::Done>(&done), nullptr);
+    EXPECT_EQ(ended, 1);
+  });
+}
+
+TEST(KdService, OneClientCannotCancelTheWorkOfAnother) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service), eve(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    co_await eve.Greet("eve", rpc::Role::kObserver);
+    co_await eve.Ask(Open());
+    bench.machine->target.mute.insert(kd::Api::kReadVirtual);
+    EXPECT_TRUE(alice.channel->Enqueue(rpc::Envelope{7000, ReadOf(kCode, 8, true), {}}));
+    EXPECT_TRUE(alice.channel->Enqueue(rpc::Envelope{7001, rpc::Request(rpc::GetContext{1}), {}}));
+    co_await Pause(std::chrono::milliseconds(20));
+    EXPECT_TRUE(eve.channel->Enqueue(rpc::Envelope{0, rpc::Cancel{7001}, {}}));
+    co_await eve.Ask(rpc::GetLinkStatus{});
+    EXPECT_TRUE(alice.channel->Enqueue(rpc::Envelope{7002, rpc::Request(rpc::GetLinkStatus{}), {}}));
+    std::uint64_t first = 0;
+    while (first == 0) {
+      auto envelope = co_await alice.channel->Receive();
+      CO_ASSERT_OK(envelope);
+      if (std::holds_alternative<rpc::Response>(envelope->message)) first = envelope->id;
+    }
+    EXPECT_EQ(first, 7002u);
+  });
+}
+
+TEST(KdService, SilentPeersKeepNobodyOut) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    std::vector<std::unique_ptr<Client>> silent;
+    for (std::size_t i = 0; i < KdService::kMaxSessions + 10; ++i) {
+      silent.push_back(std::make_unique<Client>(bench.context, *bench.service));
+    }
+    const auto dropped = co_await silent.front()->channel->Receive();
+    EXPECT_FALSE(dropped);
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+  });
+}
+
+TEST(KdService, NamesArePrintable) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("al\x1b[2Jice\n");
+    co_await OpenHalted(alice);
+    const auto status = bench.service->Status();
+    CO_ASSERT_EQ(status.size(), 1u);
+    EXPECT_EQ(status[0].holder, "al?[2Jice?@lab");
+  });
+}
+
+TEST(KdService, AClientThatIgnoresItsGoodbyeIsClosed) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    EXPECT_TRUE(bench.service->ReleaseLink("com:pipe,port=/run/vm.sock"));
+    for (;;) {
+      auto envelope = co_await alice.channel->Receive();
+      if (envelope) continue;
+      EXPECT_EQ(envelope.error().code, Errc::kClosed);
+      break;
+    }
   });
 }
 

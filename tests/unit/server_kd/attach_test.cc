@@ -72,6 +72,28 @@ TEST(Attach, AStoppedTargetThatAnswersTheResetStaysStopped) {
   EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
 }
 
+TEST(Attach, ATargetLeftHaltedIsAskedByResetAtOnce) {
+  TargetOptions options;
+  options.left_halted = true;
+  TargetSimulation sim(options);
+  sim.stub.Stop(kd::kExceptionBreakpoint, TargetSimulation::kCode);
+  sim.stub.TakeOutput();
+  sim.target.Opened(sim.now);
+  sim.Run(std::chrono::milliseconds(500));
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
+  EXPECT_EQ(sim.stub.break_ins, 0);
+}
+
+TEST(Attach, ATargetLeftHaltedThatRunsAgainIsBrokenIntoAllTheSame) {
+  TargetOptions options;
+  options.left_halted = options.break_in = true;
+  TargetSimulation sim(options);
+  sim.target.Opened(sim.now);
+  sim.Run(std::chrono::seconds(3));
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
+  EXPECT_EQ(sim.stub.break_ins, 1);
+}
+
 TEST(Attach, WithoutDebuggerDataTheTargetIsKnownAllTheSame) {
   TargetSimulation sim;
   sim.stub.debugger_data_list = 0xFFFFFFFF00000000;  // unreadable

@@ -33,6 +33,47 @@ TEST(Memory, H41UnreadableTailEndsTheRead) {
   EXPECT_EQ(outcome.as<rpc::MemoryRead>()->sizes, (std::vector<std::uint64_t>{100, 4}));
 }
 
+TEST(Memory, H42AClippedReplyIsContinuedAndAnEmptyOneEndsTheRead) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.stub.most_read = 1024;
+  EXPECT_EQ(sim.Read(kCode + 0x2000, 3000), sim.stub.Peek(kCode + 0x2000, 3000));
+  EXPECT_EQ(sim.stub.Count(Api::kReadVirtual), 3u);
+  sim.stub.most_read = 0;
+  sim.stub.requests.clear();
+  EXPECT_TRUE(sim.Read(kCode + 0x4000, 3000).empty());
+  EXPECT_LE(sim.stub.Count(Api::kReadVirtual), 2u);
+}
+
+TEST(Memory, H43AClaimOfMoreBytesThanPresentIsClippedAndLogged) {
+  std::vector<std::string> log;
+  TargetOptions options;
+  options.log = [&log](const std::string& line) { log.push_back(line); };
+  TargetSimulation sim(options);
+  sim.AttachHalted();
+  sim.stub.most_read = 16;
+  sim.stub.claimed_bytes = 3000;
+  EXPECT_EQ(sim.Read(kCode + 0x2000, 64), sim.stub.Peek(kCode + 0x2000, 64));
+  EXPECT_EQ(log.size(), 1u);
+  sim.stub.most_read = 3944;
+  sim.stub.claimed_bytes = 0xFFFFFFFF;
+  EXPECT_EQ(sim.Read(kCode + 0x4000, 64), sim.stub.Peek(kCode + 0x4000, 64));
+}
+
+TEST(Memory, ALongWriteEndsWhenItIsCancelled) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  std::optional<rpc::Answer> answer;
+  sim.target.Perform(sim.now, 501, rpc::WriteMemory{AddressSpace::Virtual(), kCode + 0x1000}, kd::Bytes(0x5000),
+                     [&](rpc::Answer given, kd::Bytes) { answer = std::move(given); });
+  sim.target.Cancel(sim.now, 501);
+  sim.Run();
+  ASSERT_TRUE(answer.has_value());
+  const auto* written = std::get_if<rpc::MemoryWritten>(&*answer);
+  ASSERT_NE(written, nullptr);
+  EXPECT_LE(written->size, 0x1000u) << "what was written by then, and no more";
+}
+
 TEST(Memory, ATargetThatRefusesTheWholeCrossingReadStillGivesTheFirstPage) {
   TargetSimulation sim;
   sim.stub.Map(0xFFFFF90000000000, 0x1000);
@@ -121,6 +162,23 @@ TEST(Registers, H45GetContextExIsTriedOncePerTarget) {
   EXPECT_EQ(sim.Ask(rpc::GetContext{1}).bulk, sim.stub.contexts[1]);
   EXPECT_EQ(sim.stub.Count(Api::kGetContextEx), 0u) << "already known from the stop";
   EXPECT_EQ(sim.stub.Count(Api::kGetContext), 1u);
+}
+
+TEST(Registers, TheDriverGoesBeforeObservers) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  std::vector<std::pair<int, Errc>> answers;
+  const auto note = [&](int who) {
+    return [&answers, who](rpc::Answer answer, kd::Bytes) {
+      answers.emplace_back(who, std::holds_alternative<Error>(answer) ? std::get<Error>(answer).code : Errc::kClosed);
+    };
+  };
+  const rpc::ReadMemory all{AddressSpace::Virtual(), {{kCode, 0x6000}}, true};
+  sim.target.Perform(sim.now, 501, all, {}, note(1), true);
+  sim.target.Perform(sim.now, 502, all, {}, note(2), true);
+  sim.target.Perform(sim.now, 503, rpc::GetContext{1}, {}, note(3));
+  sim.Run();
+  EXPECT_EQ(answers, (std::vector<std::pair<int, Errc>>{{1, Errc::kBusy}, {3, Errc::kClosed}, {2, Errc::kClosed}}));
 }
 
 TEST(Registers, CancelTakesQueuedWorkBack) {

@@ -277,6 +277,37 @@ TEST(RunControl, RequestsOfARunningTargetAreRefused) {
   EXPECT_EQ(outcome.error()->code, Errc::kTargetRunning);
 }
 
+TEST(RunControl, ResynchronizeInTheMiddleOfAStopReportBeginsAnew) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.Go();
+  sim.stub.Stop(kd::kExceptionAccessViolation, kCode + 0x40);
+  // The report arrives, and the first question about the stop is on its way.
+  sim.target.Receive(sim.now, sim.stub.TakeOutput());
+  ASSERT_TRUE(sim.Events<rpc::StopEvent>().empty());
+  sim.Ask(rpc::Resynchronize{});
+  sim.Run(std::chrono::seconds(6));
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
+  ASSERT_EQ(sim.Events<rpc::StopEvent>().size(), 1u);
+  EXPECT_EQ(sim.Events<rpc::StopEvent>()[0].program_counter, kCode + 0x40);
+}
+
+TEST(Leave, ARunningTargetThatRestartsMeanwhileRunsOn) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.SetBreakpoint(kCode + 0x100);
+  sim.Go();
+  sim.stub.stop_on_break_in = false;
+  bool done = false;
+  sim.target.Leave(sim.now, false, [&] { done = true; });
+  sim.Run(std::chrono::milliseconds(100));
+  sim.stub.Restart();
+  sim.stub.Stop(kd::kExceptionBreakpoint, kCode);
+  sim.Run(std::chrono::seconds(2));
+  EXPECT_TRUE(done);
+  EXPECT_TRUE(sim.stub.running);
+}
+
 TEST(Leave, RunningTargetWithBreakpointsIsCleanedAndRunsOn) {
   TargetSimulation sim;
   sim.AttachHalted();
