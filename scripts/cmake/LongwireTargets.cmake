@@ -28,9 +28,10 @@ function(lw_program name)
   target_link_libraries(${name} PRIVATE ${ARG_LINKS})
 endfunction()
 
-# lw_test(NAME LABEL unit|contract|e2e|long SOURCES ... LINKS ...): a GoogleTest program, one ctest entry.
+# lw_test(NAME LABEL unit|contract|e2e|long [threads] SOURCES ... LINKS ...): a GoogleTest program, one ctest entry. What
+# runs threads of ours says so: those tests run under the thread sanitizer too.
 function(lw_test name)
-  cmake_parse_arguments(ARG "" "LABEL;TIMEOUT" "SOURCES;LINKS" ${ARGN})
+  cmake_parse_arguments(ARG "" "TIMEOUT" "LABEL;SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
   lw_compile_options(${name})
   target_link_libraries(${name} PRIVATE ${ARG_LINKS} GTest::gmock GTest::gtest_main)
