@@ -57,6 +57,8 @@ int Debug(const KdOptions& options, Interrupt& interrupt) {
   connect.break_on_reboot = options.reboot_break != KdOptions::RebootBreak::kNone;
   connect.software = "longwire " LONGWIRE_VERSION;
   connect.serve_locally = ServeLocally;
+  connect.open = options.open;
+  connect.notice = [](const std::string& line) { std::fprintf(stderr, "kd: %s\n", line.c_str()); };
   Result<std::unique_ptr<Target>> target = ConnectTarget(options.kernel, connect, interrupt);
   if (!target) return Fail(target.error());
 

@@ -161,9 +161,9 @@ void Note(Core& core, Failures& failures, const Error& error) {
   if (failures.hinted || Clock::now() - failures.since < core.options.reverse.hint) return;
   failures.hinted = true;
   core.Warn("No client at " + core.where() + " for " +
-           std::to_string(
-               std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - failures.since).count()) +
-           " s; the client's string needs clicon= naming this machine, and the same port. Dialling on.");
+            std::to_string(
+                std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - failures.since).count()) +
+            " s; the client's string needs clicon= naming this machine, and the same port. Dialling on.");
 }
 
 Awaitable<void> DialLoop(CorePointer core) {

@@ -13,8 +13,8 @@
 namespace longwire {
 namespace {
 
-Awaitable<Result<RpcClient::Opened>> OpenServer(Executor executor, Endpoint server) {
-  Result<std::unique_ptr<Stream>> stream = co_await Dial(executor, std::move(server));
+Awaitable<Result<RpcClient::Opened>> OpenServer(Executor executor, Endpoint server, DialOptions options) {
+  Result<std::unique_ptr<Stream>> stream = co_await Dial(executor, std::move(server), std::move(options));
   if (!stream) co_return stream.error();
   co_return RpcClient::Opened{std::move(*stream), nullptr};
 }
@@ -45,7 +45,12 @@ Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const 
                                               Interrupt& interrupt) {
   RpcClient::Opener opener;
   if (kernel.server) {
-    opener = [server = *kernel.server](Executor executor) { return OpenServer(executor, server); };
+    DialOptions dial;
+    dial.open = options.open;
+    dial.notice = options.notice;
+    opener = [server = *kernel.server, dial = std::move(dial)](Executor executor) {
+      return OpenServer(executor, server, dial);
+    };
   } else if (options.serve_locally) {
     opener = [serve = options.serve_locally](Executor executor) { return OpenLocal(executor, serve); };
   } else {

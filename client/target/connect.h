@@ -20,6 +20,9 @@ struct ConnectOptions {
   bool break_in = false;         ///< -bonc
   bool break_on_reboot = false;  ///< -b
   std::string software;          ///< "longwire 0.1.0"
+  bool open = false;             ///< -open: wait for a server on another machine without a password
+  /// What a reverse connection waits for and whom it refused; called on the connection's thread. May be empty.
+  std::function<void(const std::string& line)> notice;
   LocalService serve_locally;    ///< for links of this process; empty: not available
 };
 
