@@ -60,4 +60,26 @@ Result<void> Arguments::ExpectEnd() {
   return Error{Errc::kUsage, "^ Extra character error in '" + TakeRest() + "'"};
 }
 
+Result<std::uint64_t> Arguments::AddressOrHere() {
+  if (AtEnd()) {
+    Result<const RegisterSet*> registers = session_.Registers();
+    if (!registers) return registers.error();
+    return (*registers)->program_counter();
+  }
+  Result<std::uint64_t> address = Expression();
+  if (!address) return address.error();
+  if (Result<void> end = ExpectEnd(); !end) return end.error();
+  return *address;
+}
+
+std::string_view Arguments::OptionLetters() {
+  SkipBlanks();
+  if (text_.size() < 2 || (text_.front() != '/' && text_.front() != '-')) return {};
+  return Word().substr(1);
+}
+
+Error SyntaxError(std::string_view text) {
+  return Error{Errc::kUsage, "^ Syntax error in '" + std::string(text) + "'"};
+}
+
 }  // namespace longwire

@@ -18,10 +18,6 @@ std::optional<unsigned> ParseId(std::string_view text) {
   return id;
 }
 
-Error SyntaxError(std::string_view text) {
-  return Error{Errc::kUsage, "^ Syntax error in '" + std::string(text) + "'"};
-}
-
 /// The id written directly behind the name: `bp3 ...`.
 std::optional<unsigned> AttachedId(Arguments& arguments) {
   std::size_t digits = 0;

@@ -175,7 +175,7 @@ Result<CommandFlow> CommandTable::RunOne(Session& session, std::string_view comm
       std::size_t word = RunLength(command, 0, [](char c) { return !IsSpace(c); });
       return Error{Errc::kNotFound, "No export " + std::string(command.substr(1, word - 1)) + " found"};
     }
-    return Error{Errc::kUsage, "^ Syntax error in '" + std::string(command) + "'"};
+    return SyntaxError(command);
   }
   if (found->needs_halt && !session.halted()) return NotHalted(session, *found);
   Arguments arguments(session, command.substr(length));

@@ -28,11 +28,17 @@ class Arguments {
   Result<std::uint64_t> Expression();             ///< error texts name the command's text (engine.md 2.13)
   Result<AddressRange> Range(unsigned element_size);
   Result<void> ExpectEnd();                       ///< `^ Extra character error in '...'`
+  /// All that is left: an address, or nothing for the program counter of the scope.
+  Result<std::uint64_t> AddressOrHere();
+  /// Letters of the next `/abc` or `-abc` word, which is consumed; empty if the next word is no such option.
+  std::string_view OptionLetters();
 
  private:
   Session& session_;
   std::string_view text_;
 };
+
+Error SyntaxError(std::string_view text);         ///< `^ Syntax error in 'TEXT'`
 
 /// What a command tells the console besides its report.
 enum class CommandFlow : std::uint8_t {

@@ -171,17 +171,9 @@ Result<CommandFlow> Unassemble(Session& session, Arguments& arguments, Report& r
 /// `uf`: the function that holds an address, from its symbol to its end.
 Result<CommandFlow> UnassembleFunction(Session& session, Arguments& arguments, Report& report) {
   const std::string whole = "f" + std::string(arguments.rest());
-  std::uint64_t address = 0;
-  if (arguments.AtEnd()) {
-    Result<const RegisterSet*> registers = session.Registers();
-    if (!registers) return registers.error();
-    address = (*registers)->program_counter();
-  } else {
-    Result<std::uint64_t> given = arguments.Expression();
-    if (!given) return given.error();
-    address = *given;
-  }
-  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  const Result<std::uint64_t> given = arguments.AddressOrHere();
+  if (!given) return given.error();
+  const std::uint64_t address = *given;
   (void)session.NameOf(address);
   Result<NearbySymbol> symbol = session.symbols().Nearest(address);
   if (!symbol || !symbol->symbol || !symbol->symbol->is_function) {

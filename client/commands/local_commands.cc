@@ -16,11 +16,9 @@ struct LocalOptions {
 Result<LocalOptions> TakeOptions(Arguments& arguments) {
   LocalOptions options;
   while (true) {
-    arguments.SkipBlanks();
-    const std::string_view rest = arguments.rest();
-    if (rest.size() < 2 || (rest.front() != '/' && rest.front() != '-')) return options;
-    const std::string_view word = arguments.Word();
-    for (const char c : word.substr(1)) {
+    const std::string_view letters = arguments.OptionLetters();
+    if (letters.empty()) return options;
+    for (const char c : letters) {
       switch (c) {
         case 't':
           options.type = true;
@@ -44,7 +42,7 @@ Result<LocalOptions> TakeOptions(Arguments& arguments) {
           options.by_size = true;
           break;
         default:
-          return Error{Errc::kUsage, "^ Syntax error in 'dv " + std::string(word) + "'"};
+          return SyntaxError("dv /" + std::string(letters));
       }
     }
   }

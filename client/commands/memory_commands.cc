@@ -60,7 +60,7 @@ Result<DisplayOptions> TakeDisplayOptions(Session& session, Arguments& arguments
       std::string_view word = arguments.Word();
       // Caching attributes choose how the target maps the page; ours decides that itself.
       if (word != "/p" && word != "/p[c]" && word != "/p[uc]" && word != "/p[wc]") {
-        return Error{Errc::kUsage, "^ Syntax error in '" + std::string(word) + "'"};
+        return SyntaxError(word);
       }
       options.space = AddressSpace::Physical();
     } else if (rest[1] == 'c') {
@@ -71,7 +71,7 @@ Result<DisplayOptions> TakeDisplayOptions(Session& session, Arguments& arguments
         return Error{Errc::kUsage, "^ Range error in '/c'; 1 to 400 (hexadecimal) columns"};
       options.columns = static_cast<unsigned>(*columns);
     } else {
-      return Error{Errc::kUsage, "^ Syntax error in '" + std::string(arguments.Word()) + "'"};
+      return SyntaxError(arguments.Word());
     }
   }
 }

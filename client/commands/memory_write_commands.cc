@@ -48,7 +48,7 @@ Result<void> TakeFloat(Arguments& arguments, unsigned size, std::vector<std::byt
   char* end = nullptr;
   const double value = std::strtod(word.c_str(), &end);
   if (word.empty() || end != word.c_str() + word.size())
-    return Error{Errc::kUsage, "^ Syntax error in '" + word + "'"};
+    return SyntaxError(word);
   if (size == 4)
     Append(bytes, std::bit_cast<std::uint32_t>(static_cast<float>(value)), 4);
   else
@@ -107,7 +107,7 @@ Result<CommandFlow> Fill(Session& session, Arguments& arguments, Report& report,
   while (!arguments.AtEnd()) {
     if (Result<void> item = TakeItem(arguments, 1, pattern, "f" + whole); !item) return item.error();
   }
-  if (!range->has_count || pattern.empty()) return Error{Errc::kUsage, "^ Syntax error in 'f" + whole + "'"};
+  if (!range->has_count || pattern.empty()) return SyntaxError("f" + whole);
   if (range->count > kMaxWriteBytes) return Error{Errc::kLimitExceeded, "f fills at most 16 MB at once"};
   std::vector<std::byte> bytes(range->count);
   for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = pattern[i % pattern.size()];
@@ -181,7 +181,7 @@ Result<void> TakeItem(Arguments& arguments, unsigned size, std::vector<std::byte
   if (!rest.empty() && (rest.front() == '\'' || rest.front() == '"')) {
     const std::size_t end = rest.find(rest.front(), 1);
     if (end == std::string_view::npos)
-      return Error{Errc::kUsage, "^ Syntax error in '" + std::string(command) + "'"};
+      return SyntaxError(command);
     for (const char c : rest.substr(1, end - 1)) Append(bytes, static_cast<unsigned char>(c), size);
     arguments.text().remove_prefix(end + 1);
     return {};

@@ -9,10 +9,6 @@
 namespace longwire {
 namespace {
 
-Error SyntaxError(std::string_view text) {
-  return Error{Errc::kUsage, "^ Syntax error in '" + std::string(text) + "'"};
-}
-
 struct ListQuery {
   ModuleListStyle style;
   bool loaded = true, unloaded = true, only_with_symbols = false;

@@ -29,11 +29,9 @@ struct Match {
 Result<NameOptions> TakeOptions(Arguments& arguments) {
   NameOptions options;
   while (true) {
-    arguments.SkipBlanks();
-    const std::string_view rest = arguments.rest();
-    if (rest.size() < 2 || (rest.front() != '/' && rest.front() != '-')) return options;
-    const std::string_view word = arguments.Word();
-    for (const char c : word.substr(1)) {
+    const std::string_view letters = arguments.OptionLetters();
+    if (letters.empty()) return options;
+    for (const char c : letters) {
       switch (c) {
         case '0':
           options.address_only = true;
@@ -77,7 +75,7 @@ Result<NameOptions> TakeOptions(Arguments& arguments) {
           options.order = c;
           break;
         default:
-          return Error{Errc::kUsage, "^ Syntax error in 'x " + std::string(word) + "'"};
+          return SyntaxError("x /" + std::string(letters));
       }
     }
   }
@@ -186,17 +184,9 @@ std::string NearText(Session& session, const NearbySymbol& symbol) {
 }
 
 Result<CommandFlow> ListNearest(Session& session, Arguments& arguments, Report& report) {
-  std::uint64_t address = 0;
-  if (arguments.AtEnd()) {
-    Result<const RegisterSet*> registers = session.Registers();
-    if (!registers) return registers.error();
-    address = (*registers)->program_counter();
-  } else {
-    Result<std::uint64_t> given = arguments.Expression();
-    if (!given) return given.error();
-    address = *given;
-  }
-  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  const Result<std::uint64_t> given = arguments.AddressOrHere();
+  if (!given) return given.error();
+  const std::uint64_t address = *given;
   (void)session.NameOf(address);  // loads the symbols
   Result<NearbySymbol> nearest = session.symbols().Nearest(address);
   if (!nearest || !nearest->symbol) return CommandFlow::kPrompt;

@@ -212,7 +212,7 @@ Result<CommandFlow> PrintFormatted(Session& session, Arguments& arguments, Repor
     if (option == "/D")
       markup = true;
     else if (!option.starts_with("/o"))
-      return Error{Errc::kUsage, "^ Syntax error in '.printf " + std::string(option) + "'"};
+      return SyntaxError(".printf " + std::string(option));
   }
   const std::string_view rest = arguments.rest();
   std::size_t end = 1;

@@ -70,7 +70,7 @@ Result<CommandFlow> Frame(Session& session, Arguments& arguments, Report& report
 /// `.f+`, `.f-`.
 Result<CommandFlow> NextFrame(Session& session, Arguments& arguments, Report& report, FrameScope& scope) {
   const std::string rest = arguments.TakeRest();
-  if (rest != "+" && rest != "-") return Error{Errc::kUsage, "^ Syntax error in '.f" + rest + "'"};
+  if (rest != "+" && rest != "-") return SyntaxError(".f" + rest);
   if (rest == "-" && session.frame_number() == 0)
     return Error{Errc::kNotFound, "Cannot find frame -1, previous scope unchanged"};
   const std::uint64_t number = rest == "+" ? session.frame_number() + 1u : session.frame_number() - 1u;

@@ -20,10 +20,6 @@ struct SearchOptions {
   unsigned minimum = 3;  ///< characters of any_string
 };
 
-Error SyntaxError(const std::string& whole) {
-  return Error{Errc::kUsage, "^ Syntax error in 's" + whole + "'"};
-}
-
 /// `-d`, `-[1]a`, `-sa`, `-[l 5]sa`.
 Result<SearchOptions> TakeOptions(Session& session, Arguments& arguments, const std::string& whole) {
   SearchOptions options;
@@ -32,7 +28,7 @@ Result<SearchOptions> TakeOptions(Session& session, Arguments& arguments, const 
   arguments.text().remove_prefix(1);
   if (!arguments.rest().empty() && arguments.rest().front() == '[') {
     const std::size_t end = arguments.rest().find(']');
-    if (end == std::string_view::npos) return SyntaxError(whole);
+    if (end == std::string_view::npos) return SyntaxError("s" + whole);
     std::string_view flags = arguments.rest().substr(1, end - 1);
     arguments.text().remove_prefix(end + 1);
     while (!flags.empty()) {
@@ -57,7 +53,7 @@ Result<SearchOptions> TakeOptions(Session& session, Arguments& arguments, const 
     type.remove_prefix(1);
   }
   if (type.size() != 1 || std::string_view("bwdqau").find(type[0]) == std::string_view::npos)
-    return SyntaxError(whole);
+    return SyntaxError("s" + whole);
   options.type = type[0];
   return options;
 }
@@ -180,7 +176,7 @@ Result<CommandFlow> Search(Session& session, Arguments& arguments, Report& repor
   while (!arguments.AtEnd()) {
     if (Result<void> item = TakeItem(arguments, element, pattern, "s" + whole); !item) return item.error();
   }
-  if (pattern.empty()) return SyntaxError(whole);
+  if (pattern.empty()) return SyntaxError("s" + whole);
   if (pattern.size() > plan::kMaxPatternBytes)
     return Error{Errc::kLimitExceeded, "a search pattern has at most 256 bytes"};
   Result<std::vector<std::uint64_t>> hits = Find(session, range->address, range->count, pattern, element);

@@ -22,10 +22,6 @@ struct StackRequest {
   bool raw = false;  ///< kd
 };
 
-Error SyntaxError(const std::string& whole) {
-  return Error{Errc::kUsage, "^ Syntax error in 'k" + whole + "'"};
-}
-
 /// The letters behind `k`.
 bool TakeLetter(char letter, bool narrow, StackRequest& request) {
   StackColumns& columns = request.columns;
@@ -102,7 +98,7 @@ Result<StackRequest> ParseRequest(Session& session, Arguments& arguments) {
                TakeLetter(c, narrow, request)) {
       arguments.text().remove_prefix(1);
     } else if (attached && std::isalpha(static_cast<unsigned char>(c))) {
-      return SyntaxError(whole);
+      return SyntaxError("k" + whole);
     } else {
       if (request.count) return Error{Errc::kUsage, "^ Extra character error in 'k" + whole + "'"};
       Result<std::uint64_t> count = arguments.Expression();

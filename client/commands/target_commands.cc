@@ -14,10 +14,6 @@
 namespace longwire {
 namespace {
 
-Error SyntaxError(std::string_view text) {
-  return Error{Errc::kUsage, "^ Syntax error in '" + std::string(text) + "'"};
-}
-
 Result<CommandFlow> ShowTarget(Session& session, Arguments& arguments, Report& report) {
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   if (!session.target().description()) return Error{Errc::kTargetOffline, "the target has not answered yet"};

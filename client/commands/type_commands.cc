@@ -79,7 +79,7 @@ Result<void> TakeOption(Arguments& arguments, std::string_view option, TypeReque
       options.fields.push_back(std::string(arguments.Word()) + "*");
       return {};
     default:
-      return Error{Errc::kUsage, "^ Syntax error in 'dt " + std::string(option) + "'"};
+      return SyntaxError("dt " + std::string(option));
   }
 }
 

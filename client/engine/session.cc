@@ -12,8 +12,6 @@
 namespace longwire {
 namespace {
 
-constexpr std::size_t kMaxStringBytes = 32u << 10;
-
 Error NotHalted(const Target& target) {
   if (target.state() == rpc::TargetState::kRunning) {
     return Error{Errc::kTargetRunning, "the target is running; break in first (Ctrl-C)"};
@@ -201,17 +199,6 @@ Result<void> Session::Write(std::uint64_t address, std::span<const std::byte> da
     return Error{Errc::kUnreadable, "Unable to write memory at " + Address(address + *written), address + *written};
   }
   return {};
-}
-
-Result<std::string> Session::ReadUnicodeString(std::uint64_t address) {
-  Result<std::uint64_t> length = ReadUnsigned(address, 2);
-  if (!length) return length.error();
-  Result<std::uint64_t> buffer = ReadPointer(address + pointer_size());
-  if (!buffer) return buffer.error();
-  std::vector<std::byte> bytes(std::min<std::size_t>(*length, kMaxStringBytes));
-  if (bytes.empty()) return std::string();
-  if (Result<void> read = ReadExact(*buffer, bytes); !read) return read.error();
-  return Utf8FromUtf16(bytes);
 }
 
 // ---- names and modules ---------------------------------------------------------------------------------------------

@@ -91,7 +91,6 @@ class Session {
   Result<std::uint64_t> ReadUnsigned(std::uint64_t address, unsigned size);  ///< little-endian, size 1..8
   Result<std::uint64_t> ReadPointer(std::uint64_t address) { return ReadUnsigned(address, pointer_size()); }
   Result<void> Write(std::uint64_t address, std::span<const std::byte> data);
-  Result<std::string> ReadUnicodeString(std::uint64_t address);   ///< UNICODE_STRING at `address`, as UTF-8, at most 32 KiB
 
   // ---- names and expressions -----------------------------------------------------------------------------------
   EvaluationScope Evaluation();

@@ -146,36 +146,36 @@ Result<TypeInfo> SymbolTable::Describe(const TypeReference& type) {
   return type.module->symbols()->DescribeType(type.id);
 }
 
-void SymbolTable::ForEachSymbol(
-    std::string_view pattern,
-    const std::function<bool(Module&, const Symbol&, std::uint64_t address)>& visit) {
+void SymbolTable::ForEachFile(
+    std::string_view pattern, const std::function<bool(Module&, SymbolFile&, const NameFilter&)>& visit) {
   const QualifiedName parts = SplitName(pattern);
-  const Wildcard wildcard(parts.rest);
-  bool more = true;
+  const NameFilter filter = [wildcard = Wildcard(parts.rest)](std::string_view name) { return wildcard.Matches(name); };
   for (Module* module : modules_.Match(parts.qualified ? parts.module : "*")) {
     if (!parts.qualified && module->state() == SymbolState::kDeferred) continue;
     SymbolFile* symbols = Symbols(*module);
-    if (symbols == nullptr) continue;
-    symbols->ForEachSymbol(
-        [&](std::string_view name) { return wildcard.Matches(name); },
-        [&](const Symbol& symbol) { return more = visit(*module, symbol, module->base() + symbol.rva); });
-    if (!more) return;
+    if (symbols != nullptr && !visit(*module, *symbols, filter)) return;
   }
+}
+
+void SymbolTable::ForEachSymbol(
+    std::string_view pattern,
+    const std::function<bool(Module&, const Symbol&, std::uint64_t address)>& visit) {
+  ForEachFile(pattern, [&](Module& module, SymbolFile& symbols, const NameFilter& filter) {
+    bool more = true;
+    symbols.ForEachSymbol(filter, [&](const Symbol& symbol) {
+      return more = visit(module, symbol, module.base() + symbol.rva);
+    });
+    return more;
+  });
 }
 
 void SymbolTable::ForEachType(std::string_view pattern,
                               const std::function<bool(Module&, TypeId, std::string_view)>& visit) {
-  const QualifiedName parts = SplitName(pattern);
-  const Wildcard wildcard(parts.rest);
-  bool more = true;
-  for (Module* module : modules_.Match(parts.qualified ? parts.module : "*")) {
-    if (!parts.qualified && module->state() == SymbolState::kDeferred) continue;
-    SymbolFile* symbols = Symbols(*module);
-    if (symbols == nullptr) continue;
-    symbols->ForEachType([&](std::string_view name) { return wildcard.Matches(name); },
-                         [&](TypeId id, std::string_view name) { return more = visit(*module, id, name); });
-    if (!more) return;
-  }
+  ForEachFile(pattern, [&](Module& module, SymbolFile& symbols, const NameFilter& filter) {
+    bool more = true;
+    symbols.ForEachType(filter, [&](TypeId id, std::string_view name) { return more = visit(module, id, name); });
+    return more;
+  });
 }
 
 Result<SourceLine> SymbolTable::FindLine(std::uint64_t address) {

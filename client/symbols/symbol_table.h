@@ -75,6 +75,10 @@ class SymbolTable {
 
  private:
   SymbolFile* Symbols(Module& module);  ///< loads if deferred; null without symbols
+  using NameFilter = std::function<bool(std::string_view)>;
+  /// The symbol files a pattern asks for, with the pattern for their names. `visit` returns false to stop.
+  void ForEachFile(std::string_view pattern,
+                   const std::function<bool(Module&, SymbolFile&, const NameFilter&)>& visit);
 
   ModuleList modules_;
   SymbolLoader loader_;
