@@ -154,7 +154,7 @@ Result<void> KdService::ReleaseLink(const std::string& link_text) {
   const auto link = found->second;
   for (KdSession* session : *sessions_) {
     if (session->role() == rpc::Role::kDriver && session->link_ == link) {
-      session->Stop("an administrator released the link");
+      session->Stop(Error{Errc::kClosed, "an administrator released the link"});
       session->LeaveLink();
     }
   }
@@ -186,7 +186,7 @@ Awaitable<void> KdService::Shutdown(std::chrono::milliseconds limit) {
   std::vector<std::shared_ptr<KdSession>> sessions;
   for (KdSession* session : *sessions_) sessions.push_back(session->shared_from_this());
   for (const auto& session : sessions) {
-    session->Stop("the server is ending");
+    session->Stop(Error{Errc::kClosed, "the server is ending"});
     session->LeaveLink();
   }
   // What a driver left halted on purpose is given back running as well: nobody will be there to resume it.

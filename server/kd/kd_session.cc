@@ -77,7 +77,9 @@ Awaitable<void> KdSession::Run() {
   for (;;) {
     Result<rpc::Envelope> envelope = co_await channel_->Receive();
     if (!envelope) {
-      service_.Log("client " + name_ + " ended: " + envelope.error().message);
+      const Error& why = envelope.error();
+      service_.Log("client " + name_ + " ended: " + why.message);
+      if (why.code == Errc::kMalformed || why.code == Errc::kLimitExceeded) Stop(why);
       break;
     }
     if (std::holds_alternative<rpc::Goodbye>(envelope->message)) {
@@ -90,9 +92,9 @@ Awaitable<void> KdSession::Run() {
   if (!stopping_) channel_->Close();
 }
 
-void KdSession::Stop(const std::string& why) {
+void KdSession::Stop(const Error& why) {
   if (std::exchange(stopping_, true)) return;
-  Send(rpc::Envelope{0, rpc::Goodbye{Errc::kClosed, why}, {}}, RpcChannel::Lane::kUrgent);
+  Send(rpc::Envelope{0, rpc::Goodbye{why.code, why.message}, {}}, RpcChannel::Lane::kUrgent);
   boost::asio::co_spawn(
       executor_,
       [](std::shared_ptr<KdSession> self) -> Awaitable<void> {
@@ -301,6 +303,7 @@ void KdSession::OnLinkClosed(const Error& why) {
   changed.text = why.message;
   changed.error = why.code;
   changed.failed = true;
+  changed.closed = true;
   Send(rpc::Envelope{0, rpc::Event(std::move(changed)), {}});
 }
 

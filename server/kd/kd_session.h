@@ -28,7 +28,7 @@ class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink
   /// Until the client is gone; its link is released as the policy says.
   Awaitable<void> Run();
   /// Says goodbye to the client, and Run() returns soon, whatever the client does.
-  void Stop(const std::string& why);
+  void Stop(const Error& why);
   /// The handshake has not taken place yet.
   bool greeting() const { return greeting_; }
   /// Ends the connection at once.

@@ -13,37 +13,57 @@ namespace {
 
 constexpr std::chrono::seconds kConnectLimit{5};
 
-/// A character device or pty.
-class SerialPort final : public LinkPort {
+/// A port whose other side is there or is not: what the kinds have in common.
+class ConnectingPort : public LinkPort {
  public:
-  SerialPort(Executor executor, std::string path, std::uint32_t baud, bool reconnect)
-      : executor_(std::move(executor)), path_(std::move(path)), baud_(baud), reconnect_(reconnect) {}
+  ConnectingPort(Executor executor, bool reconnect) : executor_(std::move(executor)), reconnect_(reconnect) {}
 
-  Awaitable<Result<std::unique_ptr<Stream>>> Open() override {
+  Awaitable<Result<std::unique_ptr<Stream>>> Open() final {
     if (cancelled_) co_return Error{Errc::kCancelled, "the link was closed"};
-    co_return OpenSerial(executor_, path_, baud_);
+    Result<std::unique_ptr<Stream>> stream = co_await Connect(executor_);
+    if (stream) co_return stream;
+    Error error = stream.error();
+    const bool says_more = error.code == Errc::kLinkInUse || error.code == Errc::kUsage || error.code == Errc::kUnsupported;
+    if (!says_more) error.code = Errc::kLinkFailed;
+    co_return error;
   }
-  void Cancel() noexcept override { cancelled_ = true; }
-  bool listens() const noexcept override { return false; }
-  bool reconnects() const noexcept override { return reconnect_; }
-  std::uint32_t bytes_per_second() const noexcept override { return baud_ / 10; }
+  void Cancel() noexcept final { cancelled_ = true; }
+  bool listens() const noexcept final { return false; }
+  bool reconnects() const noexcept final { return reconnect_; }
+  std::uint32_t bytes_per_second() const noexcept override { return 0; }
 
  private:
+  virtual Awaitable<Result<std::unique_ptr<Stream>>> Connect(Executor executor) = 0;
+
   Executor executor_;
-  std::string path_;
-  std::uint32_t baud_;
   bool reconnect_;
   bool cancelled_ = false;
 };
 
+/// A character device or pty.
+class SerialPort final : public ConnectingPort {
+ public:
+  SerialPort(Executor executor, std::string path, std::uint32_t baud, bool reconnect)
+      : ConnectingPort(std::move(executor), reconnect), path_(std::move(path)), baud_(baud) {}
+  std::uint32_t bytes_per_second() const noexcept override { return baud_ / 10; }
+
+ private:
+  Awaitable<Result<std::unique_ptr<Stream>>> Connect(Executor executor) override {
+    co_return OpenSerial(executor, path_, baud_);
+  }
+
+  std::string path_;
+  std::uint32_t baud_;
+};
+
 /// A Unix socket made by a VM, or a pty of that path; looked at anew at each attempt, since VMs re-create them.
-class PipePort final : public LinkPort {
+class PipePort final : public ConnectingPort {
  public:
   PipePort(Executor executor, std::string path, bool reconnect)
-      : executor_(std::move(executor)), path_(std::move(path)), reconnect_(reconnect) {}
+      : ConnectingPort(std::move(executor), reconnect), path_(std::move(path)) {}
 
-  Awaitable<Result<std::unique_ptr<Stream>>> Open() override {
-    if (cancelled_) co_return Error{Errc::kCancelled, "the link was closed"};
+ private:
+  Awaitable<Result<std::unique_ptr<Stream>>> Connect(Executor executor) override {
     struct stat info {};
     if (::stat(path_.c_str(), &info) != 0) {
       const int error = errno;
@@ -52,57 +72,29 @@ class PipePort final : public LinkPort {
                                       : "the pipe " + path_ + " cannot be reached: check the permissions of its directory",
                       0, error};
     }
-    if (S_ISCHR(info.st_mode)) co_return OpenSerial(executor_, path_, 0);
+    if (S_ISCHR(info.st_mode)) co_return OpenSerial(executor, path_, 0);
     if (!S_ISSOCK(info.st_mode)) {
       co_return Error{Errc::kLinkFailed, path_ + " is neither a Unix socket nor a pty; configure the virtual machine's "
                                                  "serial port as a socket"};
     }
-    Result<std::unique_ptr<Stream>> stream = co_await DialLocalSocket(executor_, path_, kConnectLimit);
-    if (!stream) {
-      Error error = stream.error();
-      error.code = Errc::kLinkFailed;
-      co_return error;
-    }
-    co_return stream;
+    co_return co_await DialLocalSocket(executor, path_, kConnectLimit);
   }
-  void Cancel() noexcept override { cancelled_ = true; }
-  bool listens() const noexcept override { return false; }
-  bool reconnects() const noexcept override { return reconnect_; }
-  std::uint32_t bytes_per_second() const noexcept override { return 0; }
 
- private:
-  Executor executor_;
   std::string path_;
-  bool reconnect_;
-  bool cancelled_ = false;
 };
 
-class TcpPort final : public LinkPort {
+class TcpPort final : public ConnectingPort {
  public:
   TcpPort(Executor executor, std::string host, std::uint16_t port, bool reconnect)
-      : executor_(std::move(executor)), host_(std::move(host)), port_(port), reconnect_(reconnect) {}
-
-  Awaitable<Result<std::unique_ptr<Stream>>> Open() override {
-    if (cancelled_) co_return Error{Errc::kCancelled, "the link was closed"};
-    Result<std::unique_ptr<Stream>> stream = co_await DialTcp(executor_, host_, port_, std::nullopt, kConnectLimit);
-    if (!stream) {
-      Error error = stream.error();
-      error.code = Errc::kLinkFailed;
-      co_return error;
-    }
-    co_return stream;
-  }
-  void Cancel() noexcept override { cancelled_ = true; }
-  bool listens() const noexcept override { return false; }
-  bool reconnects() const noexcept override { return reconnect_; }
-  std::uint32_t bytes_per_second() const noexcept override { return 0; }
+      : ConnectingPort(std::move(executor), reconnect), host_(std::move(host)), port_(port) {}
 
  private:
-  Executor executor_;
+  Awaitable<Result<std::unique_ptr<Stream>>> Connect(Executor executor) override {
+    co_return co_await DialTcp(executor, host_, port_, std::nullopt, kConnectLimit);
+  }
+
   std::string host_;
   std::uint16_t port_;
-  bool reconnect_;
-  bool cancelled_ = false;
 };
 
 /// The VM, or the serial server, connects to us.
