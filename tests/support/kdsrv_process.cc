@@ -40,11 +40,20 @@ KdsrvProcess::KdsrvProcess(const std::string& program, const std::string& passwo
 }
 
 KdsrvProcess::~KdsrvProcess() {
-  if (pid_ > 0) {
-    ::kill(pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
+  Signal(SIGKILL);
+  Wait();
   if (drain_.joinable()) drain_.join();
+}
+
+void KdsrvProcess::Signal(int number) const {
+  if (pid_ > 0) ::kill(pid_, number);
+}
+
+int KdsrvProcess::Wait() {
+  int status = -1;
+  if (pid_ > 0) ::waitpid(pid_, &status, 0);
+  pid_ = -1;
+  return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
 std::string KdsrvProcess::KernelStringFor(const std::string& link) const {

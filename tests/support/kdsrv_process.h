@@ -18,6 +18,9 @@ class KdsrvProcess {
 
   int port() const { return port_; }
   pid_t pid() const { return pid_; }
+  void Signal(int number) const;
+  /// Until it has ended: its exit code, or -1 for a signal.
+  int Wait();
   /// The argument of `-k` that reaches `link` through this server.
   std::string KernelStringFor(const std::string& link) const;
 

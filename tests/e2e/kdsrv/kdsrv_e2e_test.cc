@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -12,9 +11,9 @@
 #include <functional>
 #include <map>
 #include <optional>
-#include <thread>
 
 #include "tests/support/kd_probe.h"
+#include "tests/support/kdsrv_process.h"
 #include "tests/support/test_machine.h"
 #include "transport/listener.h"
 #include "transport/rpc_channel.h"
@@ -26,54 +25,6 @@ namespace asio = boost::asio;
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
-
-/// The real kdsrv on a port of its own.
-class Kdsrv {
- public:
-  Kdsrv() {
-    int ends[2];
-    if (::pipe(ends) != 0) return;
-    pid_ = ::fork();
-    if (pid_ == 0) {
-      ::dup2(ends[1], STDERR_FILENO);
-      ::execl(KDSRV_PATH, "kdsrv", "-v", "-t", "tcp:port=47100:47999", static_cast<char*>(nullptr));
-      ::_exit(127);
-    }
-    ::close(ends[1]);
-    std::string text;
-    char c = 0;
-    while (text.find("listening on") == std::string::npos || c != '\n') {
-      if (::read(ends[0], &c, 1) != 1) break;
-      text += c;
-    }
-    drain_ = std::thread([fd = ends[0]] {
-      char buffer[512];
-      while (::read(fd, buffer, sizeof(buffer)) > 0) {
-      }
-      ::close(fd);
-    });
-    const std::size_t at = text.find("Port=");
-    if (at != std::string::npos) port_ = std::stoi(text.substr(at + 5));
-  }
-  ~Kdsrv() {
-    if (pid_ > 0) ::kill(pid_, SIGKILL);
-    Wait();
-    drain_.join();
-  }
-  int Wait() {
-    int status = -1;
-    if (pid_ > 0) ::waitpid(pid_, &status, 0);
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-  }
-  void Signal(int number) { ::kill(pid_, number); }
-  int port() const { return port_; }
-
- private:
-  pid_t pid_ = -1;
-  int port_ = 0;
-  std::thread drain_;
-};
 
 /// A blocking client on an io_context of its own.
 class Client {
@@ -231,7 +182,7 @@ class KdsrvE2e : public ::testing::Test {
   }
 
   std::unique_ptr<TestMachine> machine_;
-  Kdsrv server_;
+  KdsrvProcess server_{KDSRV_PATH};
   std::uint64_t leaf_ = 0, command_ = 0, argument_ = 0;
   Bytes leaf_bytes_;
 };
