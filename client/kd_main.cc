@@ -7,6 +7,7 @@
 
 #include "client/commands/command.h"
 #include "client/console/console.h"
+#include "client/engine/event_text.h"
 #include "client/enumeration/enumeration.h"
 #include "client/extensions/extension_host.h"
 #include "client/options/kd_options.h"
@@ -21,7 +22,8 @@ namespace {
 Interrupt* g_interrupt = nullptr;  // for the signal handler; set before it is installed
 
 int Fail(const Error& error) {
-  std::fprintf(stderr, "kd: %s\n", error.message.c_str());
+  // A server that has not proved who it is has words in some of these.
+  std::fprintf(stderr, "kd: %s\n", EscapeTargetText(error.message).c_str());
   return error.code == Errc::kCancelled ? 130 : ExitCodeFor(error.code);
 }
 
