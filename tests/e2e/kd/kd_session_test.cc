@@ -87,6 +87,14 @@ TEST_F(KdSession, WhatFollowsAResumeRunsAtTheBreakpoint) {
   EXPECT_THAT(outcome.out, HasSubstr("0001 (0001) nt!KdCheckBreakIn"));
 }
 
+TEST_F(KdSession, ABreakpointByNameIsHitAtTheEntryOfADriverThatLoadsLater) {
+  constexpr const char* kLoadDriver = "7";  // DemoLoadDriver of tests/target/drivers/demo.h
+  Outcome outcome = Run(std::string("bu lwlate!DriverEntry;ed lwdemo!g_Command ") + kLoadDriver + ";g;bc *;qd");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_THAT(outcome.out, HasSubstr("adding deferred bp"));
+  EXPECT_THAT(outcome.out, HasSubstr("Breakpoint 0 hit\nlwlate!DriverEntry:\n"));
+}
+
 TEST_F(KdSession, ARunningTargetIsWaitedForNoLongerThanAsked) {
   Outcome outcome = Run("q", {"--wait", "1"});
   EXPECT_EQ(outcome.exit_code, 6);
