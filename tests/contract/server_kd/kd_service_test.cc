@@ -35,7 +35,7 @@ class ForeignStream final : public Stream {
 class Client {
  public:
   Client(asio::io_context& context, KdService& service, bool foreign = false) {
-    auto [ours, theirs] = MakeMemoryStreams(context.get_executor());
+    auto [ours, theirs] = MakeMemoryStreams(context.get_executor(), 64u << 10);
     if (foreign) theirs = std::make_unique<ForeignStream>(std::move(theirs));
     channel = RpcChannel::Make(context.get_executor(), std::move(ours));
     asio::co_spawn(context, service.Serve(std::move(theirs)), asio::detached);
