@@ -217,23 +217,29 @@ std::string Console::AnswerTargetPrompt(const rpc::PromptRequested& prompt) {
   return answer.line;
 }
 
+/// Ctrl-C ends the whole line and the rest of a script. One that came while a command let the target run is still due: it
+/// stops the target.
+void Console::DropCommands() {
+  pending_.clear();
+  (void)session_.TakeQueuedCommands();
+  if (session_.halted()) session_.interrupt().Clear();
+}
+
 void Console::RunNext() {
   std::string text = std::move(pending_);
   auto [command, rest] = CommandTable::SplitFirst(text);
   pending_ = std::string(rest);
   if (command.empty()) return;
   TakeEvents();
-  session_.interrupt().Clear();
+  if (session_.interrupt().raised()) {
+    DropCommands();
+    return;
+  }
   Report report = output_.MakeReport();
   Result<CommandFlow> flow = table_.RunOne(session_, command, report);
   if (!flow) report.Error(flow.error().message);
   output_.FinishCommand(command, report);
-  if (session_.interrupt().raised()) {
-    // Ctrl-C ends the whole line and the rest of a script.
-    pending_.clear();
-    (void)session_.TakeQueuedCommands();
-    session_.interrupt().Clear();
-  }
+  if (session_.interrupt().raised()) DropCommands();
   TakeEvents();
   if (!flow) return;
   switch (*flow) {

@@ -39,6 +39,7 @@ class Console {
   void ShowCurrentStop();
   bool ReadCommand();
   void RunNext();
+  void DropCommands();
   bool RunControlKey(const std::string& line);
   std::string Repeated(const std::string& last) const;
   std::string PromptText() const;

@@ -110,7 +110,7 @@ Judgement JudgeModule(Session& session, const rpc::StopEvent& stop) {
     matches = pattern.Matches(ModuleNameOf(record)) || pattern.Matches(record.image_name);
   }
   FilterMode mode = matches ? filter->mode : FilterMode::kIgnore;
-  judgement.decision.resume = mode != FilterMode::kBreak;
+  judgement.decision.resume = mode != FilterMode::kBreak && !stop.break_in;
   judgement.silent = mode == FilterMode::kIgnore || mode == FilterMode::kSecondChance;
   if (!judgement.decision.resume) judgement.decision.commands = filter->commands;
   return judgement;

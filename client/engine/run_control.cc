@@ -34,13 +34,14 @@ void ShowEvent(Session& session, const rpc::Event& event) {
 
 }  // namespace
 
-Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline deadline) {
+Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline deadline, bool* asked) {
   unsigned presses = 0;
   while (true) {
     Result<std::optional<rpc::Event>> event = session.target().WaitEvent(deadline.value_or(Clock::now() + kLongWait));
     if (!event) {
       if (event.error().code != Errc::kCancelled) return event.error();
       session.interrupt().Clear();
+      if (asked) *asked = true;
       bool running = session.target().state() == rpc::TargetState::kRunning;
       if (++presses >= (running ? kPressesRunning : kPressesOffline)) return event.error();
       session.target().BreakIn();
@@ -62,12 +63,14 @@ Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline dea
 Result<std::optional<rpc::StopEvent>> WaitForPrompt(Session& session, const StopView& view, Deadline deadline,
                                                     Report& report) {
   while (true) {
-    Result<std::optional<rpc::StopEvent>> stop = WaitForStop(session, deadline);
+    bool asked = false;
+    Result<std::optional<rpc::StopEvent>> stop = WaitForStop(session, deadline, &asked);
     if (!stop || !*stop) return stop;
     // The Ctrl-C that led here must not cancel the commands that show where here is.
     session.interrupt().Clear();
     StopDecision decision = ReportStop(session, **stop, view, report);
-    session.QueueCommands(decision.commands);
+    // Who pressed Ctrl-C wants a prompt, also when a breakpoint came first whose commands would go on.
+    if (!asked) session.QueueCommands(decision.commands);
     if (!decision.resume) return stop;
     Target::ResumeOptions options;
     options.handled = decision.handled;

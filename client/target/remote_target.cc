@@ -131,6 +131,7 @@ void RemoteTarget::Apply(const rpc::Event& event) {
   } else if (auto* link = std::get_if<rpc::LinkChanged>(&event)) {
     if (link->description) description_ = link->description;
     if (link->state == rpc::TargetState::kHalted && stop_) return;
+    if (link->closed) link_closed_ = Error{link->error, link->text};
     LeaveStop(link->state);
   } else if (auto* driver = std::get_if<rpc::DriverChanged>(&event)) {
     DropMemory();
@@ -139,8 +140,10 @@ void RemoteTarget::Apply(const rpc::Event& event) {
 }
 
 Result<std::optional<rpc::Event>> RemoteTarget::WaitEvent(std::chrono::steady_clock::time_point deadline) {
+  if (link_closed_) return *link_closed_;
   Result<std::optional<rpc::Event>> event = client_->WaitEvent(deadline);
   if (event && *event) Apply(**event);
+  if (link_closed_) return *link_closed_;
   if (!event && event.error().code != Errc::kCancelled) LeaveStop(rpc::TargetState::kOffline);
   return event;
 }

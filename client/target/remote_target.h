@@ -82,6 +82,7 @@ class RemoteTarget final : public Target {
   rpc::TargetState state_ = rpc::TargetState::kOffline;
   std::optional<rpc::TargetDescription> description_;
   std::optional<rpc::StopEvent> stop_;
+  std::optional<Error> link_closed_;  ///< nothing more will come
   std::uint64_t driver_epoch_ = 0;
   std::uint64_t events_applied_ = 0;  ///< of RpcClient::state_events()
   bool closed_ = false;

@@ -34,6 +34,7 @@ void Put(const LinkChanged& from, pb::Event* to) {
   wire->set_text(from.text);
   wire->set_error(static_cast<std::uint32_t>(from.error));
   wire->set_failed(from.failed);
+  wire->set_closed(from.closed);
 }
 void Put(const DriverChanged& from, pb::Event* to) {
   to->mutable_driver_changed()->set_driver(from.driver);
@@ -64,6 +65,7 @@ Result<Event> Get(const pb::LinkChanged& from) {
   to.text = from.text();
   to.error = ErrcFromWire(from.error());
   to.failed = from.failed();
+  to.closed = from.closed();
   return Event(std::move(to));
 }
 

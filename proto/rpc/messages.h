@@ -312,6 +312,7 @@ struct LinkChanged {
   std::string text;                              ///< what happened, for a person; may be empty
   Errc error = Errc::kInternal;                  ///< meaningful when `failed`
   bool failed = false;                           ///< the link itself failed (device gone, target silent)
+  bool closed = false;                           ///< and nobody tries to open it again
 };
 struct DriverChanged {
   std::string driver;

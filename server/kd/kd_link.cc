@@ -89,6 +89,13 @@ Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream
     self->timers_->wake_writer.cancel();
     if (!self->port_->reconnects()) break;
   }
+  if (self->closed_) co_return;
+  rpc::LinkChanged over{rpc::TargetState::kOffline};
+  over.text = "the link " + self->name_ +
+              " is closed; a new session opens it again, and reconnect in the link string does so by itself";
+  over.error = Errc::kLinkFailed;
+  over.failed = over.closed = true;
+  self->Tell(over);
 }
 
 Awaitable<void> KdLink::ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<Stream> stream) {
@@ -98,7 +105,10 @@ Awaitable<void> KdLink::ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<St
     if (self->closed_) co_return;
     if (!size || *size == 0) {
       Error why{Errc::kLinkFailed, "the other side of " + self->name_ + " is gone: the virtual machine ended or its serial port was closed"};
-      if (!size) why = Error{Errc::kLinkFailed, size.error().message, 0, size.error().os_error};
+      if (!size) {
+        why = Error{Errc::kLinkFailed, "the link " + self->name_ + " failed: " + size.error().message, 0,
+                    size.error().os_error};
+      }
       self->target_.Lost(Now(), why);
       self->AfterWork();
       co_return;

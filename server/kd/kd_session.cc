@@ -303,6 +303,7 @@ void KdSession::OnLinkClosed(const Error& why) {
   changed.text = why.message;
   changed.error = why.code;
   changed.failed = true;
+  changed.closed = true;
   Send(rpc::Envelope{0, rpc::Event(std::move(changed)), {}});
 }
 

@@ -110,8 +110,10 @@ Task<Result<void>> KdTarget::HandleModule() {
     facts_.identified = false;
     facts_.data.reset();
     restarted_ = true;
-  } else if (stop_on_module_ || (restarted_ && options_.break_on_reboot) || (first_stop_ && break_in_wanted_)) {
-    co_return co_await Publish();
+  } else {
+    // What was asked for is a stop, whatever the module; the filters of the client are for the others.
+    stop_is_break_in_ = (restarted_ && options_.break_on_reboot) || (first_stop_ && break_in_wanted_);
+    if (stop_on_module_ || stop_is_break_in_) co_return co_await Publish();
   }
   Result<void> planted = co_await planter_.PlantMissing(std::nullopt);
   if (!planted) co_return planted;
