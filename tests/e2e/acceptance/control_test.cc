@@ -144,8 +144,8 @@ TEST_P(AcceptanceControl, ABugCheckIsShown) {
 
 TEST_P(AcceptanceControl, CtrlCStopsARunningTargetAndALongCommand) {
   const auto kd = AttachedKd(*machine_);
-  kd->Write("g\n");
-  ASSERT_TRUE(kd->WaitFor("g\n"));
+  kd->Write(Named(std::string(kPrint) + "g\n"));
+  ASSERT_TRUE(kd->WaitFor("demo: print 7\n")) << kd->both();
   kd->Signal(SIGINT);
   EXPECT_TRUE(kd->WaitFor("nt!DbgBreakPointWithStatus:", 5s)) << kd->both();
   kd->Write("s -b 0xffff800000000000 L?4000000 de ad be ef 99 88 77 66\n");
@@ -192,7 +192,7 @@ class AcceptanceReboot : public AcceptanceControl {
 };
 
 TEST_P(AcceptanceReboot, TheTargetStopsAgainWhenItComesBack) {
-  const std::string text = Run("bp DEMO!DemoLeaf;.reboot;.echo back;bl;.echo <;r rip;q", {"-b", "--wait", "20"});
+  const std::string text = Run("bp nt!KeBugCheckEx;.reboot;.echo back;bl;.echo <;r rip;q", {"-b", "--wait", "20"});
   EXPECT_THAT(text, HasSubstr("back\n<\nrip=")) << "its breakpoints are gone with it";
 }
 
