@@ -38,9 +38,10 @@ std::shared_ptr<void> ServeLocally(Executor executor, std::unique_ptr<Stream> st
 }
 
 void AddAllCommands(CommandTable& table) {
-  for (auto add : {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands, AddStackCommands,
-                   AddTypeCommands, AddNameCommands, AddModuleCommands, AddSymbolPathCommands, AddRunCommands,
-                   AddBreakpointCommands, AddTargetCommands, AddExtensionCommands, AddConsoleCommands}) {
+  for (auto add :
+       {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands,
+        AddStackCommands, AddTypeCommands, AddNameCommands, AddModuleCommands, AddSymbolPathCommands,
+        AddRunCommands, AddBreakpointCommands, AddTargetCommands, AddExtensionCommands, AddConsoleCommands}) {
     add(table);
   }
 }
@@ -65,8 +66,8 @@ int Debug(const KdOptions& options, Interrupt& interrupt) {
   if (!target) return Fail(target.error());
 
   ConsoleOutput output(stdout, stderr, options.json);
-  SessionOptions engine{options.symbol_path,  options.image_path, options.noisy_symbols, options.verbose,
-                        options.source_lines, options.quiet};
+  SessionOptions engine{options.symbol_path, options.image_path,   options.noisy_symbols,
+                        options.verbose,     options.source_lines, options.quiet};
   Session session(**target, interrupt, engine, [&](std::string_view text) { output.Note(text); });
   session.set_extensions(std::make_shared<ExtensionHost>(session));
   CommandTable table;

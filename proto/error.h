@@ -34,7 +34,8 @@ enum class Errc : std::uint32_t {
   kInternal = 22,         ///< our own bug
 };
 
-/// An error with its facts. `message` is one sentence for a person: the cause and, where there is one, the next step.
+/// An error with its facts. `message` is one sentence for a person: the cause and, where there is one, the
+/// next step.
 struct Error {
   Errc code = Errc::kInternal;
   std::string message;

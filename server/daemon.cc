@@ -22,7 +22,8 @@ Result<Background> Background::Enter() {
     return Error{Errc::kIo, std::string("cannot go into the background: ") + std::strerror(errno), 0, errno};
   }
   const pid_t child = ::fork();
-  if (child < 0) return Error{Errc::kIo, std::string("cannot go into the background: ") + std::strerror(errno), 0, errno};
+  if (child < 0)
+    return Error{Errc::kIo, std::string("cannot go into the background: ") + std::strerror(errno), 0, errno};
   if (child > 0) {
     ::close(ends[1]);
     char ready = 0;
@@ -80,7 +81,8 @@ void NotifySupervisor(const std::string& state) {
   const int socket = ::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   if (socket < 0) return;
   const auto length = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + std::strlen(path));
-  ::sendto(socket, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
+  ::sendto(socket, state.data(), state.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address),
+           length);
   ::close(socket);
 }
 

@@ -9,8 +9,8 @@ namespace longwire {
 
 /// Housekeeping of a server process (remote-debugging.md 3.2, --daemon and --pidfile).
 
-/// A process that goes into the background: the parent waits until the child is ready, and exits 0 then or with the
-/// child's exit code when it fails. Make it before any thread or event loop exists.
+/// A process that goes into the background: the parent waits until the child is ready, and exits 0 then or
+/// with the child's exit code when it fails. Make it before any thread or event loop exists.
 class Background {
  public:
   static Result<Background> Enter();
@@ -37,7 +37,8 @@ class PidFile {
   std::string path_;
 };
 
-/// Readiness notification: sends `state` ("READY=1") as one datagram to $NOTIFY_SOCKET; nothing when it is unset.
+/// Readiness notification: sends `state` ("READY=1") as one datagram to $NOTIFY_SOCKET; nothing when it is
+/// unset.
 void NotifySupervisor(const std::string& state);
 
 }  // namespace longwire

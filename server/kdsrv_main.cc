@@ -27,7 +27,8 @@ int Fail(const longwire::Error& error) {
 }
 
 std::shared_ptr<spdlog::logger> MakeLogger(const longwire::KdsrvOptions& options) {
-  auto logger = options.log_file ? spdlog::basic_logger_mt("kdsrv", *options.log_file) : spdlog::stderr_color_mt("kdsrv");
+  auto logger = options.log_file ? spdlog::basic_logger_mt("kdsrv", *options.log_file)
+                                 : spdlog::stderr_color_mt("kdsrv");
   logger->set_level(options.log_file || options.verbose ? spdlog::level::info : spdlog::level::warn);
   logger->flush_on(spdlog::level::info);
   return logger;
@@ -61,9 +62,11 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
     pid_file = std::move(*written);
   }
   const longwire::PortRange& wish = options.endpoint->port;
-  const bool tcp = options.endpoint->protocol == longwire::Protocol::kTcp || options.endpoint->protocol == longwire::Protocol::kSsl;
+  const bool tcp = options.endpoint->protocol == longwire::Protocol::kTcp ||
+                   options.endpoint->protocol == longwire::Protocol::kSsl;
   if (options.verbose || (tcp && (wish.first == 0 || wish.first != wish.last))) {
-    std::cerr << (options.endpoint->clicon ? "dialling " : "listening on ") << longwire::FormatEndpoint(server.endpoint()) << std::endl;
+    std::cerr << (options.endpoint->clicon ? "dialling " : "listening on ")
+              << longwire::FormatEndpoint(server.endpoint()) << std::endl;
   }
   const longwire::ScopedDirectoryEntry known = MakeKnown(server.endpoint());
   asio::signal_set signals(context, SIGTERM, SIGINT);

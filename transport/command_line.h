@@ -42,8 +42,8 @@ Result<std::vector<CommandLineItem>> ParseCommandLine(std::span<const std::strin
 /// read. Call it once every string that is needed has been copied; safe to call again.
 void ScrubArguments(int argc, char** argv);
 
-/// Opens /dev/null for each of descriptors 0 to 2 that the process was started without: the next socket would get its
-/// number and be taken for the terminal. Call it first in main.
+/// Opens /dev/null for each of descriptors 0 to 2 that the process was started without: the next socket would
+/// get its number and be taken for the terminal. Call it first in main.
 void OpenMissingStandardFiles();
 
 }  // namespace longwire

@@ -37,8 +37,7 @@ Awaitable<Result<std::unique_ptr<Stream>>> DialRaw(Executor executor, const Endp
     case Protocol::kSsl:
       co_return co_await DialTcp(executor, endpoint.server, endpoint.port.first, endpoint.ip_version, limit);
     case Protocol::kNamedPipe:
-    case Protocol::kSecurePipe:
-      co_return co_await DialPipe(executor, endpoint, limit);
+    case Protocol::kSecurePipe: co_return co_await DialPipe(executor, endpoint, limit);
     case Protocol::kCom:
       co_return Error{Errc::kUnsupported, "com: is not supported yet; use tcp: or npipe:."};
   }

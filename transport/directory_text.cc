@@ -51,12 +51,9 @@ bool MayBeShown(const std::string& endpoint) {
 
 std::string_view ServerTypeName(ServerType type) {
   switch (type) {
-    case ServerType::kDebugger:
-      return "Debugger Server";
-    case ServerType::kProcess:
-      return "Remote Process Server";
-    case ServerType::kKernel:
-      return "Remote Kernel Debugger Server";
+    case ServerType::kDebugger: return "Debugger Server";
+    case ServerType::kProcess: return "Remote Process Server";
+    case ServerType::kKernel: return "Remote Kernel Debugger Server";
   }
   return "";
 }

@@ -370,9 +370,7 @@ void AppendPlace(std::string& text, const Endpoint& endpoint) {
       break;
     }
     case Protocol::kNamedPipe:
-    case Protocol::kSecurePipe:
-      Append(text, "Pipe", endpoint.pipe);
-      break;
+    case Protocol::kSecurePipe: Append(text, "Pipe", endpoint.pipe); break;
     case Protocol::kCom:
       Append(text, "Port", endpoint.device);
       Append(text, "Baud", std::to_string(endpoint.baud));

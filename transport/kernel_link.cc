@@ -80,7 +80,8 @@ Result<std::string> ReadDevice(std::string_view value, const std::string& where)
   return UsageError(where + " is not a serial port; write com2 or a path such as /dev/ttyS1");
 }
 
-/// Any rate: the documented ones end at 115200, but hardware and targets of today take others (250000, 1500000).
+/// Any rate: the documented ones end at 115200, but hardware and targets of today take others (250000,
+/// 1500000).
 Result<std::uint32_t> ReadRate(std::string_view value, const std::string& where) {
   const auto rate = ParseDecimal(value, 0x7fffffff);
   if (rate && *rate >= 50) return static_cast<std::uint32_t>(*rate);
@@ -379,18 +380,10 @@ struct Printer {
     std::string text = "COM:";
     const std::string place = ",Port=" + QuoteValue(link.kind == ComLink::Kind::kTcp ? link.host : link.path);
     switch (link.kind) {
-      case ComLink::Kind::kDevice:
-        text += place.substr(1);
-        break;
-      case ComLink::Kind::kModem:
-        text += "Modem" + place;
-        break;
-      case ComLink::Kind::kPipe:
-        text += "Pipe" + place;
-        break;
-      case ComLink::Kind::kTcp:
-        text += "IpPort=" + std::to_string(link.tcp_port) + place;
-        break;
+      case ComLink::Kind::kDevice: text += place.substr(1); break;
+      case ComLink::Kind::kModem: text += "Modem" + place; break;
+      case ComLink::Kind::kPipe: text += "Pipe" + place; break;
+      case ComLink::Kind::kTcp: text += "IpPort=" + std::to_string(link.tcp_port) + place; break;
     }
     const bool has_rate = link.kind == ComLink::Kind::kDevice || link.kind == ComLink::Kind::kModem;
     if (has_rate) text += ",Baud=" + std::to_string(link.baud);

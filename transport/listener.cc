@@ -183,11 +183,9 @@ Result<void> BindPipeEndpoint(Core& core) {
 Result<void> Bind(Core& core) {
   switch (core.endpoint.protocol) {
     case Protocol::kTcp:
-    case Protocol::kSsl:
-      return BindTcpEndpoint(core);
+    case Protocol::kSsl: return BindTcpEndpoint(core);
     case Protocol::kNamedPipe:
-    case Protocol::kSecurePipe:
-      return BindPipeEndpoint(core);
+    case Protocol::kSecurePipe: return BindPipeEndpoint(core);
     case Protocol::kCom:
       return Error{Errc::kUnsupported, "Serving over com: is not supported yet; use tcp: or npipe:."};
   }

@@ -107,12 +107,13 @@ Result<void> RemoveStale(const std::string& path) {
   }
   if (!S_ISSOCK(found.st_mode))
     return Error{Errc::kIo, path + " exists and is not a socket; remove it first."};
-  // Without waiting: a server that hangs with a full backlog would hang whoever asks. Only a refusal tells that
-  // nobody listens; a socket of another type or of another user is somebody else's.
+  // Without waiting: a server that hangs with a full backlog would hang whoever asks. Only a refusal tells
+  // that nobody listens; a socket of another type or of another user is somebody else's.
   const Local::endpoint there(path);
   const ScopedDescriptor probe(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (probe.get() < 0) return OsError("Cannot look at " + path, errno);
-  if (::connect(probe.get(), there.data(), static_cast<socklen_t>(there.size())) == 0 || errno != ECONNREFUSED) {
+  if (::connect(probe.get(), there.data(), static_cast<socklen_t>(there.size())) == 0 ||
+      errno != ECONNREFUSED) {
     return InUse(path);
   }
   if (::unlink(path.c_str()) != 0) return OsError("Cannot replace the stale socket " + path, errno);

@@ -9,24 +9,31 @@
 namespace longwire {
 
 struct ChannelLimits {
-  std::size_t queued_bytes = 64u << 20;               ///< outgoing; above it Enqueue refuses
-  std::chrono::milliseconds keepalive{1500};          ///< sent when nothing else was for this long
-  std::chrono::milliseconds silence{4500};            ///< nothing received for this long: the peer is gone
+  std::size_t queued_bytes = 64u << 20;       ///< outgoing; above it Enqueue refuses
+  std::chrono::milliseconds keepalive{1500};  ///< sent when nothing else was for this long
+  std::chrono::milliseconds silence{4500};    ///< nothing received for this long: the peer is gone
 };
 
-/// A Stream plus framing plus a bounded outgoing queue. Belongs to one executor. Keepalives are sent and consumed here.
+/// A Stream plus framing plus a bounded outgoing queue. Belongs to one executor. Keepalives are sent and
+/// consumed here.
 class RpcChannel {
  public:
-  enum class Lane { kNormal, kUrgent };  ///< urgent (break-in, cancel, keepalive, goodbye) overtakes what is queued
+  enum class Lane {
+    kNormal,
+    kUrgent
+  };  ///< urgent (break-in, cancel, keepalive, goodbye) overtakes what is queued
 
-  static std::unique_ptr<RpcChannel> Make(Executor executor, std::unique_ptr<Stream> stream, ChannelLimits limits = {});
+  static std::unique_ptr<RpcChannel> Make(Executor executor, std::unique_ptr<Stream> stream,
+                                          ChannelLimits limits = {});
   virtual ~RpcChannel() = default;
 
-  /// Next message that is not a keepalive. Messages of kinds this version does not know are answered (requests) or passed
-  /// over; before the Welcome little is accepted (rpc::kMaxHelloBytes). Errors end the channel: kClosed (in order), kTimedOut (silence), kMalformed,
-  /// kCancelled (own Close), kIo. Only one call at a time.
+  /// Next message that is not a keepalive. Messages of kinds this version does not know are answered
+  /// (requests) or passed over; before the Welcome little is accepted (rpc::kMaxHelloBytes). Errors end the
+  /// channel: kClosed (in order), kTimedOut (silence), kMalformed, kCancelled (own Close), kIo. Only one call
+  /// at a time.
   virtual Awaitable<Result<rpc::Envelope>> Receive() = 0;
-  /// Never blocks. kLimitExceeded: the queue is full and nothing was queued; the caller decides what that means.
+  /// Never blocks. kLimitExceeded: the queue is full and nothing was queued; the caller decides what that
+  /// means.
   virtual Result<void> Enqueue(rpc::Envelope envelope, Lane lane = Lane::kNormal) = 0;
   /// Waits until everything queued is written, at most `limit`.
   virtual Awaitable<Result<void>> Drain(std::chrono::milliseconds limit) = 0;
@@ -35,11 +42,11 @@ class RpcChannel {
   virtual const PeerInfo& peer() const noexcept = 0;
 };
 
-/// Client side of the hello exchange: sends `hello`, returns the Welcome, or the Reject as an error (kVersionMismatch,
-/// kAuthentication, ...). Deadline 10 s.
+/// Client side of the hello exchange: sends `hello`, returns the Welcome, or the Reject as an error
+/// (kVersionMismatch, kAuthentication, ...). Deadline 10 s.
 Awaitable<Result<rpc::Welcome>> GreetServer(RpcChannel& channel, rpc::Hello hello);
-/// Server side: receives a Hello, answers Welcome (version chosen, capabilities intersected) or Reject. The Hello returned
-/// holds the capabilities both sides have. Deadline 10 s.
+/// Server side: receives a Hello, answers Welcome (version chosen, capabilities intersected) or Reject. The
+/// Hello returned holds the capabilities both sides have. Deadline 10 s.
 Awaitable<Result<rpc::Hello>> GreetClient(RpcChannel& channel, rpc::Welcome welcome);
 
 }  // namespace longwire

@@ -66,10 +66,8 @@ bool IsAboutCertificates(int reason) {
     case SSL_R_SSLV3_ALERT_CERTIFICATE_EXPIRED:
     case SSL_R_SSLV3_ALERT_CERTIFICATE_UNKNOWN:
     case SSL_R_TLSV1_ALERT_UNKNOWN_CA:
-    case SSL_R_TLSV1_ALERT_ACCESS_DENIED:
-      return true;
-    default:
-      return false;
+    case SSL_R_TLSV1_ALERT_ACCESS_DENIED: return true;
+    default: return false;
   }
 }
 

@@ -39,7 +39,8 @@ bool Arguments::Option(std::string_view option) {
   SkipBlanks();
   std::string_view before = text_;
   std::string_view word = Word();
-  bool switch_like = option.size() > 1 && option.front() == '/' && word.size() == option.size() && word.front() == '-';
+  bool switch_like =
+      option.size() > 1 && option.front() == '/' && word.size() == option.size() && word.front() == '-';
   if (!word.empty() && (word == option || (switch_like && word.substr(1) == option.substr(1)))) return true;
   text_ = before;
   return false;

@@ -21,7 +21,9 @@ std::optional<unsigned> ParseId(std::string_view text) {
 /// The id written directly behind the name: `bp3 ...`.
 std::optional<unsigned> AttachedId(Arguments& arguments) {
   std::size_t digits = 0;
-  while (digits < arguments.rest().size() && std::isdigit(static_cast<unsigned char>(arguments.rest()[digits]))) ++digits;
+  while (digits < arguments.rest().size() &&
+         std::isdigit(static_cast<unsigned char>(arguments.rest()[digits])))
+    ++digits;
   if (digits == 0) return std::nullopt;
   std::optional<unsigned> id = ParseId(arguments.rest().substr(0, digits));
   arguments.text().remove_prefix(digits);
@@ -44,8 +46,10 @@ Result<void> TakeOptions(Arguments& arguments, Breakpoint& breakpoint) {
       breakpoint.one_shot = true;
       continue;
     }
-    if (arguments.Option("/p")) filter = &breakpoint.process;
-    else if (arguments.Option("/t")) filter = &breakpoint.thread;
+    if (arguments.Option("/p"))
+      filter = &breakpoint.process;
+    else if (arguments.Option("/t"))
+      filter = &breakpoint.thread;
     if (!filter) return {};
     Result<std::uint64_t> value = arguments.Expression();
     if (!value) return value.error();
@@ -78,7 +82,8 @@ Result<void> TakeAddress(Session& session, Arguments& arguments, Breakpoint& bre
   return {};
 }
 
-Result<CommandFlow> Insert(Session& session, Breakpoint breakpoint, std::optional<unsigned> id, Report& report) {
+Result<CommandFlow> Insert(Session& session, Breakpoint breakpoint, std::optional<unsigned> id,
+                           Report& report) {
   if (breakpoint.unresolved) {
     report.Line("Bp expression '" + breakpoint.expression + "' could not be resolved, adding deferred bp");
   }
@@ -114,7 +119,8 @@ Result<CommandFlow> SetCode(Session& session, Arguments& arguments, Report& repo
   Breakpoint breakpoint;
   breakpoint.symbolic = symbolic;
   if (Result<void> options = TakeOptions(arguments, breakpoint); !options) return options.error();
-  if (Result<void> address = TakeAddress(session, arguments, breakpoint, true); !address) return address.error();
+  if (Result<void> address = TakeAddress(session, arguments, breakpoint, true); !address)
+    return address.error();
   if (Result<void> tail = TakeTail(arguments, breakpoint); !tail) return tail.error();
   return Insert(session, std::move(breakpoint), id, report);
 }
@@ -122,7 +128,8 @@ Result<CommandFlow> SetCode(Session& session, Arguments& arguments, Report& repo
 Result<CommandFlow> SetData(Session& session, Arguments& arguments, Report& report) {
   std::optional<unsigned> id = AttachedId(arguments);
   std::string_view access = arguments.Word();
-  if (access.empty()) return Error{Errc::kUsage, "ba needs an access and a size: ba w4 ADDRESS, ba e1 ADDRESS"};
+  if (access.empty())
+    return Error{Errc::kUsage, "ba needs an access and a size: ba w4 ADDRESS, ba e1 ADDRESS"};
   std::string size_text(access.substr(1));
   if (size_text.empty()) size_text = std::string(arguments.Word());
   std::optional<unsigned> size = ParseId(size_text);
@@ -141,7 +148,8 @@ Result<CommandFlow> SetData(Session& session, Arguments& arguments, Report& repo
   }
   breakpoint.size = *size;
   if (Result<void> options = TakeOptions(arguments, breakpoint); !options) return options.error();
-  if (Result<void> address = TakeAddress(session, arguments, breakpoint, false); !address) return address.error();
+  if (Result<void> address = TakeAddress(session, arguments, breakpoint, false); !address)
+    return address.error();
   if (breakpoint.address % breakpoint.size != 0) {
     return Error{Errc::kUsage, "the address of a data breakpoint must be a multiple of its size"};
   }
@@ -163,7 +171,8 @@ std::string AccessText(const Breakpoint& breakpoint) {
 
 void Show(Session& session, const Breakpoint& breakpoint, Report& report) {
   char passes[48];
-  std::snprintf(passes, sizeof passes, "%04" PRIx64 " (%04" PRIx64 ") ", breakpoint.passes_left, breakpoint.passes);
+  std::snprintf(passes, sizeof passes, "%04" PRIx64 " (%04" PRIx64 ") ", breakpoint.passes_left,
+                breakpoint.passes);
   std::string line = std::to_string(breakpoint.id);
   line.insert(0, line.size() < 2 ? 2 - line.size() : 0, ' ');
   line += breakpoint.enabled ? " e" : " d";
@@ -246,19 +255,26 @@ void AddBreakpointCommands(CommandTable& table) {
       return ForIds(session, arguments, what);
     };
   };
-  table.Add({{"bp"}, "bp[ID] [/1] [/p EPROCESS] [/t KTHREAD] [ADDRESS [PASSES]] [\"COMMANDS\"]",
-             "Sets a breakpoint.", set(false)});
-  table.Add({{"bu"}, "bu[ID] [/1] [/p EPROCESS] [/t KTHREAD] SYMBOL [PASSES] [\"COMMANDS\"]",
-             "Sets a breakpoint by name; it waits for the module if it is not loaded.", set(true)});
-  table.Add({{"ba"}, "ba[ID] e|r|w|i SIZE [/1] ADDRESS [PASSES] [\"COMMANDS\"]",
-             "Sets a breakpoint on access, in a debug register.", SetData});
+  table.Add({{"bp"},
+             "bp[ID] [/1] [/p EPROCESS] [/t KTHREAD] [ADDRESS [PASSES]] [\"COMMANDS\"]",
+             "Sets a breakpoint.",
+             set(false)});
+  table.Add({{"bu"},
+             "bu[ID] [/1] [/p EPROCESS] [/t KTHREAD] SYMBOL [PASSES] [\"COMMANDS\"]",
+             "Sets a breakpoint by name; it waits for the module if it is not loaded.",
+             set(true)});
+  table.Add({{"ba"},
+             "ba[ID] e|r|w|i SIZE [/1] ADDRESS [PASSES] [\"COMMANDS\"]",
+             "Sets a breakpoint on access, in a debug register.",
+             SetData});
   table.Add({{"bl"}, "bl [IDS]", "Lists breakpoints.", List, false, false});
   table.Add({{"bc"}, "bc IDS|*", "Removes breakpoints.", change([](Session& session, Breakpoint& breakpoint) {
                return session.breakpoints().Remove(breakpoint.id);
              })});
-  table.Add({{"bd"}, "bd IDS|*", "Disables breakpoints.", change([](Session& session, Breakpoint& breakpoint) {
-               return session.breakpoints().Enable(breakpoint, false);
-             })});
+  table.Add(
+      {{"bd"}, "bd IDS|*", "Disables breakpoints.", change([](Session& session, Breakpoint& breakpoint) {
+         return session.breakpoints().Enable(breakpoint, false);
+       })});
   table.Add({{"be"}, "be IDS|*", "Enables breakpoints.", change([](Session& session, Breakpoint& breakpoint) {
                return session.breakpoints().Enable(breakpoint, true);
              })});

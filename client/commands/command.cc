@@ -19,9 +19,8 @@ std::string_view Trim(std::string_view text) {
 }
 
 bool EqualIgnoringCase(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(), [](unsigned char x, unsigned char y) {
-    return std::tolower(x) == std::tolower(y);
-  });
+  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
+                    [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
 }
 
 template <class Predicate>
@@ -123,8 +122,8 @@ std::pair<std::string_view, std::string_view> CommandTable::SplitFirst(std::stri
   return {IsComment(first) ? std::string_view() : first, rest};
 }
 
-Result<CommandFlow> CommandTable::RunOnProcessors(Session& session, std::string_view which, std::string_view command,
-                                                  Report& report) const {
+Result<CommandFlow> CommandTable::RunOnProcessors(Session& session, std::string_view which,
+                                                  std::string_view command, Report& report) const {
   if (!session.halted()) return Error{Errc::kTargetRunning, "The target is running; break in first (Ctrl-C)"};
   std::uint32_t count = std::max(1u, session.target().stop()->processors);
   std::uint32_t first = 0, last = count - 1;
@@ -138,7 +137,8 @@ Result<CommandFlow> CommandTable::RunOnProcessors(Session& session, std::string_
     }
     last = first;
   }
-  if ((command.starts_with("e ") || command.starts_with("E ")) && which == "*") command = Trim(command.substr(2));
+  if ((command.starts_with("e ") || command.starts_with("E ")) && which == "*")
+    command = Trim(command.substr(2));
   std::uint32_t before = session.processor();
   CommandFlow flow = CommandFlow::kPrompt;
   for (std::uint32_t processor = first; processor <= last && flow == CommandFlow::kPrompt; ++processor) {

@@ -18,16 +18,16 @@ class Arguments {
   Arguments(Session& session, std::string_view text) : session_(session), text_(text) {}
 
   void SkipBlanks();
-  bool AtEnd();                                   ///< nothing but blanks left
+  bool AtEnd();  ///< nothing but blanks left
   std::string_view rest() const { return text_; }
-  std::string_view& text() { return text_; }      ///< for EvaluateMasm, ParseRange
-  std::string_view Word();                        ///< up to the next blank; empty at the end
-  std::string TakeRest();                         ///< everything, trimmed
+  std::string_view& text() { return text_; }  ///< for EvaluateMasm, ParseRange
+  std::string_view Word();                    ///< up to the next blank; empty at the end
+  std::string TakeRest();                     ///< everything, trimmed
   /// `/x`, `-x` style option: consumes and returns true if the next word is exactly `option`.
   bool Option(std::string_view option);
-  Result<std::uint64_t> Expression();             ///< error texts name the command's text (engine.md 2.13)
+  Result<std::uint64_t> Expression();  ///< error texts name the command's text (engine.md 2.13)
   Result<AddressRange> Range(unsigned element_size);
-  Result<void> ExpectEnd();                       ///< `^ Extra character error in '...'`
+  Result<void> ExpectEnd();  ///< `^ Extra character error in '...'`
   /// All that is left: an address, or nothing for the program counter of the scope.
   Result<std::uint64_t> AddressOrHere();
   /// Letters of the next `/abc` or `-abc` word, which is consumed; empty if the next word is no such option.
@@ -38,15 +38,15 @@ class Arguments {
   std::string_view text_;
 };
 
-Error SyntaxError(std::string_view text);         ///< `^ Syntax error in 'TEXT'`
+Error SyntaxError(std::string_view text);  ///< `^ Syntax error in 'TEXT'`
 
 /// What a command tells the console besides its report.
 enum class CommandFlow : std::uint8_t {
-  kPrompt,      ///< show the prompt again
-  kRunning,     ///< the target was resumed: wait for its next stop
-  kQuit,        ///< `q`: leave, target as it is
-  kQuitDetach,  ///< `qd`: leave, target resumed
-  kServerEnded, ///< `.endpsrv`
+  kPrompt,       ///< show the prompt again
+  kRunning,      ///< the target was resumed: wait for its next stop
+  kQuit,         ///< `q`: leave, target as it is
+  kQuitDetach,   ///< `qd`: leave, target resumed
+  kServerEnded,  ///< `.endpsrv`
 };
 
 struct Command {
@@ -55,9 +55,9 @@ struct Command {
   std::string help;                ///< one sentence
   std::function<Result<CommandFlow>(Session&, Arguments&, Report&)> run;
   bool exact_case = false;
-  bool needs_halt = true;          ///< refused with a clear text while the target runs or is offline
-  bool repeats_on_enter = false;   ///< an empty line goes on where it ended: runs it again without arguments
-  bool prefix = false;             ///< letters may follow the name at once; the command parses them ("lmkv")
+  bool needs_halt = true;         ///< refused with a clear text while the target runs or is offline
+  bool repeats_on_enter = false;  ///< an empty line goes on where it ended: runs it again without arguments
+  bool prefix = false;            ///< letters may follow the name at once; the command parses them ("lmkv")
 };
 
 inline constexpr std::size_t kMaxCommandCharacters = 4096;
@@ -67,14 +67,17 @@ class CommandTable {
  public:
   void Add(Command command);
   const Command* Find(std::string_view name) const;
-  /// The command at the front of a text, and the length of its name there: "bp0 x" is `bp`, "lmkv" is `lm`, "!foo" is
+  /// The command at the front of a text, and the length of its name there: "bp0 x" is `bp`, "lmkv" is `lm`,
+  /// "!foo" is
   /// `!` unless there is a `!foo`.
   std::pair<const Command*, std::size_t> Match(std::string_view text) const;
   const std::vector<Command>& commands() const { return commands_; }
-  /// Runs one line: splits at `;` and block rules (engine.md 2.1), looks commands up, collects the last flow. Commands
-  /// after one that resumes the target run after its next stop; `pending` receives that remaining text.
-  /// Errors go to Report::Error and end neither the line nor the session; a cancelled command ends the line.
-  Result<CommandFlow> Execute(Session& session, std::string_view line, Report& report, std::string& pending) const;
+  /// Runs one line: splits at `;` and block rules (engine.md 2.1), looks commands up, collects the last flow.
+  /// Commands after one that resumes the target run after its next stop; `pending` receives that remaining
+  /// text. Errors go to Report::Error and end neither the line nor the session; a cancelled command ends the
+  /// line.
+  Result<CommandFlow> Execute(Session& session, std::string_view line, Report& report,
+                              std::string& pending) const;
 
   /// Cuts the first command off a line. Both parts are trimmed; a comment gives an empty command.
   static std::pair<std::string_view, std::string_view> SplitFirst(std::string_view line);
@@ -99,8 +102,9 @@ void AddModuleCommands(CommandTable& table);       ///< lm ld .reload
 void AddSymbolPathCommands(CommandTable& table);   ///< .sympath .symfix .exepath !sym
 void AddRunCommands(CommandTable& table);          ///< g gh gn gu p t
 void AddBreakpointCommands(CommandTable& table);   ///< bp bu ba bl bc bd be
-void AddTargetCommands(CommandTable& table);       ///< vertarget ~ .process .thread .bugcheck .reboot .crash .restart sx*
-void AddExtensionCommands(CommandTable& table);    ///< .load .unload .chain .extpath !ext.cmd
-void AddConsoleCommands(CommandTable& table);      ///< .echo .sleep q qd .endpsrv .help .lastevent .linkinfo
+void AddTargetCommands(
+    CommandTable& table);  ///< vertarget ~ .process .thread .bugcheck .reboot .crash .restart sx*
+void AddExtensionCommands(CommandTable& table);  ///< .load .unload .chain .extpath !ext.cmd
+void AddConsoleCommands(CommandTable& table);    ///< .echo .sleep q qd .endpsrv .help .lastevent .linkinfo
 
 }  // namespace longwire

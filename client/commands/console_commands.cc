@@ -48,21 +48,24 @@ Result<CommandFlow> LinkInformation(Session& session, Arguments& arguments, Repo
   Result<rpc::LinkStatus> status = session.target().LinkStatus();
   if (!status) return status.error();
   TargetCounters counters = session.target().counters();
-  const char* state = status->state == rpc::TargetState::kHalted         ? "halted"
-                      : status->state == rpc::TargetState::kRunning      ? "running"
+  const char* state = status->state == rpc::TargetState::kHalted          ? "halted"
+                      : status->state == rpc::TargetState::kRunning       ? "running"
                       : status->state == rpc::TargetState::kSynchronizing ? "synchronizing"
                                                                           : "offline";
   char text[640];
   std::snprintf(text, sizeof text,
                 "Link: %s\nState: %s, driven by %s\n"
                 "Target: %" PRIu64 " bytes and %" PRIu64 " packets received, %" PRIu64 " bytes and %" PRIu64
-                " packets sent, %" PRIu64 " exchanges\n"
-                "Line: %" PRIu64 " retransmissions, %" PRIu64 " resends, %" PRIu64 " resets, %" PRIu64 " checksum errors\n"
-                "Server: %" PRIu64 " requests in %" PRIu64 " round trips, %" PRIu64 " bytes received, %" PRIu64 " sent",
-                status->link.c_str(), state, status->holder.c_str(), status->bytes_received, status->packets_received,
-                status->bytes_sent, status->packets_sent, status->exchanges, status->retransmissions, status->resends,
-                status->resets, status->checksum_errors, counters.requests, counters.round_trips,
-                counters.bytes_received, counters.bytes_sent);
+                " packets sent, %" PRIu64
+                " exchanges\n"
+                "Line: %" PRIu64 " retransmissions, %" PRIu64 " resends, %" PRIu64 " resets, %" PRIu64
+                " checksum errors\n"
+                "Server: %" PRIu64 " requests in %" PRIu64 " round trips, %" PRIu64
+                " bytes received, %" PRIu64 " sent",
+                status->link.c_str(), state, status->holder.c_str(), status->bytes_received,
+                status->packets_received, status->bytes_sent, status->packets_sent, status->exchanges,
+                status->retransmissions, status->resends, status->resets, status->checksum_errors,
+                counters.requests, counters.round_trips, counters.bytes_received, counters.bytes_sent);
   auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
   report.Row("link",
              {{"link", status->link},
@@ -87,14 +90,16 @@ Result<CommandFlow> RunScript(Session& session, Arguments& arguments, Report&) {
   std::ostringstream text;
   text << file.rdbuf();
   if (!file) return Error{Errc::kNotFound, "Command file '" + path + "' cannot be read; check the path"};
-  if (text.str().size() > kMaxScriptBytes) return Error{Errc::kLimitExceeded, "Command file '" + path + "' is larger than 1 MiB"};
+  if (text.str().size() > kMaxScriptBytes)
+    return Error{Errc::kLimitExceeded, "Command file '" + path + "' is larger than 1 MiB"};
   session.QueueCommands(text.str());
   return CommandFlow::kPrompt;
 }
 
 Result<CommandFlow> Help(const CommandTable& table, Arguments& arguments, Report& report) {
   std::string name = arguments.TakeRest();
-  if (!name.empty() && !table.Find(name)) return Error{Errc::kNotFound, "There is no command '" + name + "'; .help lists them"};
+  if (!name.empty() && !table.Find(name))
+    return Error{Errc::kNotFound, "There is no command '" + name + "'; .help lists them"};
   std::vector<const Command*> commands;
   for (const Command& command : table.commands()) {
     if (name.empty() || &command == table.Find(name)) commands.push_back(&command);
@@ -112,16 +117,27 @@ Result<CommandFlow> Help(const CommandTable& table, Arguments& arguments, Report
 
 void AddConsoleCommands(CommandTable& table) {
   table.Add({{".echo"}, ".echo TEXT | .echo \"TEXT\"", "Prints a text.", Echo, false, false});
-  table.Add({{".sleep"}, ".sleep MILLISECONDS", "Waits; the number is in the default radix.", Sleep, false, false});
+  table.Add(
+      {{".sleep"}, ".sleep MILLISECONDS", "Waits; the number is in the default radix.", Sleep, false, false});
   table.Add({{"q", "qq"}, "q", "Leaves; the target stays as it is.", Quit, false, false});
   table.Add({{"qd"}, "qd", "Leaves and lets the target run.", QuitDetach, false, false});
   table.Add({{".endpsrv"}, ".endpsrv [/f]", "Ends the KD connection server.", EndServer, false, false});
-  table.Add({{".linkinfo"}, ".linkinfo", "Shows the state and the counters of the link.", LinkInformation, false, false});
-  table.Add({{"$<", "$><", "$$<", "$$><"}, "$<FILE", "Runs the commands of a file.", RunScript, false, false});
-  // The table is asked when the command runs, so it lists what was added later too; it outlives its commands.
-  table.Add({{".help"}, ".help [COMMAND]", "Lists commands.",
-             [&table](Session&, Arguments& arguments, Report& report) { return Help(table, arguments, report); }, false,
+  table.Add({{".linkinfo"},
+             ".linkinfo",
+             "Shows the state and the counters of the link.",
+             LinkInformation,
+             false,
              false});
+  table.Add(
+      {{"$<", "$><", "$$<", "$$><"}, "$<FILE", "Runs the commands of a file.", RunScript, false, false});
+  // The table is asked when the command runs, so it lists what was added later too; it outlives its commands.
+  table.Add(
+      {{".help"},
+       ".help [COMMAND]",
+       "Lists commands.",
+       [&table](Session&, Arguments& arguments, Report& report) { return Help(table, arguments, report); },
+       false,
+       false});
 }
 
 }  // namespace longwire

@@ -97,8 +97,7 @@ Result<CommandFlow> Formats(Session& session, Arguments& arguments, Report& repo
 Result<CommandFlow> Radix(Session& session, Arguments& arguments, Report& report) {
   if (!arguments.AtEnd()) {
     const std::string word = arguments.TakeRest();
-    if (word != "8" && word != "10" && word != "16")
-      return SyntaxError("n " + word);
+    if (word != "8" && word != "10" && word != "16") return SyntaxError("n " + word);
     session.set_radix(static_cast<unsigned>(std::stoul(word)));
   }
   report.Row("radix", {{"radix", static_cast<std::int64_t>(session.radix())}},

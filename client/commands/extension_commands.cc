@@ -34,14 +34,18 @@ Result<CommandFlow> SetDefault(Session& session, Arguments& arguments, Report&) 
 
 void ShowPath(Session& session, Report& report) {
   std::string path;
-  for (const std::string& directory : session.extensions().SearchPath()) path += (path.empty() ? "" : ";") + directory;
+  for (const std::string& directory : session.extensions().SearchPath())
+    path += (path.empty() ? "" : ";") + directory;
   report.Row("path", {{"path", path}}, "Extension search path is: " + path);
 }
 
 Result<CommandFlow> ExtensionPath(Session& session, Arguments& arguments, Report& report) {
   std::string text = arguments.TakeRest();
   const bool append = text.starts_with("+");
-  if (append) text = text.substr(text.find_first_not_of(" \t", 1) == std::string::npos ? text.size() : text.find_first_not_of(" \t", 1));
+  if (append)
+    text =
+        text.substr(text.find_first_not_of(" \t", 1) == std::string::npos ? text.size()
+                                                                          : text.find_first_not_of(" \t", 1));
   if (!text.empty()) {
     const std::string& old = session.extensions().user_path();
     session.extensions().set_user_path(append && !old.empty() ? old + ";" + text : text);
@@ -60,8 +64,8 @@ Result<CommandFlow> Chain(Session& session, Arguments&, Report& report) {
                 {"path", extension->path()},
                 {"version", std::string(table.software_version)},
                 {"api", static_cast<std::int64_t>(table.version)}},
-               "    " + extension->name() + ": image " + table.software_version + ", API " + std::to_string(table.version) +
-                   "\n        [path: " + extension->path() + "]");
+               "    " + extension->name() + ": image " + table.software_version + ", API " +
+                   std::to_string(table.version) + "\n        [path: " + extension->path() + "]");
   }
   return CommandFlow::kPrompt;
 }
@@ -69,7 +73,9 @@ Result<CommandFlow> Chain(Session& session, Arguments&, Report& report) {
 /// `!command`, `!module.command`; the path form `!/dir/module.command` keeps dots of the path.
 Result<CommandFlow> Run(Session& session, Arguments& arguments, Report& report) {
   const std::string_view word = arguments.Word();
-  if (word.empty()) return Error{Errc::kUsage, "`!` needs the name of an extension command; !help lists those of the bundled extension"};
+  if (word.empty())
+    return Error{Errc::kUsage,
+                 "`!` needs the name of an extension command; !help lists those of the bundled extension"};
   const std::size_t slash = word.rfind('/');
   const std::size_t dot = word.find('.', slash == std::string_view::npos ? 0 : slash);
   std::string_view module = dot == std::string_view::npos ? std::string_view{} : word.substr(0, dot);
@@ -88,13 +94,43 @@ Result<CommandFlow> Run(Session& session, Arguments& arguments, Report& report) 
 }  // namespace
 
 void AddExtensionCommands(CommandTable& table) {
-  table.Add({{".load"}, ".load NAME|PATH", "Loads an extension and puts it in front of the chain.", Load, false, false});
-  table.Add({{".unload"}, ".unload [NAME]", "Unloads an extension, by default the one in front.", Unload, false, false});
+  table.Add({{".load"},
+             ".load NAME|PATH",
+             "Loads an extension and puts it in front of the chain.",
+             Load,
+             false,
+             false});
+  table.Add({{".unload"},
+             ".unload [NAME]",
+             "Unloads an extension, by default the one in front.",
+             Unload,
+             false,
+             false});
   table.Add({{".unloadall"}, ".unloadall", "Unloads every extension.", UnloadAll, false, false});
-  table.Add({{".setdll"}, ".setdll NAME", "Moves a loaded extension to the front of the chain.", SetDefault, false, false});
-  table.Add({{".chain"}, ".chain", "Lists the loaded extensions in the order they are searched.", Chain, false, false});
-  table.Add({{".extpath"}, ".extpath[+] [DIR;...]", "Shows, sets or appends to the extension search path.", ExtensionPath, false, false});
-  table.Add({{"!"}, "!COMMAND [ARGS] | !MODULE.COMMAND [ARGS]", "Runs a command of an extension.", Run, true, false});
+  table.Add({{".setdll"},
+             ".setdll NAME",
+             "Moves a loaded extension to the front of the chain.",
+             SetDefault,
+             false,
+             false});
+  table.Add({{".chain"},
+             ".chain",
+             "Lists the loaded extensions in the order they are searched.",
+             Chain,
+             false,
+             false});
+  table.Add({{".extpath"},
+             ".extpath[+] [DIR;...]",
+             "Shows, sets or appends to the extension search path.",
+             ExtensionPath,
+             false,
+             false});
+  table.Add({{"!"},
+             "!COMMAND [ARGS] | !MODULE.COMMAND [ARGS]",
+             "Runs a command of an extension.",
+             Run,
+             true,
+             false});
 }
 
 }  // namespace longwire

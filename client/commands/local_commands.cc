@@ -20,29 +20,14 @@ Result<LocalOptions> TakeOptions(Arguments& arguments) {
     if (letters.empty()) return options;
     for (const char c : letters) {
       switch (c) {
-        case 't':
-          options.type = true;
-          break;
-        case 'v':
-          options.location = true;
-          break;
-        case 'V':
-          options.location = options.registers = true;
-          break;
-        case 'i':
-          options.kind = true;
-          break;
-        case 'n':
-          options.by_name = true;
-          break;
-        case 'a':
-          options.by_address = true;
-          break;
-        case 'z':
-          options.by_size = true;
-          break;
-        default:
-          return SyntaxError("dv /" + std::string(letters));
+        case 't': options.type = true; break;
+        case 'v': options.location = true; break;
+        case 'V': options.location = options.registers = true; break;
+        case 'i': options.kind = true; break;
+        case 'n': options.by_name = true; break;
+        case 'a': options.by_address = true; break;
+        case 'z': options.by_size = true; break;
+        default: return SyntaxError("dv /" + std::string(letters));
       }
     }
   }

@@ -47,8 +47,7 @@ Result<void> TakeFloat(Arguments& arguments, unsigned size, std::vector<std::byt
   const std::string word(arguments.Word());
   char* end = nullptr;
   const double value = std::strtod(word.c_str(), &end);
-  if (word.empty() || end != word.c_str() + word.size())
-    return SyntaxError(word);
+  if (word.empty() || end != word.c_str() + word.size()) return SyntaxError(word);
   if (size == 4)
     Append(bytes, std::bit_cast<std::uint32_t>(static_cast<float>(value)), 4);
   else
@@ -180,8 +179,7 @@ Result<void> TakeItem(Arguments& arguments, unsigned size, std::vector<std::byte
   const std::string_view rest = arguments.rest();
   if (!rest.empty() && (rest.front() == '\'' || rest.front() == '"')) {
     const std::size_t end = rest.find(rest.front(), 1);
-    if (end == std::string_view::npos)
-      return SyntaxError(command);
+    if (end == std::string_view::npos) return SyntaxError(command);
     for (const char c : rest.substr(1, end - 1)) Append(bytes, static_cast<unsigned char>(c), size);
     arguments.text().remove_prefix(end + 1);
     return {};

@@ -37,14 +37,24 @@ Result<ListQuery> ParseList(Arguments& arguments) {
     char letter = arguments.rest().front();
     arguments.text().remove_prefix(1);
     switch (letter) {
-      case ' ': case '\t': case 'k': case 's': case 'D': case 'i': case 'c': case 'e': break;
+      case ' ':
+      case '\t':
+      case 'k':
+      case 's':
+      case 'D':
+      case 'i':
+      case 'c':
+      case 'e': break;
       case 'v': query.style.verbose = true; break;
       case 'f': query.style.path = true; break;
       case 'n': query.style.image_name = true; break;
       case 't': query.style.time_stamp = true; break;
       case 'p': break;
       case 'o': query.unloaded = false; break;
-      case 'l': query.only_with_symbols = true; query.unloaded = false; break;
+      case 'l':
+        query.only_with_symbols = true;
+        query.unloaded = false;
+        break;
       case 'u': query.loaded = false; break;
       case '1':
         if (arguments.rest().empty() || arguments.rest().front() != 'm') return SyntaxError("lm1");
@@ -53,11 +63,14 @@ Result<ListQuery> ParseList(Arguments& arguments) {
         arguments.text().remove_prefix(1);
         if (!arguments.rest().empty() && arguments.rest().front() != ' ') break;
         // `lm1m PATTERN` is how it is typed, `lm 1m m PATTERN` how it is documented.
-        if (!arguments.AtEnd() && arguments.rest().substr(0, 2) != "m " && arguments.rest().substr(0, 2) != "a ") {
+        if (!arguments.AtEnd() && arguments.rest().substr(0, 2) != "m " &&
+            arguments.rest().substr(0, 2) != "a ") {
           if (Result<void> done = TakeOperand(arguments, 'm', query); !done) return done.error();
         }
         break;
-      case 'a': case 'm': case 'M':
+      case 'a':
+      case 'm':
+      case 'M':
         if (Result<void> done = TakeOperand(arguments, letter, query); !done) return done.error();
         break;
       default: return SyntaxError("lm" + std::string(1, letter) + std::string(arguments.rest()));
@@ -82,9 +95,11 @@ Result<CommandFlow> ListModules(Session& session, Arguments& arguments, Report& 
     if (session.interrupt().raised()) return Error{Errc::kCancelled, "cancelled by the user"};
     if (query->loaded && Selected(*query, *module)) ReportModule(session, *module, query->style, report);
   }
-  if (!query->unloaded || query->style.names_only || session.modules().unloaded().empty()) return CommandFlow::kPrompt;
+  if (!query->unloaded || query->style.names_only || session.modules().unloaded().empty())
+    return CommandFlow::kPrompt;
   report.Line("\nUnloaded modules:");
-  for (const ModuleRecord& module : session.modules().unloaded()) ReportUnloadedModule(session, module, report);
+  for (const ModuleRecord& module : session.modules().unloaded())
+    ReportUnloadedModule(session, module, report);
   return CommandFlow::kPrompt;
 }
 
@@ -102,7 +117,8 @@ Result<CommandFlow> LoadSymbols(Session& session, Arguments& arguments, Report& 
   if (name.empty()) return Error{Errc::kUsage, "ld needs a module: ld mydrv, or ld * for all"};
   (void)session.RefreshModules(false);
   std::vector<Module*> modules = FindModules(session, name);
-  if (modules.empty()) return Error{Errc::kNotFound, "Module '" + std::string(name) + "' not found; lm lists the modules"};
+  if (modules.empty())
+    return Error{Errc::kNotFound, "Module '" + std::string(name) + "' not found; lm lists the modules"};
   session.PrepareImages(modules);
   for (Module* module : modules) {
     if (session.interrupt().raised()) return Error{Errc::kCancelled, "cancelled by the user"};
@@ -118,7 +134,8 @@ Result<CommandFlow> LoadSymbols(Session& session, Arguments& arguments, Report& 
 }
 
 struct ReloadRequest {
-  bool force = false, list = false, unload = false, ignore_mismatch = false, unloaded_list = false, user = false;
+  bool force = false, list = false, unload = false, ignore_mismatch = false, unloaded_list = false,
+       user = false;
   std::string module;
 };
 
@@ -131,13 +148,20 @@ Result<ReloadRequest> ParseReload(Arguments& arguments) {
       continue;
     }
     std::string option = word.substr(1);
-    if (option == "f") request.force = true;
-    else if (option == "i") request.force = request.ignore_mismatch = true;
-    else if (option == "l") request.list = true;
-    else if (option == "u") request.unload = true;
-    else if (option == "unl") request.unloaded_list = true;
-    else if (option == "user") request.user = true;
-    else if (option != "s" && option != "d" && option != "n" && option != "v" && option != "w" && option != "o") {
+    if (option == "f")
+      request.force = true;
+    else if (option == "i")
+      request.force = request.ignore_mismatch = true;
+    else if (option == "l")
+      request.list = true;
+    else if (option == "u")
+      request.unload = true;
+    else if (option == "unl")
+      request.unloaded_list = true;
+    else if (option == "user")
+      request.user = true;
+    else if (option != "s" && option != "d" && option != "n" && option != "v" && option != "w" &&
+             option != "o") {
       return SyntaxError(".reload " + word);
     }
   }
@@ -174,7 +198,8 @@ Result<CommandFlow> ReloadOne(Session& session, const ReloadRequest& request, Re
   }
   std::vector<Module*> modules = FindModules(session, request.module);
   if (modules.empty()) {
-    return Error{Errc::kNotFound, "Unable to load image " + request.module + ", Win32 error 0n2 (no such module; lm lists them)"};
+    return Error{Errc::kNotFound, "Unable to load image " + request.module +
+                                      ", Win32 error 0n2 (no such module; lm lists them)"};
   }
   for (Module* module : modules) {
     if (request.unload) {
@@ -185,7 +210,8 @@ Result<CommandFlow> ReloadOne(Session& session, const ReloadRequest& request, Re
     if (request.force) session.symbols().loader().Load(*module);
     if (request.force) {
       report.Row("symbols",
-                 {{"module", module->name()}, {"symbols", std::string(SymbolStateName(module->state()))}}, "");
+                 {{"module", module->name()}, {"symbols", std::string(SymbolStateName(module->state()))}},
+                 "");
     }
   }
   return CommandFlow::kPrompt;
@@ -224,13 +250,19 @@ Result<CommandFlow> Reload(Session& session, Arguments& arguments, Report& repor
 }  // namespace
 
 void AddModuleCommands(CommandTable& table) {
-  Command list{{"lm"}, "lm[olvukf n t 1m] [a ADDRESS] [m PATTERN] [M PATTERN]", "Lists modules and their symbols.",
-               ListModules, false, false};
+  Command list{{"lm"},
+               "lm[olvukf n t 1m] [a ADDRESS] [m PATTERN] [M PATTERN]",
+               "Lists modules and their symbols.",
+               ListModules,
+               false,
+               false};
   list.prefix = true;
   table.Add(std::move(list));
   table.Add({{"ld"}, "ld MODULE|*", "Loads the symbols of a module now.", LoadSymbols});
-  table.Add({{".reload"}, ".reload [/f /i /l /u /user /unl] [MODULE[=ADDRESS[,SIZE[,STAMP]]]]",
-             "Reads the module list again and discards symbols.", Reload});
+  table.Add({{".reload"},
+             ".reload [/f /i /l /u /user /unl] [MODULE[=ADDRESS[,SIZE[,STAMP]]]]",
+             "Reads the module list again and discards symbols.",
+             Reload});
 }
 
 }  // namespace longwire

@@ -21,7 +21,8 @@ std::string TimeText(std::uint32_t stamp) {
   std::time_t time = stamp;
   std::tm parts{};
   char text[64];
-  if (!gmtime_r(&time, &parts) || std::strftime(text, sizeof text, "%a %b %e %H:%M:%S %Y", &parts) == 0) return "";
+  if (!gmtime_r(&time, &parts) || std::strftime(text, sizeof text, "%a %b %e %H:%M:%S %Y", &parts) == 0)
+    return "";
   return text;
 }
 
@@ -42,21 +43,27 @@ std::string FileName(const Module& module) {
 
 void AppendVersion(std::string& block, const PeVersion& version) {
   char text[160];
-  auto line = [&](const char* label, const std::string& value) { block += "\n    " + Padded(label, 18) + value; };
+  auto line = [&](const char* label, const std::string& value) {
+    block += "\n    " + Padded(label, 18) + value;
+  };
   line("File version:", FormatVersion(version.file_version));
   line("Product version:", FormatVersion(version.product_version));
   std::snprintf(text, sizeof text, "%X (Mask %X)", version.flags, version.flags_mask);
   line("File flags:", text);
   std::snprintf(text, sizeof text, "%X%s", version.os, version.os == 0x40004 ? " NT Win32" : "");
   line("File OS:", text);
-  const char* kind = version.type == 1 ? " App" : version.type == 2 ? " Dll" : version.type == 3 ? " Driver" : "";
+  const char* kind = version.type == 1   ? " App"
+                     : version.type == 2 ? " Dll"
+                     : version.type == 3 ? " Driver"
+                                         : "";
   std::snprintf(text, sizeof text, "%X.%X%s", version.type, version.subtype, kind);
   line("File type:", text);
   std::snprintf(text, sizeof text, "%08X.%08X", static_cast<unsigned>(version.date >> 32),
                 static_cast<unsigned>(version.date));
   line("File date:", text);
   if (!version.translations.empty()) {
-    std::snprintf(text, sizeof text, "%04x.%04x", version.translations[0].first, version.translations[0].second);
+    std::snprintf(text, sizeof text, "%04x.%04x", version.translations[0].first,
+                  version.translations[0].second);
     line("Translations:", text);
   }
   if (version.strings.empty()) return;
@@ -69,7 +76,9 @@ void AppendVersion(std::string& block, const PeVersion& version) {
 std::string VerboseBlock(Session& session, Module& module) {
   SymbolLoader& loader = session.symbols().loader();
   Result<const PeHeaders*> headers = loader.Headers(module);
-  RvaReader read = [&](std::uint32_t rva, std::span<std::byte> out) { return loader.ReadImage(module, rva, out); };
+  RvaReader read = [&](std::uint32_t rva, std::span<std::byte> out) {
+    return loader.ReadImage(module, rva, out);
+  };
   std::uint32_t stamp = headers ? (*headers)->timestamp : module.timestamp();
   std::string block = "    Loaded symbol image file: " + EscapeTargetText(FileName(module));
   if (module.image()) block += "\n    Mapped memory image file: " + module.image()->path();
@@ -77,7 +86,8 @@ std::string VerboseBlock(Session& session, Module& module) {
   block += "\n    Image name: " + EscapeTargetText(FileName(module));
   bool hash = headers && IsReproducibleBuild(**headers, read);
   block += "\n    Timestamp:        ";
-  block += hash ? Digits(stamp) + " (This is a reproducible build file hash, not a timestamp)" : StampText(stamp);
+  block +=
+      hash ? Digits(stamp) + " (This is a reproducible build file hash, not a timestamp)" : StampText(stamp);
   block += "\n    CheckSum:         " + Digits(headers ? (*headers)->checksum : module.checksum());
   block += "\n    ImageSize:        " + Digits(headers ? (*headers)->size_of_image : module.record().size);
   if (headers) {
@@ -98,7 +108,8 @@ std::string SymbolColumn(const Module& module) {
 }  // namespace
 
 std::string ModuleListHeader(unsigned pointer_size) {
-  return pointer_size == 8 ? "start             end                 module name" : "start    end        module name";
+  return pointer_size == 8 ? "start             end                 module name"
+                           : "start    end        module name";
 }
 
 void ReportModule(Session& session, Module& module, const ModuleListStyle& style, Report& report) {
@@ -133,7 +144,9 @@ void ReportModule(Session& session, Module& module, const ModuleListStyle& style
 
 void ReportUnloadedModule(const Session& session, const ModuleRecord& module, Report& report) {
   report.Row("unloaded_module",
-             {{"image_name", module.image_name}, {"base", Hex{module.base}}, {"end", Hex{module.base + module.size}}},
+             {{"image_name", module.image_name},
+              {"base", Hex{module.base}},
+              {"end", Hex{module.base + module.size}}},
              session.Address(module.base) + " " + session.Address(module.base + module.size) + "   " +
                  EscapeTargetText(module.image_name));
 }

@@ -33,33 +33,15 @@ Result<NameOptions> TakeOptions(Arguments& arguments) {
     if (letters.empty()) return options;
     for (const char c : letters) {
       switch (c) {
-        case '0':
-          options.address_only = true;
-          break;
-        case '1':
-          options.name_only = true;
-          break;
-        case '2':
-          options.no_types = true;
-          break;
-        case 'v':
-          options.verbose = true;
-          break;
-        case 't':
-          options.types = true;
-          break;
-        case 'q':
-          options.quotes = true;
-          break;
-        case 'p':
-          options.tight = true;
-          break;
-        case 'f':
-          options.functions = true;
-          break;
-        case 'd':
-          options.data = true;
-          break;
+        case '0': options.address_only = true; break;
+        case '1': options.name_only = true; break;
+        case '2': options.no_types = true; break;
+        case 'v': options.verbose = true; break;
+        case 't': options.types = true; break;
+        case 'q': options.quotes = true; break;
+        case 'p': options.tight = true; break;
+        case 'f': options.functions = true; break;
+        case 'd': options.data = true; break;
         case 's': {
           Result<std::uint64_t> size = arguments.Expression();
           if (!size) return size.error();
@@ -71,11 +53,8 @@ Result<NameOptions> TakeOptions(Arguments& arguments) {
         case 'n':
         case 'N':
         case 'z':
-        case 'Z':
-          options.order = c;
-          break;
-        default:
-          return SyntaxError("x /" + std::string(letters));
+        case 'Z': options.order = c; break;
+        default: return SyntaxError("x /" + std::string(letters));
       }
     }
   }
@@ -84,18 +63,12 @@ Result<NameOptions> TakeOptions(Arguments& arguments) {
 void Sort(char order, std::vector<Match>& matches) {
   auto before = [order](const Match& a, const Match& b) {
     switch (order) {
-      case 'a':
-        return a.address < b.address;
-      case 'A':
-        return a.address > b.address;
-      case 'n':
-        return a.symbol.name < b.symbol.name;
-      case 'N':
-        return a.symbol.name > b.symbol.name;
-      case 'z':
-        return a.symbol.size < b.symbol.size;
-      default:
-        return a.symbol.size > b.symbol.size;
+      case 'a': return a.address < b.address;
+      case 'A': return a.address > b.address;
+      case 'n': return a.symbol.name < b.symbol.name;
+      case 'N': return a.symbol.name > b.symbol.name;
+      case 'z': return a.symbol.size < b.symbol.size;
+      default: return a.symbol.size > b.symbol.size;
     }
   };
   if (order != 0) std::stable_sort(matches.begin(), matches.end(), before);

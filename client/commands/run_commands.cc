@@ -18,14 +18,16 @@ Result<void> TakeStartAddress(Session& session, Arguments& arguments) {
   Result<std::uint64_t> start = arguments.Expression();
   if (!start) return start.error();
   const char* counter = session.architecture() == Architecture::kAmd64 ? "rip"
-                        : session.architecture() == Architecture::kX86 ? "eip" : "pc";
+                        : session.architecture() == Architecture::kX86 ? "eip"
+                                                                       : "pc";
   return session.SetRegister(counter, *start);
 }
 
 /// How `g` gives the exception back: as the filter of its code says.
 bool HandledByDefault(Session& session) {
   const auto& stop = session.target().stop();
-  if (!stop || stop->reason != rpc::StopEvent::Reason::kException || stop->bugcheck || stop->break_in) return true;
+  if (!stop || stop->reason != rpc::StopEvent::Reason::kException || stop->bugcheck || stop->break_in)
+    return true;
   const EventFilter* filter = session.filters().ForException(stop->exception.code);
   return !filter || filter->handled;
 }
@@ -73,8 +75,8 @@ struct StepStop {
   bool shown = false;  ///< it was no plain end of a step, and the user has seen why
 };
 
-/// Resumes until a plain end of a step or a stop the user shall see, which it shows. What filters and pass counts let
-/// pass goes on in the same way.
+/// Resumes until a plain end of a step or a stop the user shall see, which it shows. What filters and pass
+/// counts let pass goes on in the same way.
 Result<StepStop> RunStep(Session& session, Target::ResumeOptions options, Report& report) {
   while (true) {
     if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
@@ -116,8 +118,9 @@ Result<StepStop> StepOnce(Session& session, bool over, Report& report) {
   StepStart start{session.target().stop()->thread, (*registers)->stack_pointer()};
   if (over) {
     Result<Instruction> instruction = InstructionAt(session, (*registers)->program_counter());
-    bool repeated = instruction && (instruction->mnemonic.starts_with("rep") || instruction->bytes.starts_with("f3a") ||
-                                    instruction->bytes.starts_with("f2a"));
+    bool repeated =
+        instruction && (instruction->mnemonic.starts_with("rep") || instruction->bytes.starts_with("f3a") ||
+                        instruction->bytes.starts_with("f2a"));
     if (instruction && (instruction->is_call || repeated)) {
       return RunTo(session, instruction->address + instruction->length, start, false, report);
     }
@@ -179,8 +182,8 @@ Result<CommandFlow> Step(Session& session, Arguments& arguments, Report& report,
 }
 
 /// The names of one step command, with and without the `r` that toggles the registers.
-void AddStep(CommandTable& table, const std::string& name, const std::string& toggled, const std::string& argument,
-             const std::string& help, StepKind kind) {
+void AddStep(CommandTable& table, const std::string& name, const std::string& toggled,
+             const std::string& argument, const std::string& help, StepKind kind) {
   auto run = [kind](Session& session, Arguments& arguments, Report& report) {
     return Step(session, arguments, report, kind);
   };
@@ -218,10 +221,13 @@ Result<CommandFlow> GoUp(Session& session, Arguments& arguments, Report& report)
 }  // namespace
 
 void AddRunCommands(CommandTable& table) {
-  table.Add({{"g", "gc"}, "g [=START] [ADDRESS...]", "Resumes the target, until one of at most 10 addresses if given.",
+  table.Add({{"g", "gc"},
+             "g [=START] [ADDRESS...]",
+             "Resumes the target, until one of at most 10 addresses if given.",
              GoConditional});
   table.Add({{"gh"}, "gh [=START] [ADDRESS...]", "Resumes; the exception counts as handled.", GoHandled});
-  table.Add({{"gn"}, "gn [=START] [ADDRESS...]", "Resumes; the exception goes on to the target.", GoNotHandled});
+  table.Add(
+      {{"gn"}, "gn [=START] [ADDRESS...]", "Resumes; the exception goes on to the target.", GoNotHandled});
   table.Add({{"gu"}, "gu", "Runs until the current function returns.", GoUp});
   AddStep(table, "t", "tr", "[COUNT]", "Executes one instruction, into calls.", {});
   AddStep(table, "p", "pr", "[COUNT]", "Executes one instruction, over calls.", {true});
@@ -229,8 +235,10 @@ void AddRunCommands(CommandTable& table) {
   AddStep(table, "pa", "par", "ADDRESS", "Steps over calls until an address.", {true, true});
   AddStep(table, "tc", "tcr", "[COUNT]", "Steps into calls until the next call.", {false, false, true});
   AddStep(table, "pc", "pcr", "[COUNT]", "Steps over calls until the next call.", {true, false, true});
-  AddStep(table, "tt", "ttr", "[COUNT]", "Steps into calls until the next return.", {false, false, false, true});
-  AddStep(table, "pt", "ptr", "[COUNT]", "Steps over calls until the next return.", {true, false, false, true});
+  AddStep(table, "tt", "ttr", "[COUNT]", "Steps into calls until the next return.",
+          {false, false, false, true});
+  AddStep(table, "pt", "ptr", "[COUNT]", "Steps over calls until the next return.",
+          {true, false, false, true});
 }
 
 }  // namespace longwire

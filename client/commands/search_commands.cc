@@ -91,16 +91,11 @@ Result<std::vector<std::uint64_t>> Find(Session& session, std::uint64_t address,
 MemoryForm FormOf(char type) {
   using Kind = MemoryForm::Kind;
   switch (type) {
-    case 'w':
-      return {Kind::kInteger, 2, 8, 16};
-    case 'd':
-      return {Kind::kInteger, 4, 4, 16, true};
-    case 'q':
-      return {Kind::kInteger, 8, 2, 16};
-    case 'u':
-      return {Kind::kInteger, 2, 8, 16, true};
-    default:
-      return {Kind::kInteger, 1, 16, 16, true};
+    case 'w': return {Kind::kInteger, 2, 8, 16};
+    case 'd': return {Kind::kInteger, 4, 4, 16, true};
+    case 'q': return {Kind::kInteger, 8, 2, 16};
+    case 'u': return {Kind::kInteger, 2, 8, 16, true};
+    default: return {Kind::kInteger, 1, 16, 16, true};
   }
 }
 

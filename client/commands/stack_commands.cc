@@ -30,35 +30,19 @@ bool TakeLetter(char letter, bool narrow, StackRequest& request) {
       columns.arguments = true;
       columns.no_stack = !narrow;
       return true;
-    case 'c':
-      columns.names_only = true;
-      return true;
-    case 'd':
-      request.raw = true;
-      return true;
-    case 'p':
-      columns.parameters = true;
-      return true;
-    case 'P':
-      columns.parameters = columns.parameter_lines = true;
-      return true;
+    case 'c': columns.names_only = true; return true;
+    case 'd': request.raw = true; return true;
+    case 'p': columns.parameters = true; return true;
+    case 'P': columns.parameters = columns.parameter_lines = true; return true;
     case 'v':
       columns.arguments = columns.verbose = true;
       columns.no_stack = false;
       return true;
-    case 'n':
-      columns.numbers = true;
-      return true;
-    case 'f':
-      columns.distances = true;
-      return true;
-    case 'L':
-      columns.source = false;
-      return true;
-    case 'M':
-      return true;  // links between frames and locals: for displays with links
-    default:
-      return false;
+    case 'n': columns.numbers = true; return true;
+    case 'f': columns.distances = true; return true;
+    case 'L': columns.source = false; return true;
+    case 'M': return true;  // links between frames and locals: for displays with links
+    default: return false;
   }
 }
 

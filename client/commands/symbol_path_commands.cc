@@ -34,10 +34,11 @@ Result<void> Change(Session& session, const std::string& text, SetPath set) {
 
 void ShowSymbolPath(Session& session, Report& report) {
   const SymbolPath& path = session.symbols().loader().symbol_path();
-  std::string lines = path.text().empty() ? "Symbol search path is: *** Invalid ***\n"
-                                            "Symbol loading is limited to what the images export; set a path with "
-                                            ".sympath DIR or -y DIR"
-                                          : "Symbol search path is: " + path.text();
+  std::string lines = path.text().empty()
+                          ? "Symbol search path is: *** Invalid ***\n"
+                            "Symbol loading is limited to what the images export; set a path with "
+                            ".sympath DIR or -y DIR"
+                          : "Symbol search path is: " + path.text();
   if (!path.text().empty()) lines += "\nExpanded Symbol search path is: " + path.Expanded();
   report.Row("path", {{"path", path.text()}, {"expanded", path.Expanded()}}, lines);
 }
@@ -59,7 +60,8 @@ Result<CommandFlow> FixSymbolPath(Session& session, Arguments& arguments, Report
   std::string cache = arguments.TakeRest();
   std::string element = cache.empty() ? "srv*" : "cache*" + cache + ";srv*";
   std::string old = session.symbols().loader().symbol_path().text();
-  Result<void> done = Change(session, append ? Joined(old, element) : element, &SymbolLoader::set_symbol_path);
+  Result<void> done =
+      Change(session, append ? Joined(old, element) : element, &SymbolLoader::set_symbol_path);
   if (!done) return done.error();
   ShowSymbolPath(session, report);
   return CommandFlow::kPrompt;
@@ -97,12 +99,30 @@ Result<CommandFlow> SymbolTracing(Session& session, Arguments& arguments, Report
 }  // namespace
 
 void AddSymbolPathCommands(CommandTable& table) {
-  table.Add({{".sympath"}, ".sympath[+] [PATH;...]", "Shows, sets or appends to the symbol path.", SymbolSearchPath,
-             false, false});
-  table.Add({{".symfix"}, ".symfix[+] [CACHE]", "Sets or appends the default symbol store.", FixSymbolPath, false, false});
-  table.Add({{".exepath"}, ".exepath[+] [PATH;...]", "Shows, sets or appends to the image path.", ImageSearchPath, false,
+  table.Add({{".sympath"},
+             ".sympath[+] [PATH;...]",
+             "Shows, sets or appends to the symbol path.",
+             SymbolSearchPath,
+             false,
              false});
-  table.Add({{"!sym"}, "!sym [noisy|quiet]", "Traces the search for symbols, or not.", SymbolTracing, false, false});
+  table.Add({{".symfix"},
+             ".symfix[+] [CACHE]",
+             "Sets or appends the default symbol store.",
+             FixSymbolPath,
+             false,
+             false});
+  table.Add({{".exepath"},
+             ".exepath[+] [PATH;...]",
+             "Shows, sets or appends to the image path.",
+             ImageSearchPath,
+             false,
+             false});
+  table.Add({{"!sym"},
+             "!sym [noisy|quiet]",
+             "Traces the search for symbols, or not.",
+             SymbolTracing,
+             false,
+             false});
 }
 
 }  // namespace longwire

@@ -35,10 +35,15 @@ Result<CommandFlow> Processors(Session& session, Arguments& arguments, Report& r
   std::uint32_t count = std::max(1u, session.target().stop()->processors);
   if (text.empty()) {
     for (std::uint32_t processor = 0; processor < count; ++processor) {
-      bool stopped = processor == session.target().stop()->processor, current = processor == session.processor();
-      report.Row("processor",
-                 {{"processor", static_cast<std::int64_t>(processor)}, {"current", current}, {"stopped", stopped}},
-                 std::string(current ? "." : stopped ? "#" : " ") + " " + std::to_string(processor));
+      bool stopped = processor == session.target().stop()->processor,
+           current = processor == session.processor();
+      report.Row(
+          "processor",
+          {{"processor", static_cast<std::int64_t>(processor)}, {"current", current}, {"stopped", stopped}},
+          std::string(current   ? "."
+                      : stopped ? "#"
+                                : " ") +
+              " " + std::to_string(processor));
     }
     return CommandFlow::kPrompt;
   }
@@ -47,22 +52,24 @@ Result<CommandFlow> Processors(Session& session, Arguments& arguments, Report& r
   auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), processor);
   if (error != std::errc() || end != text.data() + text.size()) return SyntaxError("~" + text);
   if (processor >= count) {
-    return Error{Errc::kUsage, "^ Illegal processor error in '~" + text + "'; there are " + std::to_string(count) +
-                                   " processors, from 0"};
+    return Error{Errc::kUsage, "^ Illegal processor error in '~" + text + "'; there are " +
+                                   std::to_string(count) + " processors, from 0"};
   }
   session.SelectProcessor(processor);
   return CommandFlow::kPrompt;
 }
 
 void WarnOfUserModules(Session& session) {
-  session.Note("WARNING: /r is ignored: user-mode modules are not listed yet, so their symbols are not loaded\n");
+  session.Note(
+      "WARNING: /r is ignored: user-mode modules are not listed yet, so their symbols are not loaded\n");
 }
 
 /// User memory is read as this process sees it from now on.
 Result<void> EnterProcess(Session& session, std::uint64_t process) {
   std::optional<std::uint64_t> offset = session.DebuggerData(0x2AE, 2);  // EProcess DirectoryTableBase
   if (!offset || *offset == 0) {
-    return Error{Errc::kNotFound, "the target has no debugger data block, so the page directory cannot be found"};
+    return Error{Errc::kNotFound,
+                 "the target has no debugger data block, so the page directory cannot be found"};
   }
   Result<std::uint64_t> directory = session.ReadPointer(process + *offset);
   if (!directory) return directory.error();
@@ -74,7 +81,8 @@ Result<void> EnterProcess(Session& session, std::uint64_t process) {
 Result<void> EnterProcessOf(Session& session, std::uint64_t thread) {
   std::optional<std::uint64_t> offset = session.DebuggerData(0x2A0, 2);  // KThread ApcProcess
   if (!offset || *offset == 0) {
-    return Error{Errc::kNotFound, "the target has no debugger data block, so the thread's process cannot be found"};
+    return Error{Errc::kNotFound,
+                 "the target has no debugger data block, so the thread's process cannot be found"};
   }
   Result<std::uint64_t> process = session.ReadPointer(thread + *offset);
   if (!process) return process.error();
@@ -84,12 +92,16 @@ Result<void> EnterProcessOf(Session& session, std::uint64_t thread) {
 Result<CommandFlow> SelectProcess(Session& session, Arguments& arguments, Report& report) {
   bool invasive = false;
   while (true) {
-    if (arguments.Option("/i")) invasive = true;
-    else if (arguments.Option("/r")) WarnOfUserModules(session);
-    else if (!arguments.Option("/p") && !arguments.Option("/P")) break;
+    if (arguments.Option("/i"))
+      invasive = true;
+    else if (arguments.Option("/r"))
+      WarnOfUserModules(session);
+    else if (!arguments.Option("/p") && !arguments.Option("/P"))
+      break;
   }
   if (invasive) {
-    return Error{Errc::kUnsupported, "^ .process /i is not supported yet; .process /p ADDRESS reads the process's memory"};
+    return Error{Errc::kUnsupported,
+                 "^ .process /i is not supported yet; .process /p ADDRESS reads the process's memory"};
   }
   bool reset = arguments.AtEnd();
   if (!reset) {
@@ -108,7 +120,8 @@ Result<CommandFlow> SelectProcess(Session& session, Arguments& arguments, Report
     if (!current) return current.error();
     process = *current;
   }
-  report.Row("process", {{"process", Hex{process}}, {"directory_base", Hex{session.address_space().directory_base}}},
+  report.Row("process",
+             {{"process", Hex{process}}, {"directory_base", Hex{session.address_space().directory_base}}},
              "Implicit process is now " + session.Address(process));
   return CommandFlow::kPrompt;
 }
@@ -116,9 +129,12 @@ Result<CommandFlow> SelectProcess(Session& session, Arguments& arguments, Report
 Result<CommandFlow> SelectThread(Session& session, Arguments& arguments, Report& report) {
   bool with_process = false;
   while (true) {
-    if (arguments.Option("/p") || arguments.Option("/P")) with_process = true;
-    else if (arguments.Option("/r")) WarnOfUserModules(session);
-    else break;
+    if (arguments.Option("/p") || arguments.Option("/P"))
+      with_process = true;
+    else if (arguments.Option("/r"))
+      WarnOfUserModules(session);
+    else
+      break;
   }
   if (arguments.AtEnd()) {
     session.SelectThread(0);
@@ -136,7 +152,8 @@ Result<CommandFlow> SelectThread(Session& session, Arguments& arguments, Report&
     session.SelectThread(*thread);
     session.SetScope(std::move(*registers), 0);
   }
-  std::uint64_t now = session.selected_thread() != 0 ? session.selected_thread() : session.target().stop()->thread;
+  std::uint64_t now =
+      session.selected_thread() != 0 ? session.selected_thread() : session.target().stop()->thread;
   report.Row("thread", {{"thread", Hex{now}}}, "Implicit thread is now " + session.Address(now));
   return CommandFlow::kPrompt;
 }
@@ -151,7 +168,8 @@ Result<CommandFlow> ShowBugcheck(Session& session, Arguments& arguments, Report&
     if (!code) return code.error();
     bugcheck.code = static_cast<std::uint32_t>(*code);
     for (unsigned i = 0; i < 4; ++i) {
-      Result<std::uint64_t> parameter = session.ReadPointer(*data + (i + 1) * std::uint64_t{session.pointer_size()});
+      Result<std::uint64_t> parameter =
+          session.ReadPointer(*data + (i + 1) * std::uint64_t{session.pointer_size()});
       if (!parameter) return parameter.error();
       bugcheck.parameters[i] = *parameter;
     }
@@ -176,7 +194,8 @@ Result<CommandFlow> ShowLastEvent(Session& session, Arguments& arguments, Report
   if (!stop) return Error{Errc::kNotFound, "there has been no event yet"};
   std::string text = stop->reason == rpc::StopEvent::Reason::kException
                          ? DescribeException(session.filters(), stop->exception)
-                         : stop->reason == rpc::StopEvent::Reason::kModule ? "Load module" : "Command from the target";
+                     : stop->reason == rpc::StopEvent::Reason::kModule ? "Load module"
+                                                                       : "Command from the target";
   std::time_t now = std::time(nullptr);
   std::tm parts{};
   char date[64] = "";
@@ -248,7 +267,8 @@ Result<CommandFlow> ShowException(Session& session, Arguments& arguments, Report
     std::snprintf(text, sizeof text, "\n%s %0*" PRIx64, what, width, record->parameters[1]);
     lines += text;
   }
-  report.Row("exception", {{"code", Hex{record->code}}, {"address", Hex{record->address}}, {"flags", Hex{record->flags}}},
+  report.Row("exception",
+             {{"code", Hex{record->code}}, {"address", Hex{record->address}}, {"flags", Hex{record->flags}}},
              lines);
   return CommandFlow::kPrompt;
 }
@@ -321,13 +341,24 @@ Result<CommandFlow> ResetFilters(Session& session, Arguments&, Report&) {
 
 void AddTargetCommands(CommandTable& table) {
   auto filter = [](FilterMode mode) {
-    return [mode](Session& session, Arguments& arguments, Report&) { return SetFilter(session, arguments, mode); };
+    return [mode](Session& session, Arguments& arguments, Report&) {
+      return SetFilter(session, arguments, mode);
+    };
   };
   table.Add({{"vertarget"}, "vertarget", "Shows what is debugged.", ShowTarget, false, false});
   table.Add({{"version"}, "version", "Shows what is debugged, and with what.", ShowVersion, false, false});
-  table.Add({{"~"}, "~ | ~N[s] | ~N|* COMMAND", "Lists or selects processors, or runs a command on one.", Processors});
-  table.Add({{".process"}, ".process [/p [/r]] [EPROCESS]", "Selects the process whose memory is read.", SelectProcess});
-  table.Add({{".thread"}, ".thread [/p [/r]] [KTHREAD]", "Selects the thread whose registers are shown.", SelectThread});
+  table.Add({{"~"},
+             "~ | ~N[s] | ~N|* COMMAND",
+             "Lists or selects processors, or runs a command on one.",
+             Processors});
+  table.Add({{".process"},
+             ".process [/p [/r]] [EPROCESS]",
+             "Selects the process whose memory is read.",
+             SelectProcess});
+  table.Add({{".thread"},
+             ".thread [/p [/r]] [KTHREAD]",
+             "Selects the thread whose registers are shown.",
+             SelectThread});
   table.Add({{".bugcheck"}, ".bugcheck", "Shows the bug check code and its arguments.", ShowBugcheck});
   table.Add({{".lastevent"}, ".lastevent", "Shows the last event.", ShowLastEvent, false, false});
   table.Add({{".exr"}, ".exr -1|ADDRESS", "Shows an exception record.", ShowException});
@@ -335,11 +366,20 @@ void AddTargetCommands(CommandTable& table) {
   table.Add({{".crash"}, ".crash", "Makes the target bug-check.", Crash});
   table.Add({{".restart"}, ".restart", "Synchronizes the link again.", Restart, false, false});
   table.Add({{"sx"}, "sx", "Lists the event filters.", ListFilters, false, false});
-  table.Add({{"sxe"}, "sxe [-c \"COMMANDS\"] EVENT[:ARGUMENT]", "Stops at an event.", filter(FilterMode::kBreak), false,
+  table.Add({{"sxe"},
+             "sxe [-c \"COMMANDS\"] EVENT[:ARGUMENT]",
+             "Stops at an event.",
+             filter(FilterMode::kBreak),
+             false,
              false});
-  table.Add({{"sxd"}, "sxd EVENT", "Stops at the second chance of an event.", filter(FilterMode::kSecondChance), false,
+  table.Add({{"sxd"},
+             "sxd EVENT",
+             "Stops at the second chance of an event.",
+             filter(FilterMode::kSecondChance),
+             false,
              false});
-  table.Add({{"sxn"}, "sxn EVENT", "Tells about an event and goes on.", filter(FilterMode::kNotify), false, false});
+  table.Add(
+      {{"sxn"}, "sxn EVENT", "Tells about an event and goes on.", filter(FilterMode::kNotify), false, false});
   table.Add({{"sxi"}, "sxi EVENT", "Ignores an event.", filter(FilterMode::kIgnore), false, false});
   table.Add({{"sxr"}, "sxr", "Puts the event filters back to their defaults.", ResetFilters, false, false});
 }

@@ -18,13 +18,14 @@ struct Suite {
   std::uint32_t bit;
   const char* name;
 };
-constexpr Suite kSuites[] = {{0x1, "SmallBusiness"}, {0x2, "Enterprise"},     {0x10, "TerminalServer"},
-                             {0x40, "EmbeddedNT"},   {0x80, "DataCenter"},    {0x100, "SingleUserTS"},
+constexpr Suite kSuites[] = {{0x1, "SmallBusiness"}, {0x2, "Enterprise"},  {0x10, "TerminalServer"},
+                             {0x40, "EmbeddedNT"},   {0x80, "DataCenter"}, {0x100, "SingleUserTS"},
                              {0x200, "Personal"},    {0x400, "Blade"}};
 
 std::string Name64(std::uint64_t value) {
   char text[24];
-  std::snprintf(text, sizeof text, "0x%08x`%08x", static_cast<unsigned>(value >> 32), static_cast<unsigned>(value));
+  std::snprintf(text, sizeof text, "0x%08x`%08x", static_cast<unsigned>(value >> 32),
+                static_cast<unsigned>(value));
   return text;
 }
 
@@ -55,7 +56,10 @@ std::string ProductLine(std::span<const std::byte> shared) {
   if (shared.size() < 0x2D4) return "";
   std::uint64_t type = LoadLittle(shared, 0x264, 4), suites = LoadLittle(shared, 0x2D0, 4);
   std::string line = "Product: ";
-  line += type == 1 ? "WinNt" : type == 2 ? "LanManNt" : type == 3 ? "Server" : "<" + std::to_string(type) + ">";
+  line += type == 1   ? "WinNt"
+          : type == 2 ? "LanManNt"
+          : type == 3 ? "Server"
+                      : "<" + std::to_string(type) + ">";
   if (suites != 0) line += ", suite:";
   for (const Suite& suite : kSuites) {
     if (suites & suite.bit) line += std::string(" ") + suite.name;
@@ -82,9 +86,9 @@ std::string TimeLines(std::span<const std::byte> shared) {
     lines += text;
   }
   std::uint64_t seconds = uptime / kTicksPerSecond;
-  std::snprintf(text, sizeof text, "System Uptime: %" PRIu64 " days %" PRIu64 ":%02u:%02u.%03u\n", seconds / 86400,
-                seconds / 3600 % 24, static_cast<unsigned>(seconds / 60 % 60), static_cast<unsigned>(seconds % 60),
-                static_cast<unsigned>(uptime / 10'000 % 1000));
+  std::snprintf(text, sizeof text, "System Uptime: %" PRIu64 " days %" PRIu64 ":%02u:%02u.%03u\n",
+                seconds / 86400, seconds / 3600 % 24, static_cast<unsigned>(seconds / 60 % 60),
+                static_cast<unsigned>(seconds % 60), static_cast<unsigned>(uptime / 10'000 % 1000));
   return lines + text;
 }
 
@@ -93,7 +97,8 @@ std::string ReadText(Session& session, std::uint64_t address) {
   std::vector<std::byte> bytes(128);
   Result<std::size_t> read = session.Read(address, bytes);
   std::string text;
-  for (std::size_t i = 0; read && i < *read && bytes[i] != std::byte{0}; ++i) text += static_cast<char>(bytes[i]);
+  for (std::size_t i = 0; read && i < *read && bytes[i] != std::byte{0}; ++i)
+    text += static_cast<char>(bytes[i]);
   return EscapeTargetText(text);
 }
 
@@ -116,7 +121,8 @@ void ReportTargetVersion(Session& session, Report& report) {
     shared.clear();
   }
   std::string first = ProductName(shared) + " Kernel Version " + std::to_string(description->minor_version);
-  first += description->processors > 1 ? " MP (" + std::to_string(description->processors) + " procs)" : " UP";
+  first +=
+      description->processors > 1 ? " MP (" + std::to_string(description->processors) + " procs)" : " UP";
   first += (description->major_version & 0xFF) == 0x0C ? " Checked " : " Free ";
   first += ArchitectureName(session.architecture());
   std::string text = first + "\n";

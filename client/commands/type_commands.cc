@@ -39,47 +39,21 @@ Result<void> TakeOption(Arguments& arguments, std::string_view option, TypeReque
   TypePrintOptions& options = request.options;
   const std::string_view number = option.size() > 2 ? option.substr(2) : std::string_view();
   switch (option[1]) {
-    case 'a':
-      options.array_elements = DecimalDigits(number, 0);
-      return {};
-    case 'b':
-      options.blocks = true;
-      return {};
-    case 'c':
-      options.compact = true;
-      return {};
+    case 'a': options.array_elements = DecimalDigits(number, 0); return {};
+    case 'b': options.blocks = true; return {};
+    case 'c': options.compact = true; return {};
     case 'd':
-    case 'v':
-      options.verbose = true;
-      return {};
-    case 'e':
-      return {};
-    case 'i':
-      options.no_indent = true;
-      return {};
-    case 'o':
-      options.no_offsets = true;
-      return {};
-    case 'p':
-      options.physical = true;
-      return {};
-    case 't':
-      request.types_only = true;
-      return {};
-    case 'r':
-      options.depth = DecimalDigits(number, kDefaultDepth);
-      return {};
-    case 'l':
-      request.list_field = arguments.Word();
-      return {};
-    case 'n':
-      request.name = arguments.Word();
-      return {};
-    case 'y':
-      options.fields.push_back(std::string(arguments.Word()) + "*");
-      return {};
-    default:
-      return SyntaxError("dt " + std::string(option));
+    case 'v': options.verbose = true; return {};
+    case 'e': return {};
+    case 'i': options.no_indent = true; return {};
+    case 'o': options.no_offsets = true; return {};
+    case 'p': options.physical = true; return {};
+    case 't': request.types_only = true; return {};
+    case 'r': options.depth = DecimalDigits(number, kDefaultDepth); return {};
+    case 'l': request.list_field = arguments.Word(); return {};
+    case 'n': request.name = arguments.Word(); return {};
+    case 'y': options.fields.push_back(std::string(arguments.Word()) + "*"); return {};
+    default: return SyntaxError("dt " + std::string(option));
   }
 }
 

@@ -164,16 +164,11 @@ std::string ValueText(Session& session, const MemoryView& view, const TypedPlace
     return BitText(bits, count);
   }
   switch (info->kind) {
-    case TypeKind::kPointer:
-      return PointerText(session, place.type, *info, *value);
-    case TypeKind::kEnum:
-      return EnumText(*info, *value);
-    case TypeKind::kFloat:
-      return FloatText(*info, *value);
-    case TypeKind::kBool:
-      return *value == 0 ? "0" : *value == 1 ? "1" : DataHex(*value);
-    default:
-      return IntegerText(*info, *value);
+    case TypeKind::kPointer: return PointerText(session, place.type, *info, *value);
+    case TypeKind::kEnum: return EnumText(*info, *value);
+    case TypeKind::kFloat: return FloatText(*info, *value);
+    case TypeKind::kBool: return *value == 0 ? "0" : *value == 1 ? "1" : DataHex(*value);
+    default: return IntegerText(*info, *value);
   }
 }
 

@@ -28,7 +28,8 @@ Result<std::string> ReadScript(const std::string& path) {
 Console::Console(Session& session, const CommandTable& table, ConsoleOutput& output, LineInput& input,
                  ConsoleOptions options)
     : session_(session), table_(table), output_(output), input_(input), options_(std::move(options)) {
-  session_.set_prompt_source([this](const rpc::PromptRequested& prompt) { return AnswerTargetPrompt(prompt); });
+  session_.set_prompt_source(
+      [this](const rpc::PromptRequested& prompt) { return AnswerTargetPrompt(prompt); });
 }
 
 int Console::Run() {
@@ -67,7 +68,8 @@ Result<void> Console::QueueStart() {
   return {};
 }
 
-// ---- the target -----------------------------------------------------------------------------------------------------
+// ---- the target
+// -----------------------------------------------------------------------------------------------------
 
 void Console::ReportFirstStop() {
   started_ = true;
@@ -86,7 +88,8 @@ void Console::ShowCurrentStop() {
   if (!decision.resume) return;
   Target::ResumeOptions options;
   options.handled = decision.handled;
-  if (Result<void> resumed = session_.target().Resume(options); !resumed) output_.Error(resumed.error().message);
+  if (Result<void> resumed = session_.target().Resume(options); !resumed)
+    output_.Error(resumed.error().message);
 }
 
 Console::Wait Console::WaitForTarget() {
@@ -126,7 +129,8 @@ Console::Wait Console::WaitForTarget() {
   output_.Error("kd: the target " + std::string(running ? "did not stop" : "did not answer") + " within " +
                 std::to_string(*seconds) + " s" +
                 (running ? "; -bonc breaks in when the session begins, --wait SECONDS waits longer"
-                         : "; check the link and that the target was booted for debugging, or try -bonc and --wait SECONDS"));
+                         : "; check the link and that the target was booted for debugging, or try -bonc and "
+                           "--wait SECONDS"));
   exit_code_ = ExitCodeFor(Errc::kLinkFailed);
   return Wait::kGivenUp;
 }
@@ -143,7 +147,8 @@ void Console::TakeEvents() {
   if (Result<void> taken = DrainEvents(session_); !taken) LoseTarget(taken.error());
 }
 
-// ---- the user -------------------------------------------------------------------------------------------------------
+// ---- the user
+// -------------------------------------------------------------------------------------------------------
 
 std::string Console::PromptText() const {
   const auto& stop = session_.target().stop();
@@ -194,9 +199,7 @@ std::string Console::Repeated(const std::string& last) const {
 bool Console::RunControlKey(const std::string& line) {
   if (line.size() != 1) return false;
   switch (line[0]) {
-    case kControlB:
-      leaving_ = true;
-      return true;
+    case kControlB: leaving_ = true; return true;
     case kControlR: pending_ = ".restart"; break;
     case kControlW: pending_ = "version"; break;
     case kControlV:
@@ -217,8 +220,8 @@ std::string Console::AnswerTargetPrompt(const rpc::PromptRequested& prompt) {
   return answer.line;
 }
 
-/// Ctrl-C ends the whole line and the rest of a script. One that came while a command let the target run is still due: it
-/// stops the target.
+/// Ctrl-C ends the whole line and the rest of a script. One that came while a command let the target run is
+/// still due: it stops the target.
 void Console::DropCommands() {
   pending_.clear();
   (void)session_.TakeQueuedCommands();

@@ -14,18 +14,20 @@
 namespace longwire {
 
 struct ConsoleOptions {
-  std::vector<std::string> commands;         ///< -c, run at the first stop
-  std::optional<std::string> script;         ///< -cf, before them
-  std::optional<std::uint32_t> wait_seconds; ///< longest wait for a stop; default: 30 without a terminal, else none
-  std::string greeting;                      ///< first lines
+  std::vector<std::string> commands;  ///< -c, run at the first stop
+  std::optional<std::string> script;  ///< -cf, before them
+  std::optional<std::uint32_t>
+      wait_seconds;      ///< longest wait for a stop; default: 30 without a terminal, else none
+  std::string greeting;  ///< first lines
 };
 
-/// The read-eval-print loop of `kd`: waits for the target to stop, reads a line, runs its commands, again. Commands left
-/// behind one that resumed the target run at the next stop. A lost connection is told and leaves a console without a
-/// target; without a terminal it ends the program when the input is used up.
+/// The read-eval-print loop of `kd`: waits for the target to stop, reads a line, runs its commands, again.
+/// Commands left behind one that resumed the target run at the next stop. A lost connection is told and
+/// leaves a console without a target; without a terminal it ends the program when the input is used up.
 class Console {
  public:
-  Console(Session& session, const CommandTable& table, ConsoleOutput& output, LineInput& input, ConsoleOptions options);
+  Console(Session& session, const CommandTable& table, ConsoleOutput& output, LineInput& input,
+          ConsoleOptions options);
 
   /// Returns the exit code (remote-debugging.md 2.14). Gives the target back before it returns.
   int Run();
@@ -53,9 +55,9 @@ class Console {
   ConsoleOutput& output_;
   LineInput& input_;
   ConsoleOptions options_;
-  std::string pending_;       ///< commands still to run
-  std::string last_line_;     ///< for ENTER
-  bool started_ = false;      ///< the first stop was seen
+  std::string pending_;    ///< commands still to run
+  std::string last_line_;  ///< for ENTER
+  bool started_ = false;   ///< the first stop was seen
   bool leaving_ = false, resume_ = false;
   bool prompt_running_ = false;  ///< Ctrl-C asked for a prompt although the target runs
   std::optional<Error> lost_;

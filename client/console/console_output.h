@@ -8,9 +8,9 @@
 
 namespace longwire {
 
-/// Where a console writes: results to one file, errors to another; as text, or as one JSON object a line. Flushes
-/// after every write, so that what reads a pipe sees lines as they come. Control characters never reach a terminal: text is
-/// escaped here, whoever wrote it.
+/// Where a console writes: results to one file, errors to another; as text, or as one JSON object a line.
+/// Flushes after every write, so that what reads a pipe sees lines as they come. Control characters never
+/// reach a terminal: text is escaped here, whoever wrote it.
 class ConsoleOutput {
  public:
   ConsoleOutput(std::FILE* out, std::FILE* error, bool json) : out_(out), error_(error), json_(json) {}

@@ -45,7 +45,8 @@ Result<Breakpoint*> Breakpoints::Add(Breakpoint breakpoint, std::optional<unsign
   }
   if (!id && !breakpoint.unresolved) {
     for (auto& other : list_) {
-      if (!other->unresolved && other->address == breakpoint.address && other->kind == breakpoint.kind) id = other->id;
+      if (!other->unresolved && other->address == breakpoint.address && other->kind == breakpoint.kind)
+        id = other->id;
     }
   }
   if (id && Find(*id)) {
@@ -77,16 +78,19 @@ Result<void> Breakpoints::Enable(Breakpoint& breakpoint, bool enabled) {
 }
 
 Result<void> Breakpoints::Remove(unsigned id) {
-  auto found = std::find_if(list_.begin(), list_.end(), [&](auto& breakpoint) { return breakpoint->id == id; });
-  if (found == list_.end()) return Error{Errc::kNotFound, "Breakpoint " + std::to_string(id) + " does not exist"};
+  auto found =
+      std::find_if(list_.begin(), list_.end(), [&](auto& breakpoint) { return breakpoint->id == id; });
+  if (found == list_.end())
+    return Error{Errc::kNotFound, "Breakpoint " + std::to_string(id) + " does not exist"};
   if (Result<void> done = Uproot(**found); !done) return done;
   list_.erase(found);
   return AskForModuleStops();
 }
 
 Result<void> Breakpoints::AskForModuleStops() {
-  bool wanted = session_.filters().WantsModuleStops() ||
-                std::any_of(list_.begin(), list_.end(), [](auto& one) { return one->enabled && one->symbolic; });
+  bool wanted =
+      session_.filters().WantsModuleStops() ||
+      std::any_of(list_.begin(), list_.end(), [](auto& one) { return one->enabled && one->symbolic; });
   if (wanted == module_stops_) return {};
   rpc::Configure configure;
   configure.stop_on_module = wanted;
@@ -115,14 +119,16 @@ void Breakpoints::Follow(Breakpoint& breakpoint) {
   if (!address && (breakpoint.unresolved || session_.modules().FindByAddress(breakpoint.address))) return;
   if (address && !breakpoint.unresolved && *address == breakpoint.address) return;
   if (Result<void> removed = Uproot(breakpoint); !removed) {
-    session_.Note("Unable to remove breakpoint " + std::to_string(breakpoint.id) + ": " + removed.error().message + "\n");
+    session_.Note("Unable to remove breakpoint " + std::to_string(breakpoint.id) + ": " +
+                  removed.error().message + "\n");
     return;
   }
   breakpoint.unresolved = !address;
   if (!address) return;
   breakpoint.address = *address;
   if (Result<void> planted = Plant(breakpoint); !planted) {
-    session_.Note("Unable to insert breakpoint " + std::to_string(breakpoint.id) + ": " + planted.error().message + "\n");
+    session_.Note("Unable to insert breakpoint " + std::to_string(breakpoint.id) + ": " +
+                  planted.error().message + "\n");
   }
 }
 
@@ -130,7 +136,8 @@ std::vector<Breakpoint*> Breakpoints::HitBy(const rpc::StopEvent& stop) {
   std::vector<Breakpoint*> hit;
   for (auto& breakpoint : list_) {
     if (breakpoint->planted == 0) continue;
-    if (std::find(stop.breakpoints.begin(), stop.breakpoints.end(), breakpoint->planted) != stop.breakpoints.end()) {
+    if (std::find(stop.breakpoints.begin(), stop.breakpoints.end(), breakpoint->planted) !=
+        stop.breakpoints.end()) {
       hit.push_back(breakpoint.get());
     }
   }

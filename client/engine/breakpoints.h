@@ -19,21 +19,21 @@ class Session;
 struct Breakpoint {
   unsigned id = 0;
   bool enabled = true;
-  bool unresolved = false;          ///< set by name, and the name is not known yet
-  bool symbolic = false;            ///< bu, or bp of an unknown name: follows its expression when modules come and go
-  bool one_shot = false;            ///< /1
+  bool unresolved = false;  ///< set by name, and the name is not known yet
+  bool symbolic = false;    ///< bu, or bp of an unknown name: follows its expression when modules come and go
+  bool one_shot = false;    ///< /1
   rpc::BreakpointKind kind = rpc::BreakpointKind::kCode;
   std::uint32_t size = 1;
-  std::uint64_t address = 0;        ///< unless unresolved
-  std::string expression;           ///< as typed
-  std::string commands;             ///< run at the hit
+  std::uint64_t address = 0;  ///< unless unresolved
+  std::string expression;     ///< as typed
+  std::string commands;       ///< run at the hit
   std::uint64_t passes = 1, passes_left = 1;
   std::uint64_t process = 0, thread = 0;  ///< /p, /t: EPROCESS, KTHREAD; 0: any
-  std::uint64_t planted = 0;        ///< id at the server, 0 if it is not set there
+  std::uint64_t planted = 0;              ///< id at the server, 0 if it is not set there
 };
 
-/// The user's breakpoints. The server plants and hides them; this table gives them their ids, conditions and commands,
-/// and keeps both in step. Engine thread only.
+/// The user's breakpoints. The server plants and hides them; this table gives them their ids, conditions and
+/// commands, and keeps both in step. Engine thread only.
 class Breakpoints {
  public:
   static constexpr std::size_t kMaxBreakpoints = 256;
@@ -42,22 +42,24 @@ class Breakpoints {
 
   const std::vector<std::unique_ptr<Breakpoint>>& list() const { return list_; }
   Breakpoint* Find(unsigned id);
-  /// Takes `breakpoint` with a new id, or `id` if that is set, in which case it replaces an older one. Plants it if it is
-  /// enabled and resolved. A code breakpoint at an address that has one replaces it (`redefined` tells its id).
-  Result<Breakpoint*> Add(Breakpoint breakpoint, std::optional<unsigned> id, std::optional<unsigned>* redefined);
+  /// Takes `breakpoint` with a new id, or `id` if that is set, in which case it replaces an older one. Plants
+  /// it if it is enabled and resolved. A code breakpoint at an address that has one replaces it (`redefined`
+  /// tells its id).
+  Result<Breakpoint*> Add(Breakpoint breakpoint, std::optional<unsigned> id,
+                          std::optional<unsigned>* redefined);
   Result<void> Enable(Breakpoint& breakpoint, bool enabled);
   Result<void> Remove(unsigned id);
 
-  /// Brings symbolic breakpoints up to date after modules came or went: resolves those that waited, moves those whose
-  /// module came back elsewhere, and makes those wait whose module is gone. Halted target only.
+  /// Brings symbolic breakpoints up to date after modules came or went: resolves those that waited, moves
+  /// those whose module came back elsewhere, and makes those wait whose module is gone. Halted target only.
   void FollowModules();
-  /// Asks the server for stops at module loads and unloads if a symbolic breakpoint or a filter (sxe ld) needs them, and
-  /// takes the request back if none does any more. No round trip when nothing changed.
+  /// Asks the server for stops at module loads and unloads if a symbolic breakpoint or a filter (sxe ld)
+  /// needs them, and takes the request back if none does any more. No round trip when nothing changed.
   Result<void> AskForModuleStops();
   /// The user's breakpoints a stop names, in id order.
   std::vector<Breakpoint*> HitBy(const rpc::StopEvent& stop);
-  /// The target restarted: the server's breakpoints are gone, and addresses mean nothing any more. Symbolic breakpoints
-  /// stay and wait for their modules.
+  /// The target restarted: the server's breakpoints are gone, and addresses mean nothing any more. Symbolic
+  /// breakpoints stay and wait for their modules.
   void Forget();
 
  private:
@@ -66,7 +68,7 @@ class Breakpoints {
   void Follow(Breakpoint& breakpoint);
 
   Session& session_;
-  bool module_stops_ = false;  ///< what the server was asked for last
+  bool module_stops_ = false;                      ///< what the server was asked for last
   std::vector<std::unique_ptr<Breakpoint>> list_;  ///< by id
 };
 

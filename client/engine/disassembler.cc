@@ -64,10 +64,8 @@ bool IsStringInstruction(ZydisMnemonic mnemonic) {
     case ZYDIS_MNEMONIC_INSD:
     case ZYDIS_MNEMONIC_OUTSB:
     case ZYDIS_MNEMONIC_OUTSW:
-    case ZYDIS_MNEMONIC_OUTSD:
-      return true;
-    default:
-      return false;
+    case ZYDIS_MNEMONIC_OUTSD: return true;
+    default: return false;
   }
 }
 
@@ -122,30 +120,21 @@ std::string SizeName(const DecodedInstruction& decoded, const ZydisDecodedOperan
     return {};
   }
   switch (operand.size) {
-    case 8:
-      return "byte ptr ";
-    case 16:
-      return "word ptr ";
-    case 32:
-      return "dword ptr ";
-    case 48:
-      return "fword ptr ";
+    case 8: return "byte ptr ";
+    case 16: return "word ptr ";
+    case 32: return "dword ptr ";
+    case 48: return "fword ptr ";
     case 64:
       // Packed and scalar floating-point operands of 64 bits have a name of their own.
       return operand.element_type == ZYDIS_ELEMENT_TYPE_FLOAT64 &&
                      decoded.head.meta.category != ZYDIS_CATEGORY_X87_ALU
                  ? "mmword ptr "
                  : "qword ptr ";
-    case 80:
-      return "tbyte ptr ";
-    case 128:
-      return "xmmword ptr ";
-    case 256:
-      return "ymmword ptr ";
-    case 512:
-      return "zmmword ptr ";
-    default:
-      return {};
+    case 80: return "tbyte ptr ";
+    case 128: return "xmmword ptr ";
+    case 256: return "ymmword ptr ";
+    case 512: return "zmmword ptr ";
+    default: return {};
   }
 }
 
@@ -210,19 +199,15 @@ class OperandWriter {
 
   std::string Operand(const ZydisDecodedOperand& operand, std::optional<std::uint64_t>& target) const {
     switch (operand.type) {
-      case ZYDIS_OPERAND_TYPE_REGISTER:
-        return RegisterName(operand.reg.value);
-      case ZYDIS_OPERAND_TYPE_MEMORY:
-        return Memory(operand, target);
-      case ZYDIS_OPERAND_TYPE_IMMEDIATE:
-        return Immediate(operand, target);
+      case ZYDIS_OPERAND_TYPE_REGISTER: return RegisterName(operand.reg.value);
+      case ZYDIS_OPERAND_TYPE_MEMORY: return Memory(operand, target);
+      case ZYDIS_OPERAND_TYPE_IMMEDIATE: return Immediate(operand, target);
       case ZYDIS_OPERAND_TYPE_POINTER: {
         char text[32];
         std::snprintf(text, sizeof text, "%04x:%08x", operand.ptr.segment, operand.ptr.offset);
         return text;
       }
-      default:
-        return {};
+      default: return {};
     }
   }
 

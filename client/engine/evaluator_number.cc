@@ -21,16 +21,11 @@ struct NumberParts {
 NumberParts SplitNumber(std::string_view word, unsigned radix) {
   if (word.size() >= 2 && word[0] == '0') {
     switch (std::tolower(static_cast<unsigned char>(word[1]))) {
-      case 'x':
-        return {word.substr(2), 16};
-      case 'n':
-        return {word.substr(2), 10};
-      case 't':
-        return {word.substr(2), 8};
-      case 'y':
-        return {word.substr(2), 2};
-      default:
-        break;
+      case 'x': return {word.substr(2), 16};
+      case 'n': return {word.substr(2), 10};
+      case 't': return {word.substr(2), 8};
+      case 'y': return {word.substr(2), 2};
+      default: break;
     }
   }
   if (std::isdigit(static_cast<unsigned char>(word[0])) &&

@@ -43,9 +43,9 @@ bool EqualsIgnoringCase(std::string_view left, std::string_view right) {
                     [](unsigned char a, unsigned char b) { return std::tolower(a) == std::tolower(b); });
 }
 
-// The registers that win over a hexadecimal number or a symbol of the same spelling (engine.md 2.4). On x64 the original
-// wants `@` to be safe; here a bare `rsp` is the register too, because looking for a symbol of that name would load the
-// symbols of every module first.
+// The registers that win over a hexadecimal number or a symbol of the same spelling (engine.md 2.4). On x64
+// the original wants `@` to be safe; here a bare `rsp` is the register too, because looking for a symbol of
+// that name would load the symbols of every module first.
 bool IsCommonRegister(Architecture architecture, std::string_view word) {
   static constexpr std::array kX86 = {"eax", "ebx", "ecx", "edx", "esi", "edi", "ebp", "eip", "efl"};
   static constexpr std::array kAmd64 = {"rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", "rip", "efl"};
@@ -161,41 +161,27 @@ std::uint64_t MasmParser::Binary(unsigned row) {
 
 std::uint64_t MasmParser::Apply(Operator op, std::uint64_t left, std::uint64_t right) {
   switch (op) {
-    case Operator::kMultiply:
-      return left * right;
+    case Operator::kMultiply: return left * right;
     case Operator::kDivide:
     case Operator::kModulo:
       if (right == 0) return FailWith({Errc::kUsage, "Divide by zero error"});
       return op == Operator::kDivide ? left / right : left % right;
-    case Operator::kAdd:
-      return left + right;
-    case Operator::kSubtract:
-      return left - right;
-    case Operator::kShiftLeft:
-      return right < 64 ? left << right : 0;
-    case Operator::kShiftRight:
-      return right < 64 ? left >> right : 0;
+    case Operator::kAdd: return left + right;
+    case Operator::kSubtract: return left - right;
+    case Operator::kShiftLeft: return right < 64 ? left << right : 0;
+    case Operator::kShiftRight: return right < 64 ? left >> right : 0;
     case Operator::kShiftRightArithmetic:
       return static_cast<std::uint64_t>(static_cast<std::int64_t>(left) >>
                                         std::min<std::uint64_t>(right, 63));
-    case Operator::kEqual:
-      return left == right;
-    case Operator::kNotEqual:
-      return left != right;
-    case Operator::kLess:
-      return left < right;
-    case Operator::kGreater:
-      return left > right;
-    case Operator::kLessOrEqual:
-      return left <= right;
-    case Operator::kGreaterOrEqual:
-      return left >= right;
-    case Operator::kAnd:
-      return left & right;
-    case Operator::kXor:
-      return left ^ right;
-    case Operator::kOr:
-      return left | right;
+    case Operator::kEqual: return left == right;
+    case Operator::kNotEqual: return left != right;
+    case Operator::kLess: return left < right;
+    case Operator::kGreater: return left > right;
+    case Operator::kLessOrEqual: return left <= right;
+    case Operator::kGreaterOrEqual: return left >= right;
+    case Operator::kAnd: return left & right;
+    case Operator::kXor: return left ^ right;
+    case Operator::kOr: return left | right;
   }
   return 0;
 }

@@ -42,8 +42,9 @@ constexpr std::string_view kBugcheckBanner =
 
 std::string BugcheckLine(const rpc::Bugcheck& bugcheck) {
   char text[160];
-  std::snprintf(text, sizeof text, "BugCheck %X, {%" PRIx64 ", %" PRIx64 ", %" PRIx64 ", %" PRIx64 "}\n", bugcheck.code,
-                bugcheck.parameters[0], bugcheck.parameters[1], bugcheck.parameters[2], bugcheck.parameters[3]);
+  std::snprintf(text, sizeof text, "BugCheck %X, {%" PRIx64 ", %" PRIx64 ", %" PRIx64 ", %" PRIx64 "}\n",
+                bugcheck.code, bugcheck.parameters[0], bugcheck.parameters[1], bugcheck.parameters[2],
+                bugcheck.parameters[3]);
   return text;
 }
 
@@ -133,7 +134,8 @@ Judgement JudgeException(Session& session, const rpc::StopEvent& stop) {
 Judgement JudgeStop(Session& session, const rpc::StopEvent& stop, const StopView& view) {
   Judgement judgement;
   if (stop.bugcheck) {
-    judgement.reason = DescribeException(session.filters(), stop.exception) + "\n\nA fatal system error has occurred.\n\n";
+    judgement.reason =
+        DescribeException(session.filters(), stop.exception) + "\n\nA fatal system error has occurred.\n\n";
     judgement.reason += kBugcheckBanner;
     judgement.reason += BugcheckLine(*stop.bugcheck) + "\n";
     return judgement;
@@ -141,7 +143,8 @@ Judgement JudgeStop(Session& session, const rpc::StopEvent& stop, const StopView
   if (stop.reason == rpc::StopEvent::Reason::kModule && stop.module) return JudgeModule(session, stop);
   if (stop.reason == rpc::StopEvent::Reason::kCommandString) {
     // A target must not run commands on the machine of the person who debugs it.
-    judgement.reason = "The target sent a command, which was not run: " + EscapeTargetText(stop.command) + "\n";
+    judgement.reason =
+        "The target sent a command, which was not run: " + EscapeTargetText(stop.command) + "\n";
     return judgement;
   }
   if (std::vector<Breakpoint*> hits = session.breakpoints().HitBy(stop); !hits.empty()) {
@@ -174,14 +177,16 @@ Judgement JudgeStop(Session& session, const rpc::StopEvent& stop, const StopView
 
 std::string ModuleLine(Session& session, const rpc::ModuleChange& change) {
   std::string text = change.unload ? "Unload module " : "ModLoad: ";
-  if (change.unload) return text + EscapeTargetText(change.path) + " at " + session.Address(change.base) + "\n";
+  if (change.unload)
+    return text + EscapeTargetText(change.path) + " at " + session.Address(change.base) + "\n";
   return text + session.Address(change.base) + " " + session.Address(change.base + change.size) + "   " +
          EscapeTargetText(change.path) + "\n";
 }
 
 namespace {
 
-/// Bytes of the UTF-8 sequence at the front that a terminal may be shown; 0 if it is broken, overlong or a control.
+/// Bytes of the UTF-8 sequence at the front that a terminal may be shown; 0 if it is broken, overlong or a
+/// control.
 std::size_t PrintableSequence(std::string_view text) {
   const auto byte = [text](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);

@@ -15,15 +15,25 @@ constexpr std::uint64_t kMinusOne = ~std::uint64_t{0};
 constexpr std::uint64_t kHeaderBytes = 0x400;
 constexpr std::uint64_t kMaxCodeViewBytes = 512;
 constexpr std::uint64_t kMaxHitsPerImage = 128;
-constexpr std::size_t kImagesPerIdentityPlan = 20, kImagesPerFunctionPlan = 6;  // a program has 1024 instructions
+constexpr std::size_t kImagesPerIdentityPlan = 20,
+                      kImagesPerFunctionPlan = 6;  // a program has 1024 instructions
 
-enum Tag : std::uint32_t { kHeader = 1, kDirectory = 2, kCodeView = 3, kImage = 4, kAsked = 5, kFunction = 6, kUnwind = 7, kCode = 8 };
+enum Tag : std::uint32_t {
+  kHeader = 1,
+  kDirectory = 2,
+  kCodeView = 3,
+  kImage = 4,
+  kAsked = 5,
+  kFunction = 6,
+  kUnwind = 7,
+  kCode = 8
+};
 
 void AppendIdentity(PlanBuilder& b, const ImageRange& image) {
-  PlanBuilder::Label done = b.NewLabel(), wide = b.NewLabel(), loop = b.NewLabel(),
-                     next = b.NewLabel();
+  PlanBuilder::Label done = b.NewLabel(), wide = b.NewLabel(), loop = b.NewLabel(), next = b.NewLabel();
   Reg base = b.Constant(image.base);
-  Reg header = b.Allocate(), value = b.Allocate(), constant = b.Allocate(), size = b.Allocate(), left = b.Allocate();
+  Reg header = b.Allocate(), value = b.Allocate(), constant = b.Allocate(), size = b.Allocate(),
+      left = b.Allocate();
   b.EmitFixed(kHeader, base, 0, std::min(image.size, kHeaderBytes));
   b.Load(value, 4, base, 0x3C, done);
   b.Add(header, base, value);
@@ -68,8 +78,8 @@ void AppendIdentity(PlanBuilder& b, const ImageRange& image) {
   b.Release(base);
 }
 
-/// Emits UNWIND_INFO of the RUNTIME_FUNCTION at `function`, following indirect and chained entries (engine.md 8.1).
-/// Goes on at `out` when done or unreadable. Changes `function`.
+/// Emits UNWIND_INFO of the RUNTIME_FUNCTION at `function`, following indirect and chained entries
+/// (engine.md 8.1). Goes on at `out` when done or unreadable. Changes `function`.
 void AppendUnwindData(PlanBuilder& b, Reg base, Reg function, PlanBuilder::Label out) {
   PlanBuilder::Label again = b.NewLabel(), info = b.NewLabel();
   Reg left = b.Constant(8), value = b.Allocate(), length = b.Allocate();
@@ -103,11 +113,12 @@ void AppendUnwindData(PlanBuilder& b, Reg base, Reg function, PlanBuilder::Label
   b.Release(left);
 }
 
-void AppendFunctionSearch(PlanBuilder& b, const ImageRange& image, std::uint64_t program_counter, std::uint64_t stack,
-                          std::uint64_t words) {
+void AppendFunctionSearch(PlanBuilder& b, const ImageRange& image, std::uint64_t program_counter,
+                          std::uint64_t stack, std::uint64_t words) {
   PlanBuilder::Label loop = b.NewLabel(), test = b.NewLabel(), hit = b.NewLabel(), code = b.NewLabel(),
                      done = b.NewLabel();
-  Reg base = b.Constant(image.base), size = b.Constant(image.size), cursor = b.Constant(stack), left = b.Constant(words);
+  Reg base = b.Constant(image.base), size = b.Constant(image.size), cursor = b.Constant(stack),
+      left = b.Constant(words);
   Reg hits = b.Constant(kMaxHitsPerImage), table = b.Allocate(), count = b.Allocate(), key = b.Allocate();
   Reg found = b.Allocate();
   b.Load(key, 4, base, 0x3C, done);
@@ -170,7 +181,8 @@ Result<void> FunctionFinder::Prepare(Target& target, std::span<const ImageRange>
     const std::size_t identities = std::min(unidentified.size(), kImagesPerFunctionPlan);
     for (const ImageRange& image : unidentified.first(identities)) AppendIdentity(b, image);
     unidentified = unidentified.subspan(identities);
-    for (const ImageRange& image : images.first(batch)) AppendFunctionSearch(b, image, program_counter, stack, words);
+    for (const ImageRange& image : images.first(batch))
+      AppendFunctionSearch(b, image, program_counter, stack, words);
     b.End();
     Result<plan::Output> output = target.Run(b.Build());
     if (!output) return output.error();
@@ -193,7 +205,8 @@ void FunctionFinder::Take(const plan::Output& output, std::span<const ImageRange
     } else if (record.tag == kAsked) {
       asked = static_cast<std::uint32_t>(record.value);
     } else if (record.tag == kFunction && asked && data.size() == 12) {
-      bool known = std::any_of(images.begin(), images.end(), [&](const ImageRange& image) { return image.base == base; });
+      bool known = std::any_of(images.begin(), images.end(),
+                               [&](const ImageRange& image) { return image.base == base; });
       if (!known) return;
       Entry& entry = asked_[{base, *asked}];
       for (unsigned i = 0; i < 3; ++i) entry[i] = static_cast<std::uint32_t>(LoadLittle(data, i * 4, 4));

@@ -29,17 +29,21 @@ Result<Instruction> InstructionAt(Session& session, std::uint64_t address) {
 
 std::string FormatInstruction(const Session& session, const Instruction& instruction) {
   std::string line = session.Address(instruction.address) + " ";
-  line += session.architecture() == Architecture::kArm64 ? instruction.bytes + " " : Padded(instruction.bytes, 16);
+  line += session.architecture() == Architecture::kArm64 ? instruction.bytes + " "
+                                                         : Padded(instruction.bytes, 16);
   if (instruction.operands.empty()) return line + instruction.mnemonic;
   return line + Padded(instruction.mnemonic, 8) + instruction.operands;
 }
 
-std::string FormatOperandValue(Session& session, const RegisterSet& registers, const Instruction& instruction) {
-  if (std::optional<bool> taken = BranchTaken(instruction.mnemonic, registers)) return *taken ? " [br=1]" : " [br=0]";
+std::string FormatOperandValue(Session& session, const RegisterSet& registers,
+                               const Instruction& instruction) {
+  if (std::optional<bool> taken = BranchTaken(instruction.mnemonic, registers))
+    return *taken ? " [br=1]" : " [br=0]";
   std::array<std::byte, 16> code;
   Result<std::size_t> read = session.ReadCode(instruction.address, code);
   if (!read) return "";
-  std::optional<MemoryOperand> operand = EffectiveAddress(registers, instruction.address, std::span(code).first(*read));
+  std::optional<MemoryOperand> operand =
+      EffectiveAddress(registers, instruction.address, std::span(code).first(*read));
   if (!operand) return "";
   char selector[16];
   std::snprintf(selector, sizeof selector, ":%04x:", operand->selector);
@@ -62,7 +66,8 @@ std::string FormatLocation(Session& session, const RegisterSet& registers) {
   if (std::string name = session.NameOf(address); !name.empty()) text = name + ":\n";
   Result<Instruction> instruction = InstructionAt(session, address);
   if (!instruction) return text + session.Address(address) + " ??              ???\n";
-  return text + FormatInstruction(session, *instruction) + FormatOperandValue(session, registers, *instruction) + "\n";
+  return text + FormatInstruction(session, *instruction) +
+         FormatOperandValue(session, registers, *instruction) + "\n";
 }
 
 }  // namespace longwire

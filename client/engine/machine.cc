@@ -166,12 +166,9 @@ const RegisterTable& TableOf(Architecture architecture) {
   static const RegisterTable x86 = MakeX86Table();
   static const RegisterTable arm64 = MakeArm64Table();
   switch (architecture) {
-    case Architecture::kX86:
-      return x86;
-    case Architecture::kArm64:
-      return arm64;
-    case Architecture::kAmd64:
-      break;
+    case Architecture::kX86: return x86;
+    case Architecture::kArm64: return arm64;
+    case Architecture::kAmd64: break;
   }
   return amd64;
 }
@@ -220,14 +217,10 @@ bool IsControlRegisterName(Architecture architecture, const std::string& name) {
 
 std::optional<Architecture> ArchitectureOf(std::uint16_t pe_machine) {
   switch (pe_machine) {
-    case 0x8664:
-      return Architecture::kAmd64;
-    case 0x014c:
-      return Architecture::kX86;
-    case 0xaa64:
-      return Architecture::kArm64;
-    default:
-      return std::nullopt;
+    case 0x8664: return Architecture::kAmd64;
+    case 0x014c: return Architecture::kX86;
+    case 0xaa64: return Architecture::kArm64;
+    default: return std::nullopt;
   }
 }
 
@@ -262,36 +255,27 @@ bool RegisterSet::Set(std::string_view name, std::uint64_t value) {
 
 std::uint64_t RegisterSet::program_counter() const {
   switch (architecture_) {
-    case Architecture::kX86:
-      return Get("eip").value_or(0);
-    case Architecture::kArm64:
-      return Get("pc").value_or(0);
-    case Architecture::kAmd64:
-      break;
+    case Architecture::kX86: return Get("eip").value_or(0);
+    case Architecture::kArm64: return Get("pc").value_or(0);
+    case Architecture::kAmd64: break;
   }
   return Get("rip").value_or(0);
 }
 
 std::uint64_t RegisterSet::stack_pointer() const {
   switch (architecture_) {
-    case Architecture::kX86:
-      return Get("esp").value_or(0);
-    case Architecture::kArm64:
-      return Get("sp").value_or(0);
-    case Architecture::kAmd64:
-      break;
+    case Architecture::kX86: return Get("esp").value_or(0);
+    case Architecture::kArm64: return Get("sp").value_or(0);
+    case Architecture::kAmd64: break;
   }
   return Get("rsp").value_or(0);
 }
 
 std::uint64_t RegisterSet::frame_pointer() const {
   switch (architecture_) {
-    case Architecture::kX86:
-      return Get("ebp").value_or(0);
-    case Architecture::kArm64:
-      return Get("fp").value_or(0);
-    case Architecture::kAmd64:
-      break;
+    case Architecture::kX86: return Get("ebp").value_or(0);
+    case Architecture::kArm64: return Get("fp").value_or(0);
+    case Architecture::kAmd64: break;
   }
   return Get("rbp").value_or(0);
 }

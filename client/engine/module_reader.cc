@@ -23,7 +23,8 @@ constexpr Layout kLayout64{0xA0, 0x30, 0x40, 0x48, 0x58, 0x68, 0x78, 0x9C, 0x28,
 constexpr Layout kLayout32{0x5C, 0x18, 0x20, 0x24, 0x2C, 0x34, 0x40, 0x58, 0x18, 0x08, 0x0C};
 
 /// Emits the buffer of the UNICODE_STRING at `at` + `offset`.
-void EmitUnicodeString(PlanBuilder& b, std::uint32_t tag, Reg at, std::uint64_t offset, unsigned pointer_size) {
+void EmitUnicodeString(PlanBuilder& b, std::uint32_t tag, Reg at, std::uint64_t offset,
+                       unsigned pointer_size) {
   Reg length = b.Allocate(), buffer = b.Allocate(), limit = b.Constant(kMaxNameBytes);
   PlanBuilder::Label skip = b.NewLabel();
   b.Load(length, 2, at, offset, skip);
@@ -124,7 +125,8 @@ std::string Utf8FromUtf16(std::span<const std::byte> bytes) {
   return text;
 }
 
-Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresses& addresses, unsigned pointer_size) {
+Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresses& addresses,
+                                        unsigned pointer_size) {
   if (addresses.loaded_list == 0) {
     return Error{Errc::kNotFound, "the target did not say where its module list is (PsLoadedModuleList)"};
   }
@@ -138,7 +140,8 @@ Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresse
   std::uint64_t last_link = 0;
   bool cyclic = false;
   for (const plan::Record& record : output->records) {
-    if (record.data_size > rest.size()) return Error{Errc::kMalformed, "the plan's answer is shorter than its records"};
+    if (record.data_size > rest.size())
+      return Error{Errc::kMalformed, "the plan's answer is shorter than its records"};
     std::span<const std::byte> data = rest.first(record.data_size);
     rest = rest.subspan(record.data_size);
     if (record.tag == kEntry) {
@@ -154,7 +157,8 @@ Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresse
     } else if (record.tag == kUnloadedEntry) {
       ModuleRecord unloaded;
       unloaded.base = LoadLittle(data, layout.unloaded_start, pointer_size);
-      unloaded.size = static_cast<std::uint32_t>(LoadLittle(data, layout.unloaded_end, pointer_size) - unloaded.base);
+      unloaded.size =
+          static_cast<std::uint32_t>(LoadLittle(data, layout.unloaded_end, pointer_size) - unloaded.base);
       result.unloaded.push_back(std::move(unloaded));
     } else if (record.tag == kUnloadedName && !result.unloaded.empty()) {
       result.unloaded.back().image_name = Utf8FromUtf16(data);
@@ -168,7 +172,8 @@ Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresse
     result.warning = "the loaded-module list cannot be read to its end; some modules may be missing";
   }
   // Entries that hold no image would claim every address from 0 on.
-  std::erase_if(result.loaded, [](const ModuleRecord& record) { return record.base == 0 || record.size == 0; });
+  std::erase_if(result.loaded,
+                [](const ModuleRecord& record) { return record.base == 0 || record.size == 0; });
   return result;
 }
 

@@ -23,9 +23,10 @@ struct ModuleListAddresses {
   std::uint64_t unloaded_array_variable = 0;  ///< MmUnloadedDrivers
 };
 
-/// Reads both lists with one plan (kd-protocol.md 5.4): at most 4096 entries; a cycle or an unreadable link ends the
-/// list with a warning.
-Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresses& addresses, unsigned pointer_size);
+/// Reads both lists with one plan (kd-protocol.md 5.4): at most 4096 entries; a cycle or an unreadable link
+/// ends the list with a warning.
+Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresses& addresses,
+                                        unsigned pointer_size);
 
 /// Little-endian value of `size` (1..8) bytes; 0 if they are not there.
 std::uint64_t LoadLittle(std::span<const std::byte> bytes, std::size_t offset, unsigned size);

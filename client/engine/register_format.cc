@@ -99,12 +99,9 @@ std::string FormatFlagWords(std::uint64_t flags) {
 
 std::vector<std::string> FormatRegisterBlock(const RegisterSet& registers) {
   switch (registers.architecture()) {
-    case Architecture::kX86:
-      return X86Block(registers);
-    case Architecture::kArm64:
-      return Arm64Block(registers);
-    case Architecture::kAmd64:
-      break;
+    case Architecture::kX86: return X86Block(registers);
+    case Architecture::kArm64: return Arm64Block(registers);
+    case Architecture::kAmd64: break;
   }
   return Amd64Block(registers);
 }

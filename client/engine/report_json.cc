@@ -57,9 +57,13 @@ std::string Render(const char* key, std::string_view name, const Report& report)
 
 }  // namespace
 
-std::string ReportToJson(std::string_view command, const Report& report) { return Render("command", command, report); }
+std::string ReportToJson(std::string_view command, const Report& report) {
+  return Render("command", command, report);
+}
 
-std::string EventReportToJson(std::string_view kind, const Report& report) { return Render("event", kind, report); }
+std::string EventReportToJson(std::string_view kind, const Report& report) {
+  return Render("event", kind, report);
+}
 
 std::string EventToJson(std::string_view kind, std::string_view text) {
   Json json;

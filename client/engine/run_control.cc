@@ -13,11 +13,13 @@ constexpr unsigned kPressesRunning = 3, kPressesOffline = 2;
 
 void ShowEvent(Session& session, const rpc::Event& event) {
   if (auto* output = std::get_if<rpc::Output>(&event)) {
-    if (output->skipped > 0) session.Note("[" + std::to_string(output->skipped) + " bytes of output skipped]\n");
+    if (output->skipped > 0)
+      session.Note("[" + std::to_string(output->skipped) + " bytes of output skipped]\n");
     session.Note(EscapeTargetText(output->text));
   } else if (auto* prompt = std::get_if<rpc::PromptRequested>(&event)) {
     std::string answer = session.prompt_source() ? session.prompt_source()(*prompt) : std::string();
-    if (prompt->maximum_answer > 0 && answer.size() > prompt->maximum_answer) answer.resize(prompt->maximum_answer);
+    if (prompt->maximum_answer > 0 && answer.size() > prompt->maximum_answer)
+      answer.resize(prompt->maximum_answer);
     if (Result<void> sent = session.target().AnswerPrompt(std::move(answer)); !sent) {
       session.Note("The answer could not be sent: " + sent.error().message + "\n");
     }
@@ -37,7 +39,8 @@ void ShowEvent(Session& session, const rpc::Event& event) {
 Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline deadline, bool* asked) {
   unsigned presses = 0;
   while (true) {
-    Result<std::optional<rpc::Event>> event = session.target().WaitEvent(deadline.value_or(Clock::now() + kLongWait));
+    Result<std::optional<rpc::Event>> event =
+        session.target().WaitEvent(deadline.value_or(Clock::now() + kLongWait));
     if (!event) {
       if (event.error().code != Errc::kCancelled) return event.error();
       session.interrupt().Clear();
@@ -45,9 +48,11 @@ Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline dea
       bool running = session.target().state() == rpc::TargetState::kRunning;
       if (++presses >= (running ? kPressesRunning : kPressesOffline)) return event.error();
       session.target().BreakIn();
-      session.Note(running && presses > 1 ? "The target has not answered the break-in yet; Ctrl-C again gives a prompt.\n"
-                   : running              ? ""
-                                          : "Break-in requested for when the target answers; Ctrl-C again gives a prompt.\n");
+      session.Note(running && presses > 1
+                       ? "The target has not answered the break-in yet; Ctrl-C again gives a prompt.\n"
+                   : running
+                       ? ""
+                       : "Break-in requested for when the target answers; Ctrl-C again gives a prompt.\n");
       continue;
     }
     if (!*event) {
@@ -55,7 +60,8 @@ Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline dea
       continue;
     }
     session.OnEvent(**event);
-    if (auto* stop = std::get_if<rpc::StopEvent>(&**event)) return std::optional<rpc::StopEvent>(std::move(*stop));
+    if (auto* stop = std::get_if<rpc::StopEvent>(&**event))
+      return std::optional<rpc::StopEvent>(std::move(*stop));
     ShowEvent(session, **event);
   }
 }

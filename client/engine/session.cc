@@ -67,7 +67,8 @@ std::optional<std::uint64_t> Session::DebuggerData(std::size_t offset, unsigned 
   return LoadLittle(description->debugger_data, offset, size);
 }
 
-// ---- events -------------------------------------------------------------------------------------------------------
+// ---- events
+// -------------------------------------------------------------------------------------------------------
 
 void Session::EnterStop() {
   const rpc::StopEvent& stop = *target_.stop();
@@ -114,7 +115,8 @@ void Session::QueueCommands(std::string_view commands) {
   queued_commands_ = std::move(all);
 }
 
-// ---- selection ----------------------------------------------------------------------------------------------------
+// ---- selection
+// ----------------------------------------------------------------------------------------------------
 
 void Session::SelectProcessor(std::uint32_t processor) {
   processor_ = processor;
@@ -142,7 +144,8 @@ Result<void> Session::SetRegister(std::string_view name, std::uint64_t value) {
   Result<const RegisterSet*> registers = ProcessorRegisters(processor_);
   if (!registers) return registers.error();
   RegisterSet changed = **registers;
-  if (!changed.Set(name, value)) return Error{Errc::kUsage, "Bad register error in '" + std::string(name) + "'"};
+  if (!changed.Set(name, value))
+    return Error{Errc::kUsage, "Bad register error in '" + std::string(name) + "'"};
   if (Result<void> written = target_.WriteContext(processor_, changed.context()); !written) return written;
   processor_registers_[processor_] = std::move(changed);
   return {};
@@ -168,7 +171,8 @@ void Session::ResetProcess() {
   space_ = AddressSpace::Virtual();
 }
 
-// ---- memory -------------------------------------------------------------------------------------------------------
+// ---- memory
+// -------------------------------------------------------------------------------------------------------
 
 Result<std::size_t> Session::Read(std::uint64_t address, std::span<std::byte> out) {
   if (!halted()) return NotHalted(target_);
@@ -196,12 +200,14 @@ Result<void> Session::Write(std::uint64_t address, std::span<const std::byte> da
   Result<std::size_t> written = target_.Write(space_, address, data);
   if (!written) return written.error();
   if (*written < data.size()) {
-    return Error{Errc::kUnreadable, "Unable to write memory at " + Address(address + *written), address + *written};
+    return Error{Errc::kUnreadable, "Unable to write memory at " + Address(address + *written),
+                 address + *written};
   }
   return {};
 }
 
-// ---- names and modules ---------------------------------------------------------------------------------------------
+// ---- names and modules
+// ---------------------------------------------------------------------------------------------
 
 Result<std::uint64_t> Session::Evaluate(std::string_view text) { return EvaluateMasmAll(text, Evaluation()); }
 

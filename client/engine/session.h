@@ -29,16 +29,18 @@ struct ImageRange;
 
 struct SessionOptions {
   std::string symbol_path, image_path;
-  bool noisy_symbols = false;   ///< -n, !sym noisy
-  bool verbose = false;         ///< -v
-  bool source_lines = false;    ///< -lines
-  bool quiet = false;           ///< KDQUIET
+  bool noisy_symbols = false;  ///< -n, !sym noisy
+  bool verbose = false;        ///< -v
+  bool source_lines = false;   ///< -lines
+  bool quiet = false;          ///< KDQUIET
 };
 
-/// The engine's state for one target: what is selected (processor, process, thread, frame), symbols, breakpoints and
-/// the user's variables. Commands and extensions work on it. Used from the engine's thread only.
+/// The engine's state for one target: what is selected (processor, process, thread, frame), symbols,
+/// breakpoints and the user's variables. Commands and extensions work on it. Used from the engine's thread
+/// only.
 ///
-///   scope = the register context commands speak of:  explicit (.cxr, .thread, .frame)  or the current processor's
+///   scope = the register context commands speak of:  explicit (.cxr, .thread, .frame)  or the current
+///   processor's
 class Session {
  public:
   using TextSink = std::function<void(std::string_view)>;
@@ -63,9 +65,11 @@ class Session {
   bool halted() const { return target_.stop().has_value(); }
   std::string Address(std::uint64_t address) const { return FormatAddress(address, pointer_size()); }
 
-  // ---- selection -----------------------------------------------------------------------------------------------
+  // ---- selection
+  // -----------------------------------------------------------------------------------------------
   std::uint32_t processor() const { return processor_; }
-  void SelectProcessor(std::uint32_t processor);  ///< to read from; the target's own "stopped" processor stays
+  void SelectProcessor(
+      std::uint32_t processor);  ///< to read from; the target's own "stopped" processor stays
   /// Registers of the scope; read once per stop.
   Result<const RegisterSet*> Registers();
   /// Registers of a processor, whatever the scope is.
@@ -76,15 +80,17 @@ class Session {
   void ResetScope();
   bool has_explicit_scope() const { return scope_.has_value(); }
   unsigned frame_number() const { return frame_number_; }
-  /// Address space of the selected process: that of the stopped thread, or a page-table base after `.process`.
+  /// Address space of the selected process: that of the stopped thread, or a page-table base after
+  /// `.process`.
   AddressSpace address_space() const { return space_; }
   void SelectProcess(std::uint64_t process, std::uint64_t directory_base);
   void ResetProcess();
   std::uint64_t selected_process() const { return process_; }  ///< EPROCESS, 0 = that of the stop
   void SelectThread(std::uint64_t thread) { thread_ = thread; }
-  std::uint64_t selected_thread() const { return thread_; }    ///< KTHREAD, 0 = that of the stop
+  std::uint64_t selected_thread() const { return thread_; }  ///< KTHREAD, 0 = that of the stop
 
-  // ---- memory --------------------------------------------------------------------------------------------------
+  // ---- memory
+  // --------------------------------------------------------------------------------------------------
   /// Readable prefix in the selected address space; kUnreadable when there is none.
   Result<std::size_t> Read(std::uint64_t address, std::span<std::byte> out);
   Result<void> ReadExact(std::uint64_t address, std::span<std::byte> out);
@@ -92,7 +98,8 @@ class Session {
   Result<std::uint64_t> ReadPointer(std::uint64_t address) { return ReadUnsigned(address, pointer_size()); }
   Result<void> Write(std::uint64_t address, std::span<const std::byte> data);
 
-  // ---- names and expressions -----------------------------------------------------------------------------------
+  // ---- names and expressions
+  // -----------------------------------------------------------------------------------
   EvaluationScope Evaluation();
   Result<std::uint64_t> Evaluate(std::string_view text);
   /// "nt!KeBugCheckEx+0x14", "mydrv+0x334c", or "" when no module holds the address.
@@ -100,12 +107,13 @@ class Session {
   unsigned radix() const { return radix_; }
   void set_radix(unsigned radix) { radix_ = radix; }
 
-  // ---- modules and stacks --------------------------------------------------------------------------------------
-  /// Reads the target's module list again if it may have changed (one plan), or always if `force`. A list that cannot be
-  /// read to its end gives what was read, with a note.
+  // ---- modules and stacks
+  // --------------------------------------------------------------------------------------
+  /// Reads the target's module list again if it may have changed (one plan), or always if `force`. A list
+  /// that cannot be read to its end gives what was read, with a note.
   Result<void> RefreshModules(bool force);
-  /// Reads what is needed to identify these images (headers, debug directory) in one round trip, for those that are not
-  /// loaded yet and have no file here.
+  /// Reads what is needed to identify these images (headers, debug directory) in one round trip, for those
+  /// that are not loaded yet and have no file here.
   void PrepareImages(std::span<Module* const> modules);
   /// Those of the images for which PrepareImages would ask the target.
   std::vector<ImageRange> Unidentified(std::span<Module* const> modules);
@@ -133,8 +141,8 @@ class Session {
   void set_run_temporaries(std::vector<std::uint64_t> addresses) { run_temporaries_ = std::move(addresses); }
   const std::vector<std::uint64_t>& run_temporaries() const { return run_temporaries_; }
 
-  /// Commands to run as soon as the current one is done: those of a breakpoint that was hit, lines of a script. What is
-  /// queued last runs first.
+  /// Commands to run as soon as the current one is done: those of a breakpoint that was hit, lines of a
+  /// script. What is queued last runs first.
   void QueueCommands(std::string_view commands);
   std::string TakeQueuedCommands() { return std::exchange(queued_commands_, {}); }
   /// Answers `Input>` prompts of the target; set by the console. Without one the target gets an empty line.

@@ -9,9 +9,9 @@ namespace {
 
 constexpr std::uint64_t kWindowBytes = 4096;
 
-/// What one walk reads, arranged so that it needs few round trips: the stack comes in windows, the first one while the
-/// module list is looked at; when a frame lies in an image whose tables are not on this machine, the functions of all
-/// words of the window are looked up at once.
+/// What one walk reads, arranged so that it needs few round trips: the stack comes in windows, the first one
+/// while the module list is looked at; when a frame lies in an image whose tables are not on this machine,
+/// the functions of all words of the window are looked up at once.
 class WalkReader {
  public:
   WalkReader(Session& session, std::uint64_t stack) : session_(session), stack_(stack) { OpenWindow(stack); }
@@ -23,7 +23,8 @@ class WalkReader {
       if (!module) return std::nullopt;
       return UnwindModule{module->base(), module->size()};
     };
-    source.read_image = [this](std::uint64_t base, std::uint32_t rva, std::span<std::byte> out) -> std::size_t {
+    source.read_image = [this](std::uint64_t base, std::uint32_t rva,
+                               std::span<std::byte> out) -> std::size_t {
       Module* module = session_.modules().FindByAddress(base);
       return module ? session_.symbols().loader().ReadImage(*module, rva, out) : 0;
     };
@@ -50,7 +51,8 @@ class WalkReader {
       out = out.first(std::min<std::size_t>(out.size(), FunctionFinder::kCodeBytes));
       Module* module = session_.modules().FindByAddress(address);
       if (module && LocalImage(*module)) {
-        return session_.symbols().loader().ReadImage(*module, static_cast<std::uint32_t>(address - module->base()), out);
+        return session_.symbols().loader().ReadImage(
+            *module, static_cast<std::uint32_t>(address - module->base()), out);
       }
       return Read(address, out);
     };
@@ -60,7 +62,8 @@ class WalkReader {
 
  private:
   bool InWindow(std::uint64_t address, std::size_t size) const {
-    return address >= window_ && address - window_ < kWindowBytes && size <= kWindowBytes - (address - window_);
+    return address >= window_ && address - window_ < kWindowBytes &&
+           size <= kWindowBytes - (address - window_);
   }
   /// Starts reading what is not known of the stack from here on.
   void OpenWindow(std::uint64_t address) {
@@ -90,7 +93,8 @@ class WalkReader {
     add(session_.modules().FindByAddress(base));
     for (std::size_t i = 0; i + 8 <= window.size(); i += 8) {
       std::uint64_t word = 0;
-      for (unsigned byte = 8; byte-- > 0;) word = word << 8 | std::to_integer<std::uint64_t>(window[i + byte]);
+      for (unsigned byte = 8; byte-- > 0;)
+        word = word << 8 | std::to_integer<std::uint64_t>(window[i + byte]);
       add(session_.modules().FindByAddress(word));
     }
     return images;
@@ -113,7 +117,7 @@ class WalkReader {
   }
 
   Session& session_;
-  std::uint64_t stack_;  ///< last stack address read
+  std::uint64_t stack_;       ///< last stack address read
   std::uint64_t window_ = 0;  ///< where the part of the stack begins that was asked for last
   FunctionFinder finder_;
   std::set<std::pair<std::uint64_t, std::uint32_t>> tried_;
@@ -123,7 +127,8 @@ class WalkReader {
 
 Result<std::vector<StackFrame>> Session::Walk(const RegisterSet& from, std::size_t maximum) {
   WalkReader reader(*this, from.stack_pointer());
-  if (Result<void> refreshed = RefreshModules(false); !refreshed && refreshed.error().code == Errc::kCancelled) {
+  if (Result<void> refreshed = RefreshModules(false);
+      !refreshed && refreshed.error().code == Errc::kCancelled) {
     return refreshed.error();
   }
   std::vector<StackFrame> frames = WalkStack(from, reader.Source(), maximum);

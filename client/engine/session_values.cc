@@ -36,12 +36,13 @@ struct SpecialField {
   std::uint16_t offset;
   std::uint8_t size;
 };
-constexpr SpecialField kSpecial64[] = {{"cr0", 0x00, 8}, {"cr2", 0x08, 8}, {"cr3", 0x10, 8}, {"cr4", 0x18, 8},
-                                       {"gdtl", 0x56, 2}, {"gdtr", 0x58, 8}, {"idtl", 0x66, 2}, {"idtr", 0x68, 8},
-                                       {"tr", 0x70, 2}, {"ldtr", 0x72, 2}, {"cr8", 0xA0, 8}, {"xcr0", 0xD8, 8}};
-constexpr SpecialField kSpecial32[] = {{"cr0", 0x00, 4}, {"cr2", 0x04, 4}, {"cr3", 0x08, 4}, {"cr4", 0x0C, 4},
-                                       {"gdtl", 0x2A, 2}, {"gdtr", 0x2C, 4}, {"idtl", 0x32, 2}, {"idtr", 0x34, 4},
-                                       {"tr", 0x38, 2}, {"ldtr", 0x3A, 2}};
+constexpr SpecialField kSpecial64[] = {{"cr0", 0x00, 8},  {"cr2", 0x08, 8},  {"cr3", 0x10, 8},
+                                       {"cr4", 0x18, 8},  {"gdtl", 0x56, 2}, {"gdtr", 0x58, 8},
+                                       {"idtl", 0x66, 2}, {"idtr", 0x68, 8}, {"tr", 0x70, 2},
+                                       {"ldtr", 0x72, 2}, {"cr8", 0xA0, 8},  {"xcr0", 0xD8, 8}};
+constexpr SpecialField kSpecial32[] = {
+    {"cr0", 0x00, 4},  {"cr2", 0x04, 4},  {"cr3", 0x08, 4},  {"cr4", 0x0C, 4}, {"gdtl", 0x2A, 2},
+    {"gdtr", 0x2C, 4}, {"idtl", 0x32, 2}, {"idtr", 0x34, 4}, {"tr", 0x38, 2},  {"ldtr", 0x3A, 2}};
 constexpr std::uint64_t kSpecialSelector64 = 2, kSpecialSelector32 = 0x2CC;
 constexpr std::uint32_t kSpecialBytes64 = 0xE0, kSpecialBytes32 = 0x54;
 
@@ -77,9 +78,8 @@ Result<std::uint64_t> Session::NamedValue(std::string_view name) {
   std::span<const SpecialField> fields = wide ? std::span<const SpecialField>(kSpecial64) : kSpecial32;
   for (const SpecialField& field : fields) {
     if (Lower(name) != field.name) continue;
-    Result<std::vector<std::byte>> special =
-        target_.ReadControlSpace(processor_, wide ? kSpecialSelector64 : kSpecialSelector32,
-                                 wide ? kSpecialBytes64 : kSpecialBytes32);
+    Result<std::vector<std::byte>> special = target_.ReadControlSpace(
+        processor_, wide ? kSpecialSelector64 : kSpecialSelector32, wide ? kSpecialBytes64 : kSpecialBytes32);
     if (!special) return special.error();
     if (special->size() < field.offset + std::size_t{field.size}) return BadRegister(name);
     return LoadLittle(*special, field.offset, field.size);
@@ -127,7 +127,8 @@ Result<std::uint64_t> Session::PseudoRegister(std::string_view typed) {
     return LoadLittle(*bytes, 0, 8);
   }
   if (name == "bug_code") return stop->bugcheck ? stop->bugcheck->code : 0;
-  if (std::optional<unsigned> number = NumberAfter(name, "bug_param"); number && *number >= 1 && *number <= 4) {
+  if (std::optional<unsigned> number = NumberAfter(name, "bug_param");
+      number && *number >= 1 && *number <= 4) {
     return stop->bugcheck ? stop->bugcheck->parameters[*number - 1] : 0;
   }
   if (name == "exr_code") return stop->exception.code;
@@ -142,7 +143,9 @@ Result<std::uint64_t> Session::PseudoRegister(std::string_view typed) {
   if (name == "ip" || name == "scopeip") return (*registers)->program_counter();
   if (name == "csp") return (*registers)->stack_pointer();
   if (name == "retreg" || name == "retreg64") {
-    const char* result = architecture() == Architecture::kAmd64 ? "rax" : architecture() == Architecture::kX86 ? "eax" : "x0";
+    const char* result = architecture() == Architecture::kAmd64 ? "rax"
+                         : architecture() == Architecture::kX86 ? "eax"
+                                                                : "x0";
     if (std::optional<std::uint64_t> value = (*registers)->Get(result)) return *value;
   }
   if (name == "ra") {

@@ -22,12 +22,13 @@ std::uint64_t SwitchFrameField(Session& session, const char* name, std::uint64_t
 
 /// The processor that runs the thread; nullopt if none does.
 std::optional<std::uint32_t> ProcessorOf(Session& session, std::uint64_t thread) {
-  std::optional<std::uint64_t> blocks = session.DebuggerData(0x218);   // KiProcessorBlock
+  std::optional<std::uint64_t> blocks = session.DebuggerData(0x218);     // KiProcessorBlock
   std::optional<std::uint64_t> offset = session.DebuggerData(0x2B4, 2);  // Prcb CurrentThread
   if (session.target().stop()->thread == thread) return session.target().stop()->processor;
   if (!blocks || !offset) return std::nullopt;
   for (std::uint32_t processor = 0; processor < session.target().stop()->processors; ++processor) {
-    Result<std::uint64_t> prcb = session.ReadPointer(*blocks + processor * std::uint64_t{session.pointer_size()});
+    Result<std::uint64_t> prcb =
+        session.ReadPointer(*blocks + processor * std::uint64_t{session.pointer_size()});
     if (!prcb || *prcb == 0) continue;
     Result<std::uint64_t> current = session.ReadPointer(*prcb + *offset);
     if (current && *current == thread) return processor;
@@ -58,7 +59,8 @@ Result<RegisterSet> ThreadRegisters(Session& session, std::uint64_t thread) {
   }
   std::optional<std::uint64_t> stack_offset = session.DebuggerData(0x29C, 2);  // KThread KernelStack
   if (!stack_offset || *stack_offset == 0) {
-    return Error{Errc::kNotFound, "the target has no debugger data block, so the thread's stack cannot be found"};
+    return Error{Errc::kNotFound,
+                 "the target has no debugger data block, so the thread's stack cannot be found"};
   }
   Result<std::uint64_t> frame = session.ReadPointer(thread + *stack_offset);
   if (!frame) return frame.error();

@@ -25,40 +25,27 @@ std::size_t SlotCount(unsigned version, unsigned operation, unsigned info) {
     case 0:
     case 2:
     case 3:
-    case 10:
-      return 1;
-    case 1:
-      return info == 0 ? 2 : info == 1 ? 3 : 0;
+    case 10: return 1;
+    case 1: return info == 0 ? 2 : info == 1 ? 3 : 0;
     case 4:
-    case 8:
-      return 2;
+    case 8: return 2;
     case 5:
-    case 9:
-      return 3;
-    case 6:
-      return version == 1 ? 2 : 1;
-    case 7:
-      return version == 1 ? 3 : 2;
-    default:
-      return 0;
+    case 9: return 3;
+    case 6: return version == 1 ? 2 : 1;
+    case 7: return version == 1 ? 3 : 2;
+    default: return 0;
   }
 }
 
 std::uint32_t Operand(UnwindOperation operation, unsigned info, std::span<const std::byte> slots) {
   switch (operation) {
-    case UnwindOperation::kAllocateSmall:
-      return info * 8 + 8;
-    case UnwindOperation::kAllocateLarge:
-      return info == 0 ? Load16(slots, 2) * 8 : Load32(slots, 2);
-    case UnwindOperation::kSaveNonvolatile:
-      return Load16(slots, 2) * 8;
-    case UnwindOperation::kSaveXmm128:
-      return Load16(slots, 2) * 16;
+    case UnwindOperation::kAllocateSmall: return info * 8 + 8;
+    case UnwindOperation::kAllocateLarge: return info == 0 ? Load16(slots, 2) * 8 : Load32(slots, 2);
+    case UnwindOperation::kSaveNonvolatile: return Load16(slots, 2) * 8;
+    case UnwindOperation::kSaveXmm128: return Load16(slots, 2) * 16;
     case UnwindOperation::kSaveNonvolatileFar:
-    case UnwindOperation::kSaveXmm128Far:
-      return Load32(slots, 2);
-    default:
-      return 0;
+    case UnwindOperation::kSaveXmm128Far: return Load32(slots, 2);
+    default: return 0;
   }
 }
 

@@ -114,12 +114,9 @@ std::vector<StackFrame> WalkArm64Records(RegisterSet registers, const UnwindSour
 std::vector<StackFrame> WalkStack(const RegisterSet& registers, const UnwindSource& source,
                                   std::size_t maximum) {
   switch (registers.architecture()) {
-    case Architecture::kX86:
-      return WalkX86Frames(registers, source, maximum);
-    case Architecture::kArm64:
-      return WalkArm64Records(registers, source, maximum);
-    case Architecture::kAmd64:
-      break;
+    case Architecture::kX86: return WalkX86Frames(registers, source, maximum);
+    case Architecture::kArm64: return WalkArm64Records(registers, source, maximum);
+    case Architecture::kAmd64: break;
   }
   return X64Walk(source, maximum).Run(registers);
 }

@@ -78,7 +78,8 @@ std::optional<RuntimeFunction> X64FrameUnwinder::FindFunction(std::uint32_t rva)
   // Where parts nest, the last one that covers the address is the innermost.
   std::optional<RuntimeFunction> covering;
   for (std::size_t at = 0; at + kRuntimeFunctionSize <= block.size(); at += kRuntimeFunctionSize) {
-    const RuntimeFunction entry = DecodeRuntimeFunction(std::span(block).subspan(at).first<kRuntimeFunctionSize>());
+    const RuntimeFunction entry =
+        DecodeRuntimeFunction(std::span(block).subspan(at).first<kRuntimeFunctionSize>());
     if (entry.begin <= rva && rva < entry.end) covering = entry;
   }
   return covering;
@@ -182,15 +183,12 @@ bool X64FrameUnwinder::ApplyCode(const UnwindCode& code, const UnwindInfo& info,
       return true;
     }
     case UnwindOperation::kAllocateLarge:
-    case UnwindOperation::kAllocateSmall:
-      general_[kRsp] += code.operand;
-      return true;
+    case UnwindOperation::kAllocateSmall: general_[kRsp] += code.operand; return true;
     case UnwindOperation::kSetFramePointer:
       general_[kRsp] = general_[info.frame_register] - info.frame_offset;
       return true;
     case UnwindOperation::kSaveNonvolatile:
-    case UnwindOperation::kSaveNonvolatileFar:
-      return Load(frame_base + code.operand, general_[code.info]);
+    case UnwindOperation::kSaveNonvolatileFar: return Load(frame_base + code.operand, general_[code.info]);
     case UnwindOperation::kSaveXmm128:
     case UnwindOperation::kSaveXmm128Far: {
       std::array<std::byte, 16> value{};
@@ -198,11 +196,9 @@ bool X64FrameUnwinder::ApplyCode(const UnwindCode& code, const UnwindInfo& info,
       registers_.SetVector("xmm" + std::to_string(code.info), value);
       return true;
     }
-    case UnwindOperation::kPushMachineFrame:
-      return ApplyMachineFrame(code.info == 1);
+    case UnwindOperation::kPushMachineFrame: return ApplyMachineFrame(code.info == 1);
     case UnwindOperation::kEpilog:  // version 1: obsolete forms that nothing emits
-    case UnwindOperation::kSpare:
-      return true;
+    case UnwindOperation::kSpare: return true;
   }
   return true;
 }

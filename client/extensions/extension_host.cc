@@ -46,7 +46,9 @@ const lw_command& CommandAt(const lw_extension& table, std::uint32_t index) {
   return *reinterpret_cast<const lw_command*>(first + std::size_t{index} * table.command_size);
 }
 
-bool HasField(const lw_extension& table, std::size_t offset, std::size_t size) { return table.size >= offset + size; }
+bool HasField(const lw_extension& table, std::size_t offset, std::size_t size) {
+  return table.size >= offset + size;
+}
 
 /// True if everything the debugger follows without asking again is there.
 bool IsSound(const lw_extension& table) {
@@ -86,13 +88,16 @@ Result<std::unique_ptr<Extension>> Extension::Open(const std::string& path) {
   extension->name_ = name;
   extension->path_ = path;
   auto query = reinterpret_cast<lw_extension_query_function>(dlsym(library, LW_EXTENSION_QUERY));
-  if (!query) return CannotLoad(name, "it does not export " LW_EXTENSION_QUERY "; is it a Longwire extension?");
+  if (!query)
+    return CannotLoad(name, "it does not export " LW_EXTENSION_QUERY "; is it a Longwire extension?");
   const lw_extension* table = query(LW_EXTENSION_VERSION);
   if (!table || !HasField(*table, offsetof(lw_extension, command_size), sizeof table->command_size)) {
-    return CannotLoad(name, "it refuses version " + std::to_string(LW_EXTENSION_VERSION) + " of the interface");
+    return CannotLoad(name,
+                      "it refuses version " + std::to_string(LW_EXTENSION_VERSION) + " of the interface");
   }
   if (table->version == 0 || table->version > LW_EXTENSION_VERSION) {
-    return CannotLoad(name, "it was built for version " + std::to_string(table->version) + " of the interface, this debugger has " +
+    return CannotLoad(name, "it was built for version " + std::to_string(table->version) +
+                                " of the interface, this debugger has " +
                                 std::to_string(LW_EXTENSION_VERSION) + "; use a newer debugger");
   }
   if (!IsSound(*table)) {
@@ -116,7 +121,8 @@ Result<void> Extension::Start(Session& session) {
 }
 
 Extension::~Extension() {
-  if (started_ && HasField(*table_, offsetof(lw_extension, unload), sizeof table_->unload) && table_->unload) table_->unload();
+  if (started_ && HasField(*table_, offsetof(lw_extension, unload), sizeof table_->unload) && table_->unload)
+    table_->unload();
   if (library_) dlclose(library_);
 }
 
@@ -133,7 +139,8 @@ ExtensionHost::~ExtensionHost() = default;
 
 std::vector<std::string> ExtensionHost::SearchPath() const {
   std::vector<std::string> directories;
-  if (const char* variable = std::getenv("_NT_DEBUGGER_EXTENSION_PATH")) AppendDirectories(directories, variable);
+  if (const char* variable = std::getenv("_NT_DEBUGGER_EXTENSION_PATH"))
+    AppendDirectories(directories, variable);
   AppendDirectories(directories, user_path_);
   // Beside the program in a build tree, under lib/ in an installation.
   directories.push_back(ProgramDirectory() + "/extensions");
@@ -183,9 +190,12 @@ Result<void> ExtensionHost::Unload(std::string_view name) {
     chain_.erase(chain_.begin());
     return {};
   }
-  auto it = std::find_if(chain_.begin(), chain_.end(),
-                         [&](const auto& extension) { return extension->name() == name || extension->path() == name; });
-  if (it == chain_.end()) return Error{Errc::kNotFound, "Extension '" + std::string(name) + "' is not loaded; .chain lists those that are."};
+  auto it = std::find_if(chain_.begin(), chain_.end(), [&](const auto& extension) {
+    return extension->name() == name || extension->path() == name;
+  });
+  if (it == chain_.end())
+    return Error{Errc::kNotFound,
+                 "Extension '" + std::string(name) + "' is not loaded; .chain lists those that are."};
   chain_.erase(it);
   return {};
 }
@@ -197,8 +207,10 @@ Result<void> ExtensionHost::UnloadAll() {
 }
 
 Result<void> ExtensionHost::MoveToFront(std::string_view name) {
-  auto it = std::find_if(chain_.begin(), chain_.end(), [&](const auto& extension) { return extension->name() == name; });
-  if (it == chain_.end()) return Error{Errc::kNotFound, "Extension '" + std::string(name) + "' is not loaded."};
+  auto it = std::find_if(chain_.begin(), chain_.end(),
+                         [&](const auto& extension) { return extension->name() == name; });
+  if (it == chain_.end())
+    return Error{Errc::kNotFound, "Extension '" + std::string(name) + "' is not loaded."};
   std::rotate(chain_.begin(), it, it + 1);
   return {};
 }
@@ -228,7 +240,8 @@ Result<const Extension*> ExtensionHost::FindOwner(std::string_view module, std::
   return loaded;
 }
 
-Result<void> ExtensionHost::Run(std::string_view module, std::string_view command, std::string_view arguments, Report& report) {
+Result<void> ExtensionHost::Run(std::string_view module, std::string_view command, std::string_view arguments,
+                                Report& report) {
   LoadBundled();
   const Result<const Extension*> owner = FindOwner(module, command);
   if (!owner) return owner.error();

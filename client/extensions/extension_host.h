@@ -18,8 +18,8 @@ class Session;
 /// One loaded extension. Closes its shared object when destroyed.
 class Extension {
  public:
-  /// `path` names a file. kNotFound, with the reason: not a shared object, not an extension, of a version we cannot serve,
-  /// or with tables that cannot be right.
+  /// `path` names a file. kNotFound, with the reason: not a shared object, not an extension, of a version we
+  /// cannot serve, or with tables that cannot be right.
   static Result<std::unique_ptr<Extension>> Open(const std::string& path);
   /// Runs its load function, if it has one. The unload function runs at the end only if this succeeded.
   Result<void> Start(Session& session);
@@ -48,17 +48,18 @@ class ExtensionHost {
   explicit ExtensionHost(Session& session);
   ~ExtensionHost();
 
-  /// A path loads that file; a bare name is looked for in the search path. Loading one that is loaded moves it to the
-  /// front. Errors read "Cannot load extension 'foo': reason".
+  /// A path loads that file; a bare name is looked for in the search path. Loading one that is loaded moves
+  /// it to the front. Errors read "Cannot load extension 'foo': reason".
   Result<const Extension*> Load(std::string_view name_or_path);
   Result<void> Unload(std::string_view name);  ///< empty: the one at the front
   Result<void> UnloadAll();
   Result<void> MoveToFront(std::string_view name);
 
-  /// Runs `!COMMAND ARGS` (module empty: search the chain) or `!MODULE.COMMAND ARGS` (loads MODULE from the search
-  /// path if needed). kNotFound: "No export COMMAND found". What an extension throws becomes an error; what makes it
-  /// crash ends the debugger.
-  Result<void> Run(std::string_view module, std::string_view command, std::string_view arguments, Report& report);
+  /// Runs `!COMMAND ARGS` (module empty: search the chain) or `!MODULE.COMMAND ARGS` (loads MODULE from the
+  /// search path if needed). kNotFound: "No export COMMAND found". What an extension throws becomes an error;
+  /// what makes it crash ends the debugger.
+  Result<void> Run(std::string_view module, std::string_view command, std::string_view arguments,
+                   Report& report);
 
   const std::vector<std::unique_ptr<Extension>>& chain() const { return chain_; }
   /// _NT_DEBUGGER_EXTENSION_PATH, then what .extpath set, then the directory of the bundled extensions.

@@ -49,7 +49,9 @@ void RowString(lw_session* session, const char* name, const char* value) {
 void RowHex(lw_session* session, const char* name, std::uint64_t value) {
   StateOf(session).row.push_back({name, Hex{value}});
 }
-void RowNumber(lw_session* session, const char* name, std::int64_t value) { StateOf(session).row.push_back({name, value}); }
+void RowNumber(lw_session* session, const char* name, std::int64_t value) {
+  StateOf(session).row.push_back({name, value});
+}
 void RowEnd(lw_session* session, const char* text) {
   HostState& state = StateOf(session);
   state.report.Row(state.row_kind, std::move(state.row), text);
@@ -85,7 +87,8 @@ std::uint64_t CurrentProcess(lw_session* session) { return SessionOf(session).se
 
 lw_status DebuggerData(lw_session* session, std::uint32_t offset, void* out, std::uint32_t size) {
   const auto& description = SessionOf(session).target().description();
-  if (!description || offset > description->debugger_data.size() || size > description->debugger_data.size() - offset) {
+  if (!description || offset > description->debugger_data.size() ||
+      size > description->debugger_data.size() - offset) {
     return Fail(session, Error{Errc::kNotFound, "the target's debugger data block does not hold this field"});
   }
   std::memcpy(out, description->debugger_data.data() + offset, size);
@@ -94,7 +97,8 @@ lw_status DebuggerData(lw_session* session, std::uint32_t offset, void* out, std
 
 // ---- memory ----
 
-lw_status Read(lw_session* session, lw_space space, std::uint64_t address, void* out, std::uint64_t size, std::uint64_t* read) {
+lw_status Read(lw_session* session, lw_space space, std::uint64_t address, void* out, std::uint64_t size,
+               std::uint64_t* read) {
   if (read) *read = 0;
   std::span<std::byte> bytes(static_cast<std::byte*>(out), size);
   Result<std::size_t> result = SessionOf(session).target().Read(SpaceOf(session, space), address, bytes);
@@ -103,17 +107,20 @@ lw_status Read(lw_session* session, lw_space space, std::uint64_t address, void*
   if (read) *read = readable;
   if (read ? readable == 0 && size != 0 : readable < size) {
     const std::uint64_t missing = address + readable;
-    return Fail(session, Error{Errc::kUnreadable, "Unable to read memory at " + SessionOf(session).Address(missing), missing});
+    return Fail(session, Error{Errc::kUnreadable,
+                               "Unable to read memory at " + SessionOf(session).Address(missing), missing});
   }
   return 0;
 }
 
-lw_status Write(lw_session* session, lw_space space, std::uint64_t address, const void* data, std::uint64_t size) {
+lw_status Write(lw_session* session, lw_space space, std::uint64_t address, const void* data,
+                std::uint64_t size) {
   std::span<const std::byte> bytes(static_cast<const std::byte*>(data), size);
   Result<std::size_t> written = SessionOf(session).target().Write(SpaceOf(session, space), address, bytes);
   if (!written) return Fail(session, written.error());
   if (*written < size) {
-    return Fail(session, Error{Errc::kUnreadable, "Unable to write memory at " + SessionOf(session).Address(address + *written)});
+    return Fail(session, Error{Errc::kUnreadable, "Unable to write memory at " +
+                                                      SessionOf(session).Address(address + *written)});
   }
   return 0;
 }
@@ -124,14 +131,19 @@ void Prefetch(lw_session* session, lw_space space, const lw_range* ranges, std::
   SessionOf(session).target().Prefetch(SpaceOf(session, space), wanted);
 }
 
-lw_status RunPlan(lw_session* session, const plan::Plan& plan, int (*visit)(void*, const lw_plan_record*), void* context) {
+lw_status RunPlan(lw_session* session, const plan::Plan& plan, int (*visit)(void*, const lw_plan_record*),
+                  void* context) {
   if (Result<void> valid = plan::Validate(plan); !valid) return Fail(session, valid.error());
   Result<plan::Output> output = SessionOf(session).target().Run(plan);
   if (!output) return Fail(session, output.error());
   std::size_t at = 0;
   for (const plan::Record& record : output->records) {
-    const lw_plan_record out{record.tag, 0, record.address, record.value,
-                             reinterpret_cast<const std::uint8_t*>(output->data.data()) + at, record.data_size};
+    const lw_plan_record out{record.tag,
+                             0,
+                             record.address,
+                             record.value,
+                             reinterpret_cast<const std::uint8_t*>(output->data.data()) + at,
+                             record.data_size};
     at += record.data_size;
     if (visit && visit(context, &out) == 0) break;
   }
@@ -147,11 +159,13 @@ lw_status PrefetchList(lw_session* session, lw_space space, const lw_list* list)
 
 lw_status RunPlanOf(lw_session* session, const lw_plan_instruction* program, std::uint32_t count,
                     int (*visit)(void*, const lw_plan_record*), void* context) {
-  if (count > plan::kMaxInstructions) return Fail(session, Error{Errc::kLimitExceeded, "read plan is too long"});
+  if (count > plan::kMaxInstructions)
+    return Fail(session, Error{Errc::kLimitExceeded, "read plan is too long"});
   plan::Plan plan;
   for (std::uint32_t i = 0; i < count; ++i) {
     const lw_plan_instruction& in = program[i];
-    plan.program.push_back({static_cast<plan::Op>(in.op), in.a, in.b, in.c, in.size, in.target, in.immediate});
+    plan.program.push_back(
+        {static_cast<plan::Op>(in.op), in.a, in.b, in.c, in.size, in.target, in.immediate});
   }
   return RunPlan(session, plan, visit, context);
 }
@@ -162,7 +176,8 @@ lw_status RegisterValue(lw_session* session, const char* name, std::uint64_t* va
   Result<const RegisterSet*> registers = SessionOf(session).Registers();
   if (!registers) return Fail(session, registers.error());
   std::optional<std::uint64_t> found = (*registers)->Get(name);
-  if (!found) return Fail(session, Error{Errc::kNotFound, std::string("Bad register error in '") + name + "'"});
+  if (!found)
+    return Fail(session, Error{Errc::kNotFound, std::string("Bad register error in '") + name + "'"});
   *value = *found;
   return 0;
 }
@@ -175,7 +190,8 @@ lw_status Evaluate(lw_session* session, const char* expression, std::uint64_t* v
 }
 
 lw_status WalkStackOf(lw_session* session, std::uint64_t instruction_pointer, std::uint64_t stack_pointer,
-                      std::uint64_t frame_pointer, lw_frame* frames, std::uint32_t capacity, std::uint32_t* count) {
+                      std::uint64_t frame_pointer, lw_frame* frames, std::uint32_t capacity,
+                      std::uint32_t* count) {
   *count = 0;
   Session& engine = SessionOf(session);
   Result<const RegisterSet*> scope = engine.Registers();
@@ -228,7 +244,8 @@ lw_status FieldOf(lw_session* session, const char* type, const char* path, lw_fi
   return 0;
 }
 
-lw_status Enumerator(lw_session* session, const char* type, std::int64_t value, char* out, std::uint32_t capacity) {
+lw_status Enumerator(lw_session* session, const char* type, std::int64_t value, char* out,
+                     std::uint32_t capacity) {
   SymbolTable& symbols = SessionOf(session).symbols();
   Result<TypeReference> found = symbols.FindType(type);
   if (!found) return Fail(session, found.error());
@@ -239,7 +256,8 @@ lw_status Enumerator(lw_session* session, const char* type, std::int64_t value, 
     CopyText(enumerator.name, out, capacity);
     return 0;
   }
-  return Fail(session, Error{Errc::kNotFound, std::string("no enumerator of ") + type + " has the value " + std::to_string(value)});
+  return Fail(session, Error{Errc::kNotFound, std::string("no enumerator of ") + type + " has the value " +
+                                                  std::to_string(value)});
 }
 
 void SelectProcess(lw_session* session, std::uint64_t process, std::uint64_t directory_base) {
@@ -251,12 +269,37 @@ void SelectProcess(lw_session* session, std::uint64_t process, std::uint64_t dir
 }
 
 constexpr lw_host kHost = {
-    sizeof(lw_host), LW_EXTENSION_VERSION,
-    Output, ErrorOutput, RowBegin, RowString, RowHex, RowNumber, RowEnd, LastError, Interrupted,
-    PointerSizeOf, MachineOf, ProcessorCount, CurrentProcessor, CurrentThread, CurrentProcess, DebuggerData,
-    Read, Write, Prefetch, PrefetchList, RunPlanOf,
-    RegisterValue, Evaluate, WalkStackOf,
-    SymbolAddress, NameOf, TypeSize, FieldOf, Enumerator,
+    sizeof(lw_host),
+    LW_EXTENSION_VERSION,
+    Output,
+    ErrorOutput,
+    RowBegin,
+    RowString,
+    RowHex,
+    RowNumber,
+    RowEnd,
+    LastError,
+    Interrupted,
+    PointerSizeOf,
+    MachineOf,
+    ProcessorCount,
+    CurrentProcessor,
+    CurrentThread,
+    CurrentProcess,
+    DebuggerData,
+    Read,
+    Write,
+    Prefetch,
+    PrefetchList,
+    RunPlanOf,
+    RegisterValue,
+    Evaluate,
+    WalkStackOf,
+    SymbolAddress,
+    NameOf,
+    TypeSize,
+    FieldOf,
+    Enumerator,
     SelectProcess,
 };
 

@@ -29,11 +29,13 @@ void UseSpace(PlanBuilder& builder, AddressSpace space) {
 /// Spans in ascending order, near ones joined.
 std::vector<lw_span> Merge(const lw_list& list) {
   std::vector<lw_span> spans(list.spans, list.spans + list.span_count);
-  std::sort(spans.begin(), spans.end(), [](const lw_span& a, const lw_span& b) { return a.offset < b.offset; });
+  std::sort(spans.begin(), spans.end(),
+            [](const lw_span& a, const lw_span& b) { return a.offset < b.offset; });
   std::vector<lw_span> merged;
   for (const lw_span& span : spans) {
     const std::int64_t end = span.offset + static_cast<std::int64_t>(span.size);
-    if (merged.empty() || span.offset > merged.back().offset + static_cast<std::int64_t>(merged.back().size) + kMergeGap) {
+    if (merged.empty() ||
+        span.offset > merged.back().offset + static_cast<std::int64_t>(merged.back().size) + kMergeGap) {
       merged.push_back(span);
     } else {
       lw_span& last = merged.back();

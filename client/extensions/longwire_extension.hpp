@@ -42,14 +42,17 @@ class Debugger {
     return host_.read(session_, space, address, out, size, nullptr) == 0;
   }
   /// Little-endian value of 1 to 8 bytes.
-  std::optional<std::uint64_t> ReadUnsigned(std::uint64_t address, std::size_t size, lw_space space = kCurrent) {
+  std::optional<std::uint64_t> ReadUnsigned(std::uint64_t address, std::size_t size,
+                                            lw_space space = kCurrent) {
     std::uint8_t bytes[8] = {};
     if (size == 0 || size > sizeof bytes || !ReadBytes(address, bytes, size, space)) return std::nullopt;
     std::uint64_t value = 0;
     for (std::size_t i = size; i-- > 0;) value = value << 8 | bytes[i];
     return value;
   }
-  std::optional<std::uint64_t> ReadPointer(std::uint64_t address) { return ReadUnsigned(address, pointer_size()); }
+  std::optional<std::uint64_t> ReadPointer(std::uint64_t address) {
+    return ReadUnsigned(address, pointer_size());
+  }
   std::uint32_t pointer_size() const { return host_.pointer_size(session_); }
 
   // ---- names and types ----
@@ -131,8 +134,8 @@ class Row {
   Debugger& debugger_;
 };
 
-/// A structure in the target. Fields are found by name in the symbols; a missing field or unreadable memory gives
-/// nullopt, so that a line that needs it can be left out.
+/// A structure in the target. Fields are found by name in the symbols; a missing field or unreadable memory
+/// gives nullopt, so that a line that needs it can be left out.
 class Structure {
  public:
   Structure(Debugger& debugger, std::string type, std::uint64_t address)
@@ -148,7 +151,8 @@ class Structure {
     std::optional<lw_field_info> field = debugger_.Field(type_, path);
     if (!field || field->size == 0 || field->size > 8) return std::nullopt;
     std::optional<std::uint64_t> value = debugger_.ReadUnsigned(address_ + field->offset, field->size);
-    if (value && field->bit_count != 0) *value = *value >> field->bit_position & ((1ull << field->bit_count) - 1);
+    if (value && field->bit_count != 0)
+      *value = *value >> field->bit_position & ((1ull << field->bit_count) - 1);
     return value;
   }
   std::int64_t GetSigned(const std::string& path, std::int64_t otherwise) const {

@@ -71,8 +71,9 @@ constexpr auto kRules = std::to_array<OptionRule>({
 });
 
 /// Understood, so that command lines of the original work, but not acted upon: the user is told.
-constexpr auto kWithoutEffect = std::to_array<std::string_view>(
-    {"m", "myob", "a", "srcpath", "s", "r", "t", "clines", "sflags", "failinc", "sdce", "ses", "sicv", "sins", "snc", "snul", "sup"});
+constexpr auto kWithoutEffect =
+    std::to_array<std::string_view>({"m", "myob", "a", "srcpath", "s", "r", "t", "clines", "sflags",
+                                     "failinc", "sdce", "ses", "sicv", "sins", "snc", "snul", "sup"});
 
 Error UsageError(std::string message) { return Error{Errc::kUsage, std::move(message)}; }
 
@@ -389,28 +390,19 @@ Result<void> RefuseUnsupported(const KdOptions& options) {
     return UsageError(std::string(what) + " is not supported yet");
   };
   switch (options.action) {
-    case KdOptions::Action::kRegisterUrl:
-      return refuse("-iu (registering the remdbgeng: URL scheme)");
-    case KdOptions::Action::kWake:
-      return refuse("-wake");
+    case KdOptions::Action::kRegisterUrl: return refuse("-iu (registering the remdbgeng: URL scheme)");
+    case KdOptions::Action::kWake: return refuse("-wake");
     case KdOptions::Action::kQueryServers:
     case KdOptions::Action::kHelp:
-    case KdOptions::Action::kVersion:
-      return {};
-    case KdOptions::Action::kDebug:
-      break;
+    case KdOptions::Action::kVersion: return {};
+    case KdOptions::Action::kDebug: break;
   }
   switch (options.session) {
-    case KdOptions::Session::kLocalKernel:
-      return refuse("-kl (local kernel session)");
-    case KdOptions::Session::kExdi:
-      return refuse("-kx (session through a gdb stub)");
-    case KdOptions::Session::kDump:
-      return refuse("-z (opening a dump)");
-    case KdOptions::Session::kRemoteClient:
-      return refuse("-remote (joining a debugging server)");
-    case KdOptions::Session::kKernel:
-      break;
+    case KdOptions::Session::kLocalKernel: return refuse("-kl (local kernel session)");
+    case KdOptions::Session::kExdi: return refuse("-kx (session through a gdb stub)");
+    case KdOptions::Session::kDump: return refuse("-z (opening a dump)");
+    case KdOptions::Session::kRemoteClient: return refuse("-remote (joining a debugging server)");
+    case KdOptions::Session::kKernel: break;
   }
   if (options.server) return refuse("-server (sharing this debugger)");
   if (options.page_file) return refuse("-zp (page file)");

@@ -49,8 +49,8 @@ struct KdOptions {
   std::vector<std::string> commands;                  ///< -c and what -x adds, in order
   std::optional<std::string> script, restart_script;  ///< -cf, -cfr
   std::optional<Log> log;
-  bool log_asked = false;  ///< on the command line, not only by the environment
-  std::string default_extension;                                     ///< -aEXT, empty: the program's own
+  bool log_asked = false;         ///< on the command line, not only by the environment
+  std::string default_extension;  ///< -aEXT, empty: the program's own
   std::string symbol_path, image_path, source_path, extension_path;  ///< directories separated by ';'
   std::string symbol_proxy, driver_map_file;
   bool source_lines = false, noisy_symbols = false, no_deferred_symbols = false, strict_symbols = false;
@@ -70,8 +70,8 @@ struct KdOptions {
 
 /// `words` is argv without the program's name. Errors are kUsage, one sentence, without secrets.
 Result<KdOptions> ParseKdOptions(std::span<const std::string> words, const Environment& environment);
-/// kUsage with "not supported yet" if the options ask for something this version parses but cannot do, and the session
-/// would not be what the user wanted. Options that merely have no effect are in `warnings`.
+/// kUsage with "not supported yet" if the options ask for something this version parses but cannot do, and
+/// the session would not be what the user wanted. Options that merely have no effect are in `warnings`.
 Result<void> RefuseUnsupported(const KdOptions& options);
 std::string_view KdUsage();
 

@@ -45,16 +45,11 @@ bool IsKdTransport(std::string_view file) {
 
 std::string_view SymbolStateName(SymbolState state) {
   switch (state) {
-    case SymbolState::kDeferred:
-      return "deferred";
-    case SymbolState::kPdb:
-      return "pdb symbols";
-    case SymbolState::kPrivatePdb:
-      return "private pdb symbols";
-    case SymbolState::kExport:
-      return "export symbols";
-    case SymbolState::kNone:
-      return "no symbols";
+    case SymbolState::kDeferred: return "deferred";
+    case SymbolState::kPdb: return "pdb symbols";
+    case SymbolState::kPrivatePdb: return "private pdb symbols";
+    case SymbolState::kExport: return "export symbols";
+    case SymbolState::kNone: return "no symbols";
   }
   return "no symbols";
 }

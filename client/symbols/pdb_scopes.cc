@@ -129,9 +129,7 @@ void ScopeReader::Variable(const SymbolRecord& record) {
   const bool was_open = local_open_;
   local_open_ = false;
   switch (record.kind) {
-    case kSymFrameProc:
-      FrameProcedure(record);
-      return;
+    case kSymFrameProc: FrameProcedure(record); return;
     case kSymRegisterRelative: {
       const std::int32_t offset = cursor.I32();
       const TypeId type = cursor.U32();
@@ -215,8 +213,7 @@ void ScopeReader::Range(const SymbolRecord& record) {
       applies = (flags & 1) == 0 && InRange(cursor) && !location.register_name.empty();
       break;
     }
-    default:
-      break;  // pieces of a variable in several places: not described
+    default: break;  // pieces of a variable in several places: not described
   }
   if (applies) found_.back().second.location = std::move(location);
 }
@@ -232,14 +229,10 @@ void ScopeReader::FrameProcedure(const SymbolRecord& record) {
                                                          "ebx"};  // 1: virtual frame, not known here
     static constexpr std::array<const char*, 4> kArm64 = {"", "sp", "fp", "x19"};
     switch (container_.machine()) {
-      case kMachineAmd64:
-        return kAmd64[encoded];
-      case kMachineI386:
-        return kI386[encoded];
-      case kMachineArm64:
-        return kArm64[encoded];
-      default:
-        return "";
+      case kMachineAmd64: return kAmd64[encoded];
+      case kMachineI386: return kI386[encoded];
+      case kMachineArm64: return kArm64[encoded];
+      default: return "";
     }
   };
   local_base_ = base(flags >> 14 & 3);

@@ -52,14 +52,10 @@ std::string PlainName(std::string_view name) { return IsUnnamed(name) ? "<unname
 unsigned SimplePointerSize(TypeId id) {
   switch (id >> 8 & 0xf) {
     case 4:
-    case 5:
-      return 4;
-    case 6:
-      return 8;
-    case 7:
-      return 16;
-    default:
-      return 2;
+    case 5: return 4;
+    case 6: return 8;
+    case 7: return 16;
+    default: return 2;
   }
 }
 
@@ -143,8 +139,7 @@ std::string PdbTypes::DebuggerName(TypeId id, unsigned depth) {
   if (const Tagged tagged = GetTagged(record); tagged.ok) return PlainName(tagged.name);
   ByteCursor cursor(record.data);
   switch (record.kind) {
-    case 0x1205:
-      return DebuggerName(cursor.U32(), depth + 1);
+    case 0x1205: return DebuggerName(cursor.U32(), depth + 1);
     case 0x1503: {
       const TypeId element = cursor.U32();
       const std::uint64_t element_size = SizeOf(element, depth + 1);
@@ -155,10 +150,8 @@ std::string PdbTypes::DebuggerName(TypeId id, unsigned depth) {
           .append(DebuggerName(element, depth + 1));
     }
     case 0x1008:
-    case 0x1009:
-      return std::string("    ").append(CName(cursor.U32(), depth + 1)).append(" ");
-    default:
-      return "";
+    case 0x1009: return std::string("    ").append(CName(cursor.U32(), depth + 1)).append(" ");
+    default: return "";
   }
 }
 
@@ -185,8 +178,7 @@ std::string PdbTypes::CName(TypeId id, unsigned depth) {
   }
   ByteCursor cursor(record.data);
   switch (record.kind) {
-    case 0x1205:
-      return CName(cursor.U32(), depth + 1);
+    case 0x1205: return CName(cursor.U32(), depth + 1);
     case 0x1503: {
       const TypeId element = cursor.U32();
       const std::uint64_t element_size = SizeOf(element, depth + 1);
@@ -207,8 +199,7 @@ std::string PdbTypes::CName(TypeId id, unsigned depth) {
       }
       return text + ")";
     }
-    default:
-      return "";
+    default: return "";
   }
 }
 

@@ -59,22 +59,14 @@ std::uint64_t ReadNumericLeaf(ByteCursor& cursor) {
   const std::uint16_t leaf = cursor.U16();
   if (leaf < 0x8000) return leaf;
   switch (leaf) {
-    case 0x8000:
-      return static_cast<std::uint64_t>(static_cast<std::int8_t>(cursor.U8()));
-    case 0x8001:
-      return static_cast<std::uint64_t>(static_cast<std::int16_t>(cursor.U16()));
-    case 0x8002:
-      return cursor.U16();
-    case 0x8003:
-      return static_cast<std::uint64_t>(static_cast<std::int64_t>(cursor.I32()));
-    case 0x8004:
-      return cursor.U32();
+    case 0x8000: return static_cast<std::uint64_t>(static_cast<std::int8_t>(cursor.U8()));
+    case 0x8001: return static_cast<std::uint64_t>(static_cast<std::int16_t>(cursor.U16()));
+    case 0x8002: return cursor.U16();
+    case 0x8003: return static_cast<std::uint64_t>(static_cast<std::int64_t>(cursor.I32()));
+    case 0x8004: return cursor.U32();
     case 0x8009:
-    case 0x800a:
-      return cursor.U64();
-    default:
-      cursor.Fail();
-      return 0;
+    case 0x800a: return cursor.U64();
+    default: cursor.Fail(); return 0;
   }
 }
 
@@ -135,8 +127,7 @@ PdbTypes::Tagged PdbTypes::GetTagged(const Record& record) const {
       tagged.underlying = cursor.U32();
       tagged.fields = cursor.U32();
       break;
-    default:
-      return tagged;
+    default: return tagged;
   }
   tagged.forward = (options & kForwardReference) != 0;
   tagged.name = cursor.CString();
@@ -236,9 +227,7 @@ Result<TypeInfo> PdbTypes::Describe(TypeId id) {
   const Record record = Get(info.id);
   ByteCursor cursor(record.data);
   switch (record.kind) {
-    case kLeafPointer:
-      done = DescribePointer(cursor, info);
-      break;
+    case kLeafPointer: done = DescribePointer(cursor, info); break;
     case kLeafArray: {
       info.kind = TypeKind::kArray;
       info.referent = cursor.U32();
@@ -260,14 +249,9 @@ Result<TypeInfo> PdbTypes::Describe(TypeId id) {
     case kLeafStructure:
     case kLeafInterface:
     case kLeafUnion:
-    case kLeafEnum:
-      done = DescribeTagged(record, info);
-      break;
-    case 0:
-      return Error{Errc::kNotFound, "the symbol file has no type " + std::to_string(id)};
-    default:
-      info.kind = TypeKind::kNone;
-      break;
+    case kLeafEnum: done = DescribeTagged(record, info); break;
+    case 0: return Error{Errc::kNotFound, "the symbol file has no type " + std::to_string(id)};
+    default: info.kind = TypeKind::kNone; break;
   }
   if (!done) return done.error();
   return info;
@@ -357,15 +341,9 @@ bool PdbTypes::ReadField(std::uint16_t kind, ByteCursor& cursor, TypeInfo& info,
       ReadNumericLeaf(cursor);
       ReadNumericLeaf(cursor);
       return true;
-    case kLeafIndex:
-      next_list = cursor.U32();
-      return true;
-    case kLeafVtable:
-      AddMember(info, "__VFN_table", cursor.U32(), 0);
-      return true;
-    case kLeafVtableOffset:
-      cursor.Skip(8);
-      return true;
+    case kLeafIndex: next_list = cursor.U32(); return true;
+    case kLeafVtable: AddMember(info, "__VFN_table", cursor.U32(), 0); return true;
+    case kLeafVtableOffset: cursor.Skip(8); return true;
     case kLeafEnumerator: {
       const auto value = static_cast<std::int64_t>(ReadNumericLeaf(cursor));
       info.enumerators.push_back({std::string(cursor.CString()), value});
@@ -396,8 +374,7 @@ bool PdbTypes::ReadField(std::uint16_t kind, ByteCursor& cursor, TypeInfo& info,
       cursor.CString();
       return true;
     }
-    default:
-      return false;
+    default: return false;
   }
 }
 

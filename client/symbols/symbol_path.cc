@@ -97,12 +97,8 @@ std::string SymbolPath::Expanded() const {
     if (!text.empty()) text += ';';
     const auto store = [](const std::string& s) { return s.empty() ? DefaultStore() : s; };
     switch (element.kind) {
-      case Element::Kind::kDirectory:
-        text += element.stores[0];
-        break;
-      case Element::Kind::kCache:
-        text += "cache*" + store(element.stores[0]);
-        break;
+      case Element::Kind::kDirectory: text += element.stores[0]; break;
+      case Element::Kind::kCache: text += "cache*" + store(element.stores[0]); break;
       case Element::Kind::kStoreChain:
         if (element.stores.size() == 2 && element.stores[0].empty() && IsHttp(element.stores[1])) {
           text += "cache*" + DefaultStore() + ";SRV*" + element.stores[1];

@@ -100,15 +100,12 @@ class Search {
       return std::nullopt;
     }
     switch (verify_(*file)) {
-      case Match::kExact:
-        return file;
+      case Match::kExact: return file;
       case Match::kMismatch:
         Trace("DBGHELP: " + *file + " - mismatched " + Extension());
         if (mismatched_.empty()) mismatched_ = *file;
         return std::nullopt;
-      case Match::kUnusable:
-        Trace("DBGHELP: " + *file + " - damaged or not of the right kind");
-        break;
+      case Match::kUnusable: Trace("DBGHELP: " + *file + " - damaged or not of the right kind"); break;
     }
     return std::nullopt;
   }

@@ -146,10 +146,12 @@ Result<TypeInfo> SymbolTable::Describe(const TypeReference& type) {
   return type.module->symbols()->DescribeType(type.id);
 }
 
-void SymbolTable::ForEachFile(
-    std::string_view pattern, const std::function<bool(Module&, SymbolFile&, const NameFilter&)>& visit) {
+void SymbolTable::ForEachFile(std::string_view pattern,
+                              const std::function<bool(Module&, SymbolFile&, const NameFilter&)>& visit) {
   const QualifiedName parts = SplitName(pattern);
-  const NameFilter filter = [wildcard = Wildcard(parts.rest)](std::string_view name) { return wildcard.Matches(name); };
+  const NameFilter filter = [wildcard = Wildcard(parts.rest)](std::string_view name) {
+    return wildcard.Matches(name);
+  };
   for (Module* module : modules_.Match(parts.qualified ? parts.module : "*")) {
     if (!parts.qualified && module->state() == SymbolState::kDeferred) continue;
     SymbolFile* symbols = Symbols(*module);
@@ -173,7 +175,8 @@ void SymbolTable::ForEachType(std::string_view pattern,
                               const std::function<bool(Module&, TypeId, std::string_view)>& visit) {
   ForEachFile(pattern, [&](Module& module, SymbolFile& symbols, const NameFilter& filter) {
     bool more = true;
-    symbols.ForEachType(filter, [&](TypeId id, std::string_view name) { return more = visit(module, id, name); });
+    symbols.ForEachType(filter,
+                        [&](TypeId id, std::string_view name) { return more = visit(module, id, name); });
     return more;
   });
 }

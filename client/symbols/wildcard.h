@@ -7,7 +7,8 @@
 namespace longwire {
 
 /// A pattern of engine.md 2.9: `*` any run, `?` one character, `[a-c]` one of, `#` zero or more and `+` one
-/// or more of the preceding, `\` escapes. Whole-string, case-insensitive. Matching takes time proportional to pattern times text, whatever the pattern is.
+/// or more of the preceding, `\` escapes. Whole-string, case-insensitive. Matching takes time proportional to
+/// pattern times text, whatever the pattern is.
 class Wildcard {
  public:
   /// What a `_` at the front matches: any number of underscores (names of symbols, engine.md 2.6), or itself.

@@ -54,9 +54,11 @@ Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const 
   } else if (options.serve_locally) {
     opener = [serve = options.serve_locally](Executor executor) { return OpenLocal(executor, serve); };
   } else {
-    return Error{Errc::kUnsupported, "this program opens no links itself; name a server: -k kdsrv:server=@{...}"};
+    return Error{Errc::kUnsupported,
+                 "this program opens no links itself; name a server: -k kdsrv:server=@{...}"};
   }
-  Result<std::unique_ptr<RpcClient>> client = RpcClient::Open(std::move(opener), MakeHello(options), interrupt);
+  Result<std::unique_ptr<RpcClient>> client =
+      RpcClient::Open(std::move(opener), MakeHello(options), interrupt);
   if (!client) return client.error();
   auto target = std::make_unique<RemoteTarget>(std::move(*client), FormatSessionName(kernel));
   rpc::OpenLink link{kernel.trans, options.break_in, options.break_on_reboot};

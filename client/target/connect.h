@@ -12,8 +12,8 @@
 
 namespace longwire {
 
-/// Starts a KD service for the peer behind the stream, on the executor. What it returns keeps the service alive and
-/// ends it when released, on the executor's thread.
+/// Starts a KD service for the peer behind the stream, on the executor. What it returns keeps the service
+/// alive and ends it when released, on the executor's thread.
 using LocalService = std::function<std::shared_ptr<void>(Executor, std::unique_ptr<Stream>)>;
 
 struct ConnectOptions {
@@ -21,14 +21,16 @@ struct ConnectOptions {
   bool break_on_reboot = false;  ///< -b
   std::string software;          ///< "longwire 0.1.0"
   bool open = false;             ///< -open: wait for a server on another machine without a password
-  /// What a reverse connection waits for and whom it refused; called on the connection's thread. May be empty.
+  /// What a reverse connection waits for and whom it refused; called on the connection's thread. May be
+  /// empty.
   std::function<void(const std::string& line)> notice;
-  LocalService serve_locally;    ///< for links of this process; empty: not available
+  LocalService serve_locally;  ///< for links of this process; empty: not available
 };
 
-/// Connects to the KD connection server the string names, or to a service hosted in this process, and opens the link. The target
-/// itself may answer later. `interrupt` must outlive the target. Errors: those of the dial and the hello (kUsage,
-/// kUnreachable, kTimedOut, kAuthentication, kVersionMismatch), then those of the link (kLinkFailed, kLinkInUse).
+/// Connects to the KD connection server the string names, or to a service hosted in this process, and opens
+/// the link. The target itself may answer later. `interrupt` must outlive the target. Errors: those of the
+/// dial and the hello (kUsage, kUnreachable, kTimedOut, kAuthentication, kVersionMismatch), then those of the
+/// link (kLinkFailed, kLinkInUse).
 Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const ConnectOptions& options,
                                               Interrupt& interrupt);
 

@@ -5,8 +5,8 @@
 
 namespace longwire {
 
-/// Ctrl-C as a value: raised by a signal handler or another thread, seen by every wait and loop of the engine.
-/// Raise() is async-signal-safe.
+/// Ctrl-C as a value: raised by a signal handler or another thread, seen by every wait and loop of the
+/// engine. Raise() is async-signal-safe.
 class Interrupt {
  public:
   Interrupt();

@@ -20,13 +20,15 @@ struct Reply {
   std::vector<std::byte> bulk;
 };
 
-/// Matches responses to requests and counts round trips. Plain data: no I/O, no clock, no lock; the owner serializes.
+/// Matches responses to requests and counts round trips. Plain data: no I/O, no clock, no lock; the owner
+/// serializes.
 ///
 ///   Add -> waiting -> Complete -> answered -> Take
 ///             \-> Abandon: nobody waits any more, a late answer is dropped
 class PendingCalls {
  public:
-  /// A new request; its id is never used again. Its place in the chain is one behind the answers taken so far.
+  /// A new request; its id is never used again. Its place in the chain is one behind the answers taken so
+  /// far.
   std::uint64_t Add();
   /// False: no such request, or nobody waits for it.
   bool Complete(std::uint64_t id, Result<Reply> reply);
@@ -39,7 +41,8 @@ class PendingCalls {
 
   std::size_t size() const { return calls_.size(); }
   std::uint64_t requests() const { return next_id_ - 1; }
-  /// Length of the longest chain of requests of which each was sent after the answer of the one before was used.
+  /// Length of the longest chain of requests of which each was sent after the answer of the one before was
+  /// used.
   std::uint64_t round_trips() const { return longest_chain_; }
 
  private:

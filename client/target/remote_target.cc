@@ -16,7 +16,8 @@ constexpr std::size_t kMaxReadsInFlight = 4;
 constexpr std::size_t kMaxRangesPerRead = 256;
 constexpr std::size_t kMaxPrefetches = 16;
 constexpr seconds kPlanLimit{120};
-constexpr seconds kCloseLimit{10};  ///< the server takes breakpoints out first; a dead target must not keep us
+constexpr seconds kCloseLimit{
+    10};  ///< the server takes breakpoints out first; a dead target must not keep us
 
 /// A 115200 baud line moves about 10 KB/s; half of that is slow enough.
 milliseconds ReadLimit(std::uint64_t bytes) { return RpcClient::kCallLimit + milliseconds(bytes / 5); }
@@ -68,8 +69,8 @@ RemoteTarget::RemoteTarget(std::unique_ptr<RpcClient> client, std::string name)
 RemoteTarget::~RemoteTarget() { client_->Close(); }
 
 template <class Kind>
-Result<Kind> RemoteTarget::Ask(rpc::Request request, std::vector<std::byte> bulk, std::vector<std::byte>* answer_bulk,
-                               milliseconds limit) {
+Result<Kind> RemoteTarget::Ask(rpc::Request request, std::vector<std::byte> bulk,
+                               std::vector<std::byte>* answer_bulk, milliseconds limit) {
   Result<Reply> reply = client_->Call(std::move(request), std::move(bulk), limit);
   if (!reply) return reply.error();
   Kind* answer = std::get_if<Kind>(&reply->answer);
@@ -94,7 +95,8 @@ Result<void> RemoteTarget::Open(const rpc::OpenLink& link) {
   return {};
 }
 
-// ---- what events change -----------------------------------------------------------------------------------------
+// ---- what events change
+// -----------------------------------------------------------------------------------------
 
 bool RemoteTarget::CacheUsable() const { return stop_ && events_applied_ == client_->state_events(); }
 
@@ -111,7 +113,8 @@ void RemoteTarget::EnterStop(const rpc::StopEvent& stop) {
   stop_ = stop;
   if (stop.driver_epoch != 0) driver_epoch_ = stop.driver_epoch;
   if (!stop.context.empty()) contexts_[stop.processor] = stop.context;
-  for (const rpc::MemoryChunk& chunk : stop.memory) memory_.Insert(AddressSpace::Virtual(), chunk.address, chunk.bytes);
+  for (const rpc::MemoryChunk& chunk : stop.memory)
+    memory_.Insert(AddressSpace::Virtual(), chunk.address, chunk.bytes);
 }
 
 void RemoteTarget::LeaveStop(rpc::TargetState state) {
@@ -148,7 +151,8 @@ Result<std::optional<rpc::Event>> RemoteTarget::WaitEvent(std::chrono::steady_cl
   return event;
 }
 
-// ---- memory -------------------------------------------------------------------------------------------------------
+// ---- memory
+// -------------------------------------------------------------------------------------------------------
 
 RemoteTarget::PendingRead RemoteTarget::SendRead(AddressSpace space, std::vector<rpc::ReadRange> ranges) {
   PendingRead read;
@@ -179,7 +183,8 @@ Result<void> RemoteTarget::Fetch(AddressSpace space, const std::vector<rpc::Read
   std::vector<PendingRead> sent;
   Result<void> result{};
   for (std::size_t next = 0, taken = 0; taken < requests.size(); ++taken) {
-    while (next < requests.size() && next < taken + kMaxReadsInFlight) sent.push_back(SendRead(space, requests[next++]));
+    while (next < requests.size() && next < taken + kMaxReadsInFlight)
+      sent.push_back(SendRead(space, requests[next++]));
     result = TakeRead(sent[taken]);
     if (result) continue;
     for (std::size_t left = taken + 1; left < sent.size(); ++left) client_->Abandon(sent[left].call);
@@ -214,7 +219,8 @@ void RemoteTarget::Prefetch(AddressSpace space, std::span<const rpc::ReadRange> 
   if (!CacheUsable() || !StopMemory::Keeps(space)) return;
   std::vector<rpc::ReadRange> missing;
   for (const rpc::ReadRange& range : ranges) {
-    for (const rpc::ReadRange& chunk : memory_.Missing(space, range.address, range.size)) missing.push_back(chunk);
+    for (const rpc::ReadRange& chunk : memory_.Missing(space, range.address, range.size))
+      missing.push_back(chunk);
   }
   for (std::vector<rpc::ReadRange>& request : SplitReads(missing)) {
     if (prefetches_.size() >= kMaxPrefetches) return;
@@ -234,7 +240,8 @@ Result<std::size_t> RemoteTarget::Read(AddressSpace space, std::uint64_t address
     Result<void> fetched = Fetch(space, missing);
     if (!fetched) return fetched.error();
     // More than the cache holds: what came first was dropped again.
-    if (out.size() > StopMemory::kMaxPages * StopMemory::kPageBytes / 4) return ReadUncached(space, address, out);
+    if (out.size() > StopMemory::kMaxPages * StopMemory::kPageBytes / 4)
+      return ReadUncached(space, address, out);
   }
   std::size_t known = memory_.ReadKnown(space, address, out);
   if (known > 0) return known;
@@ -242,7 +249,8 @@ Result<std::size_t> RemoteTarget::Read(AddressSpace space, std::uint64_t address
   return ReadUncached(space, address, out);
 }
 
-Result<std::size_t> RemoteTarget::ReadUncached(AddressSpace space, std::uint64_t address, std::span<std::byte> out) {
+Result<std::size_t> RemoteTarget::ReadUncached(AddressSpace space, std::uint64_t address,
+                                               std::span<std::byte> out) {
   std::size_t done = 0;
   while (done < out.size()) {
     std::uint64_t size = std::min<std::uint64_t>(out.size() - done, kMaxReadBytes);
@@ -262,15 +270,16 @@ Result<std::size_t> RemoteTarget::ReadUncached(AddressSpace space, std::uint64_t
   return done;
 }
 
-Result<std::size_t> RemoteTarget::Write(AddressSpace space, std::uint64_t address, std::span<const std::byte> data) {
+Result<std::size_t> RemoteTarget::Write(AddressSpace space, std::uint64_t address,
+                                        std::span<const std::byte> data) {
   // Any mapping may show the bytes written: everything known is void, also when the request fails half-way.
   DropMemory();
   std::size_t done = 0;
   while (done < data.size()) {
     std::size_t size = std::min<std::size_t>(data.size() - done, kMaxReadBytes);
     std::span<const std::byte> part = data.subspan(done, size);
-    Result<rpc::MemoryWritten> written =
-        Ask<rpc::MemoryWritten>(rpc::WriteMemory{space, address + done}, {part.begin(), part.end()}, nullptr, ReadLimit(size));
+    Result<rpc::MemoryWritten> written = Ask<rpc::MemoryWritten>(
+        rpc::WriteMemory{space, address + done}, {part.begin(), part.end()}, nullptr, ReadLimit(size));
     if (!written) {
       if (done > 0 && written.error().code == Errc::kUnreadable) return done;
       return written.error();
@@ -291,7 +300,8 @@ Result<plan::Output> RemoteTarget::Run(const plan::Plan& plan) {
   std::span<const std::byte> rest = output.data;
   for (const plan::Record& record : output.records) {
     if (record.data_size > rest.size()) return BadAnswer();
-    if (keep && record.data_size > 0) memory_.Insert(record.space, record.address, rest.first(record.data_size));
+    if (keep && record.data_size > 0)
+      memory_.Insert(record.space, record.address, rest.first(record.data_size));
     bool cut_by_limit = output.ending != plan::Ending::kFinished || record.value > plan::kMaxEmitBytes;
     if (keep && record.address != 0 && record.data_size < record.value && !cut_by_limit) {
       memory_.MarkUnreadable(record.space, record.address + record.data_size);
@@ -301,7 +311,8 @@ Result<plan::Output> RemoteTarget::Run(const plan::Plan& plan) {
   return output;
 }
 
-// ---- registers ----------------------------------------------------------------------------------------------------
+// ---- registers
+// ----------------------------------------------------------------------------------------------------
 
 Result<std::vector<std::byte>> RemoteTarget::ReadContext(std::uint32_t processor) {
   if (CacheUsable()) {
@@ -338,7 +349,8 @@ Result<void> RemoteTarget::WriteMsr(std::uint32_t processor, std::uint32_t numbe
   return Do(rpc::WriteMsr{processor, number, value});
 }
 
-// ---- running --------------------------------------------------------------------------------------------------------
+// ---- running
+// --------------------------------------------------------------------------------------------------------
 
 Result<std::uint64_t> RemoteTarget::SetBreakpoint(const rpc::SetBreakpoint& breakpoint) {
   Result<rpc::Value> id = Ask<rpc::Value>(breakpoint, {}, nullptr);

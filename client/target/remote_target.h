@@ -5,15 +5,15 @@
 #include <string>
 #include <vector>
 
-#include "client/target/stop_memory.h"
 #include "client/target/rpc_client.h"
+#include "client/target/stop_memory.h"
 #include "client/target/target.h"
 
 namespace longwire {
 
-/// A kernel behind a KD service. Keeps the service's view of the target (state, description, stop) as of the last event
-/// taken from WaitEvent(), and the memory of one stop. While events wait that tell of another state, the memory kept is
-/// not used: a late answer of the server beats an early one of ours.
+/// A kernel behind a KD service. Keeps the service's view of the target (state, description, stop) as of the
+/// last event taken from WaitEvent(), and the memory of one stop. While events wait that tell of another
+/// state, the memory kept is not used: a late answer of the server beats an early one of ours.
 class RemoteTarget final : public Target {
  public:
   /// `name`: what SessionName() returns.
@@ -29,8 +29,10 @@ class RemoteTarget final : public Target {
   TargetCounters counters() const override { return client_->counters(); }
 
   Result<std::size_t> Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) override;
-  Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address, std::span<std::byte> out) override;
-  Result<std::size_t> Write(AddressSpace space, std::uint64_t address, std::span<const std::byte> data) override;
+  Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address,
+                                   std::span<std::byte> out) override;
+  Result<std::size_t> Write(AddressSpace space, std::uint64_t address,
+                            std::span<const std::byte> data) override;
   void Prefetch(AddressSpace space, std::span<const rpc::ReadRange> ranges) override;
   Result<plan::Output> Run(const plan::Plan& plan) override;
 

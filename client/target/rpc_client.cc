@@ -33,7 +33,8 @@ constexpr milliseconds kGoodbyeLimit{2000};
 /// Counts what passes.
 class CountingStream final : public Stream {
  public:
-  CountingStream(std::unique_ptr<Stream> inner, std::atomic<std::uint64_t>& received, std::atomic<std::uint64_t>& sent)
+  CountingStream(std::unique_ptr<Stream> inner, std::atomic<std::uint64_t>& received,
+                 std::atomic<std::uint64_t>& sent)
       : inner_(std::move(inner)), received_(received), sent_(sent) {}
 
   Awaitable<Result<std::size_t>> ReadSome(std::span<std::byte> out) override {
@@ -41,7 +42,8 @@ class CountingStream final : public Stream {
     if (got) received_ += *got;
     co_return got;
   }
-  Awaitable<Result<void>> WriteAll(std::span<const std::byte> head, std::span<const std::byte> body) override {
+  Awaitable<Result<void>> WriteAll(std::span<const std::byte> head,
+                                   std::span<const std::byte> body) override {
     Result<void> done = co_await inner_->WriteAll(head, body);
     if (done) sent_ += head.size() + body.size();
     co_return done;
@@ -99,7 +101,8 @@ class ThreadedRpcClient final : public RpcClient {
       }
       Sleep woken = SleepUntil(deadline);
       if (woken == Sleep::kInterrupted) return Cancelled();
-      if (woken == Sleep::kDeadline) return Error{Errc::kTimedOut, "the connection could not be opened in time"};
+      if (woken == Sleep::kDeadline)
+        return Error{Errc::kTimedOut, "the connection could not be opened in time"};
     }
   }
 
@@ -141,7 +144,8 @@ class ThreadedRpcClient final : public RpcClient {
       if (!cancelling) EnqueueCancel(id);
       Abandon(id);
       if (cancelling) return Cancelled();
-      return Error{Errc::kTimedOut, "the server did not answer in time; the link to the target may be slow or blocked"};
+      return Error{Errc::kTimedOut,
+                   "the server did not answer in time; the link to the target may be slow or blocked"};
     }
   }
 
@@ -256,8 +260,8 @@ class ThreadedRpcClient final : public RpcClient {
     if (!opened) co_return Fail(opened.error());
     if (closing_) co_return Fail(Cancelled());
     company_ = std::move(opened->company);
-    channel_ = RpcChannel::Make(context_.get_executor(),
-                                std::make_unique<CountingStream>(std::move(opened->stream), received_, sent_));
+    channel_ = RpcChannel::Make(context_.get_executor(), std::make_unique<CountingStream>(
+                                                             std::move(opened->stream), received_, sent_));
     Result<rpc::Welcome> welcome = co_await GreetServer(*channel_, std::move(hello));
     if (!welcome) {
       channel_->Close();
@@ -292,7 +296,8 @@ class ThreadedRpcClient final : public RpcClient {
     Wake();
   }
 
-  /// The engine may be busy for long while the target prints: output beyond the limit is dropped visibly, oldest first.
+  /// The engine may be busy for long while the target prints: output beyond the limit is dropped visibly,
+  /// oldest first.
   void QueueEvent(rpc::Event event) {
     if (TellsState(event)) state_events_.fetch_add(1, std::memory_order_release);
     if (auto* output = std::get_if<rpc::Output>(&event)) queued_output_ += output->text.size();
@@ -338,7 +343,7 @@ class ThreadedRpcClient final : public RpcClient {
   int wake_;
   std::atomic<std::uint64_t> received_{0}, sent_{0}, state_events_{0};
   mutable std::mutex mutex_;
-  PendingCalls calls_;                 // this and the following: under mutex_
+  PendingCalls calls_;  // this and the following: under mutex_
   std::deque<rpc::Event> events_;
   std::size_t queued_output_ = 0;
   bool greeted_ = false;

@@ -16,16 +16,18 @@
 
 namespace longwire {
 
-/// The engine's end of a connection to a server: blocking calls for one thread, carried out by a thread of its own.
-/// Every wait ends at its deadline, when the Interrupt is raised, or when the connection is lost.
+/// The engine's end of a connection to a server: blocking calls for one thread, carried out by a thread of
+/// its own. Every wait ends at its deadline, when the Interrupt is raised, or when the connection is lost.
 ///
-/// The RPC thread runs two coroutines: one that opens the stream and greets, then receives and hands answers and events
-/// over under a lock; nothing else touches the channel. All public members belong to the engine's thread, except Urge().
+/// The RPC thread runs two coroutines: one that opens the stream and greets, then receives and hands answers
+/// and events over under a lock; nothing else touches the channel. All public members belong to the engine's
+/// thread, except Urge().
 class RpcClient {
  public:
   struct Opened {
     std::unique_ptr<Stream> stream;
-    std::shared_ptr<void> company;  ///< lives on the RPC thread as long as the connection, and ends on it; may be null
+    std::shared_ptr<void>
+        company;  ///< lives on the RPC thread as long as the connection, and ends on it; may be null
   };
   /// Produces the stream, on the RPC thread.
   using Opener = std::function<Awaitable<Result<Opened>>(Executor)>;
@@ -37,17 +39,19 @@ class RpcClient {
 
   /// Sends without waiting; Wait() for it or Abandon() it.
   virtual std::uint64_t Send(rpc::Request request, std::vector<std::byte> bulk = {}) = 0;
-  /// kCancelled after an interrupt: a Cancel was sent and the answer did not come soon. An answer that does come is
-  /// returned, so that the caller knows what happened.
+  /// kCancelled after an interrupt: a Cancel was sent and the answer did not come soon. An answer that does
+  /// come is returned, so that the caller knows what happened.
   virtual Result<Reply> Wait(std::uint64_t id, std::chrono::milliseconds limit = kCallLimit) = 0;
   virtual bool Answered(std::uint64_t id) = 0;
   virtual void Abandon(std::uint64_t id) = 0;
   /// Sends ahead of everything queued, waits for nothing. Any thread.
   virtual void Urge(rpc::Request request) = 0;
 
-  /// Next event; nullopt at the deadline; kCancelled; the reason once the connection is gone and the queue is empty.
+  /// Next event; nullopt at the deadline; kCancelled; the reason once the connection is gone and the queue is
+  /// empty.
   virtual Result<std::optional<rpc::Event>> WaitEvent(std::chrono::steady_clock::time_point deadline) = 0;
-  /// Events received so far that say something about the target's state, for a check whether all were looked at.
+  /// Events received so far that say something about the target's state, for a check whether all were looked
+  /// at.
   virtual std::uint64_t state_events() const = 0;
   virtual std::optional<Error> failure() const = 0;
   virtual TargetCounters counters() const = 0;

@@ -41,9 +41,10 @@ bool StopMemory::KnownUnreadable(AddressSpace space, std::uint64_t address) cons
 }
 
 std::vector<rpc::ReadRange> StopMemory::Missing(AddressSpace space, std::uint64_t address,
-                                                 std::uint64_t size) const {
+                                                std::uint64_t size) const {
   std::vector<rpc::ReadRange> missing;
-  std::uint64_t end = size > ~address ? ~std::uint64_t{0} : address + size;  // the last byte of the space is never asked
+  std::uint64_t end =
+      size > ~address ? ~std::uint64_t{0} : address + size;  // the last byte of the space is never asked
   std::uint64_t at = address;
   while (at < end) {
     std::uint64_t chunk = at / kChunkBytes * kChunkBytes;

@@ -15,13 +15,14 @@
 
 namespace longwire {
 
-/// What is known of a halted target's memory: bytes read, and bytes found unreadable. Lives for one stop; whoever owns
-/// it clears it when the target may have changed. Physical memory is not kept: it may be a device's.
+/// What is known of a halted target's memory: bytes read, and bytes found unreadable. Lives for one stop;
+/// whoever owns it clears it when the target may have changed. Physical memory is not kept: it may be a
+/// device's.
 class StopMemory {
  public:
   static constexpr std::uint64_t kPageBytes = 4096;
-  /// Reads are widened to whole chunks, so that looking around costs no further round trip. A chunk never leaves its
-  /// page: what is readable changes at page borders only.
+  /// Reads are widened to whole chunks, so that looking around costs no further round trip. A chunk never
+  /// leaves its page: what is readable changes at page borders only.
   static constexpr std::uint64_t kChunkBytes = 512;
   static constexpr std::size_t kMaxPages = 16384;
 

@@ -14,16 +14,18 @@
 
 namespace longwire {
 
-/// What travelled since the target was opened. A round trip is one link in the longest chain of requests that waited
-/// for one another: requests sent while another is in flight add to `requests` but not to `round_trips`.
+/// What travelled since the target was opened. A round trip is one link in the longest chain of requests that
+/// waited for one another: requests sent while another is in flight add to `requests` but not to
+/// `round_trips`.
 struct TargetCounters {
   std::uint64_t requests = 0, round_trips = 0;
   std::uint64_t bytes_received = 0, bytes_sent = 0;  ///< client to server
 };
 
-/// What the engine debugs: a kernel behind a KD service now; a remote process and a crash dump later. Synchronous;
-/// used from the engine's thread only, except BreakIn(). Calls block until answered, cancelled (kCancelled, by
-/// Interrupt) or timed out; memory read while halted is remembered until the next resume or write.
+/// What the engine debugs: a kernel behind a KD service now; a remote process and a crash dump later.
+/// Synchronous; used from the engine's thread only, except BreakIn(). Calls block until answered, cancelled
+/// (kCancelled, by Interrupt) or timed out; memory read while halted is remembered until the next resume or
+/// write.
 class Target {
  public:
   virtual ~Target() = default;
@@ -36,11 +38,13 @@ class Target {
   virtual std::string SessionName() const = 0;
   virtual TargetCounters counters() const = 0;
 
-  /// Reads the readable prefix of [address, address + out.size()) and returns its length; kUnreadable (with the
-  /// address) when the first byte cannot be read.
+  /// Reads the readable prefix of [address, address + out.size()) and returns its length; kUnreadable (with
+  /// the address) when the first byte cannot be read.
   virtual Result<std::size_t> Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) = 0;
-  virtual Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address, std::span<std::byte> out) = 0;
-  virtual Result<std::size_t> Write(AddressSpace space, std::uint64_t address, std::span<const std::byte> data) = 0;
+  virtual Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address,
+                                           std::span<std::byte> out) = 0;
+  virtual Result<std::size_t> Write(AddressSpace space, std::uint64_t address,
+                                    std::span<const std::byte> data) = 0;
   /// Starts reading ranges without waiting: a later Read() of them uses the answer. Errors show up there.
   virtual void Prefetch(AddressSpace space, std::span<const rpc::ReadRange> ranges) = 0;
   /// Runs a plan next to the target; memory it emitted is remembered like memory read.
@@ -65,8 +69,8 @@ class Target {
   virtual Result<void> Resume(const ResumeOptions& options) = 0;
   /// Asks a running target to stop; returns at once. Any thread.
   virtual void BreakIn() = 0;
-  /// Next event, in order; state(), description() and stop() already reflect it. nullopt: the deadline passed.
-  /// kCancelled: Interrupt was raised. Any other error: the connection is gone for good.
+  /// Next event, in order; state(), description() and stop() already reflect it. nullopt: the deadline
+  /// passed. kCancelled: Interrupt was raised. Any other error: the connection is gone for good.
   virtual Result<std::optional<rpc::Event>> WaitEvent(std::chrono::steady_clock::time_point deadline) = 0;
 
   virtual Result<void> SwitchProcessor(std::uint32_t processor) = 0;  ///< a StopEvent follows

@@ -26,12 +26,15 @@ Error Bad(std::size_t index, const char* what) {
 
 Result<void> Validate(const Plan& plan) {
   if (plan.program.size() > kMaxInstructions) {
-    return Error{Errc::kLimitExceeded, "read plan has more than " + std::to_string(kMaxInstructions) + " instructions"};
+    return Error{Errc::kLimitExceeded,
+                 "read plan has more than " + std::to_string(kMaxInstructions) + " instructions"};
   }
-  if (plan.patterns.size() > kMaxPatterns) return Error{Errc::kLimitExceeded, "read plan has too many patterns"};
+  if (plan.patterns.size() > kMaxPatterns)
+    return Error{Errc::kLimitExceeded, "read plan has too many patterns"};
   for (const auto& pattern : plan.patterns) {
     if (pattern.empty() || pattern.size() > kMaxPatternBytes) {
-      return Error{Errc::kLimitExceeded, "read plan: a pattern must have 1 to " + std::to_string(kMaxPatternBytes) + " bytes"};
+      return Error{Errc::kLimitExceeded,
+                   "read plan: a pattern must have 1 to " + std::to_string(kMaxPatternBytes) + " bytes"};
     }
   }
   for (std::size_t i = 0; i < plan.program.size(); ++i) {
@@ -40,8 +43,10 @@ Result<void> Validate(const Plan& plan) {
     if (in.a >= kRegisters || in.b >= kRegisters || in.c >= kRegisters) return Bad(i, "no such register");
     // One past the end is the same as kEnd, which lets a builder jump to "after the last instruction".
     if (UsesTarget(in.op) && in.target > plan.program.size()) return Bad(i, "jump out of the program");
-    if (in.op == Op::kLoad && in.size != 1 && in.size != 2 && in.size != 4 && in.size != 8) return Bad(i, "load size is 1, 2, 4 or 8");
-    if ((in.op == Op::kShiftLeft || in.op == Op::kShiftRight) && in.immediate > 63) return Bad(i, "shift above 63");
+    if (in.op == Op::kLoad && in.size != 1 && in.size != 2 && in.size != 4 && in.size != 8)
+      return Bad(i, "load size is 1, 2, 4 or 8");
+    if ((in.op == Op::kShiftLeft || in.op == Op::kShiftRight) && in.immediate > 63)
+      return Bad(i, "shift above 63");
     if (in.op == Op::kSearch && in.immediate >= plan.patterns.size()) return Bad(i, "no such pattern");
   }
   return {};

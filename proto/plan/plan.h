@@ -11,22 +11,23 @@
 
 namespace longwire::plan {
 
-/// A read plan: a small program of reads that runs next to the target, so that a list walk or a table search costs
-/// one round trip. It has 16 registers of 64 bits, reads memory, emits records, and cannot write.
+/// A read plan: a small program of reads that runs next to the target, so that a list walk or a table search
+/// costs one round trip. It has 16 registers of 64 bits, reads memory, emits records, and cannot write.
 /// docs/protocol.md "Read plans" describes every operation.
 enum class Op : std::uint8_t {
-  kEnd = 0,            ///< stop
-  kConst = 1,          ///< a = immediate
-  kMove = 2,           ///< a = b
-  kAdd = 3,            ///< a = b + c
-  kAddImmediate = 4,   ///< a = b + immediate
-  kSubtract = 5,       ///< a = b - c
-  kMultiply = 6,       ///< a = b * immediate
-  kAnd = 7,            ///< a = b & immediate
-  kShiftLeft = 8,      ///< a = b << immediate (0..63)
-  kShiftRight = 9,     ///< a = b >> immediate (0..63), logical
-  kLoad = 10,          ///< a = little-endian value of `size` (1, 2, 4, 8) bytes at b + immediate; unreadable: jump to target
-  kEmit = 11,          ///< record: `size` = tag, memory at b + immediate, length in c; a = bytes emitted
+  kEnd = 0,           ///< stop
+  kConst = 1,         ///< a = immediate
+  kMove = 2,          ///< a = b
+  kAdd = 3,           ///< a = b + c
+  kAddImmediate = 4,  ///< a = b + immediate
+  kSubtract = 5,      ///< a = b - c
+  kMultiply = 6,      ///< a = b * immediate
+  kAnd = 7,           ///< a = b & immediate
+  kShiftLeft = 8,     ///< a = b << immediate (0..63)
+  kShiftRight = 9,    ///< a = b >> immediate (0..63), logical
+  kLoad = 10,  ///< a = little-endian value of `size` (1, 2, 4, 8) bytes at b + immediate; unreadable: jump to
+               ///< target
+  kEmit = 11,  ///< record: `size` = tag, memory at b + immediate, length in c; a = bytes emitted
   kEmitRegister = 12,  ///< record: `size` = tag, value of b, no data
   kJump = 13,          ///< jump to target
   kJumpEqual = 14,     ///< if a == b jump to target
@@ -35,8 +36,9 @@ enum class Op : std::uint8_t {
   kUseVirtual = 17,    ///< following reads: address space of the stopped thread
   kUsePhysical = 18,   ///< following reads: physical memory
   kUsePageTable = 19,  ///< following reads: virtual through the page table whose base is in a
-  kSearch = 20,        ///< a = first address >= b, < b + c, where pattern number `immediate` stands; none: jump to target
-  kMinimum = 21,       ///< a = min(b, c), unsigned
+  kSearch =
+      20,  ///< a = first address >= b, < b + c, where pattern number `immediate` stands; none: jump to target
+  kMinimum = 21,  ///< a = min(b, c), unsigned
 };
 inline constexpr std::uint8_t kLastOp = 21;
 inline constexpr std::size_t kRegisters = 16;
@@ -50,9 +52,9 @@ struct Instruction {
 };
 
 struct Limits {
-  std::uint64_t operations = 1'000'000;       ///< instructions executed
-  std::uint64_t bytes = 16u << 20;            ///< memory asked of the target, emitted and loaded together
-  std::uint64_t searched_bytes = 64u << 20;   ///< memory looked through by kSearch
+  std::uint64_t operations = 1'000'000;      ///< instructions executed
+  std::uint64_t bytes = 16u << 20;           ///< memory asked of the target, emitted and loaded together
+  std::uint64_t searched_bytes = 64u << 20;  ///< memory looked through by kSearch
   std::uint32_t records = 65'536;
 };
 inline constexpr std::size_t kMaxInstructions = 1024;
@@ -69,9 +71,10 @@ struct Plan {
 struct Record {
   std::uint32_t tag = 0;
   AddressSpace space;
-  std::uint64_t address = 0;    ///< kEmit: where; kEmitRegister: 0
-  std::uint64_t value = 0;      ///< kEmit: bytes asked for; kEmitRegister: the value
-  std::uint64_t data_size = 0;  ///< bytes of this record in Output::data, which holds the records' bytes in order
+  std::uint64_t address = 0;  ///< kEmit: where; kEmitRegister: 0
+  std::uint64_t value = 0;    ///< kEmit: bytes asked for; kEmitRegister: the value
+  std::uint64_t data_size =
+      0;  ///< bytes of this record in Output::data, which holds the records' bytes in order
 };
 
 enum class Ending : std::uint8_t {
@@ -79,8 +82,8 @@ enum class Ending : std::uint8_t {
   kOperationLimit = 1,
   kByteLimit = 2,
   kRecordLimit = 3,
-  kTimeLimit = 4,   ///< set by whoever runs the plan
-  kCancelled = 5,   ///< likewise
+  kTimeLimit = 4,  ///< set by whoever runs the plan
+  kCancelled = 5,  ///< likewise
 };
 
 struct Output {
@@ -99,8 +102,8 @@ class Interpreter {
     enum class Kind { kRead, kSearch, kDone } kind = Kind::kDone;
     AddressSpace space;
     std::uint64_t address = 0;
-    std::uint64_t length = 0;                ///< kRead: bytes wanted; kSearch: bytes to look through
-    std::span<const std::byte> pattern;      ///< kSearch
+    std::uint64_t length = 0;            ///< kRead: bytes wanted; kSearch: bytes to look through
+    std::span<const std::byte> pattern;  ///< kSearch
   };
 
   /// `plan` must have passed Validate() and outlive the interpreter.

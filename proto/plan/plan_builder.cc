@@ -164,7 +164,8 @@ void PlanBuilder::Search(Reg found, Reg from, Reg length, std::vector<std::byte>
 
 void PlanBuilder::End() { Append(Op::kEnd); }
 
-void PlanBuilder::SearchSorted(Reg found, Reg base, Reg count, std::uint64_t element_size, Reg key, Label none) {
+void PlanBuilder::SearchSorted(Reg found, Reg base, Reg count, std::uint64_t element_size, Reg key,
+                               Label none) {
   // Invariant: element[low - 1].key <= key < element[high].key.
   Reg low = Constant(0);
   Reg high = Allocate();

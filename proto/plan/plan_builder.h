@@ -12,8 +12,9 @@ struct Reg {
   friend bool operator==(Reg, Reg) = default;
 };
 
-/// Writes plans: registers by name, labels bound later, and the shapes every debugger needs (list, array, binary search).
-/// Register 15 belongs to the builder (scratch); Allocate() hands out 0..14 and asserts when they are used up.
+/// Writes plans: registers by name, labels bound later, and the shapes every debugger needs (list, array,
+/// binary search). Register 15 belongs to the builder (scratch); Allocate() hands out 0..14 and asserts when
+/// they are used up.
 class PlanBuilder {
  public:
   struct Label {
@@ -51,9 +52,10 @@ class PlanBuilder {
   void Search(Reg found, Reg from, Reg length, std::vector<std::byte> pattern, Label none);
   void End();
 
-  /// Walks a circular doubly linked list: `head` holds the address of the LIST_ENTRY that is its head; `body(entry)` is
-  /// called once to write the code for one element, with the address of the element's LIST_ENTRY in `entry`, and may
-  /// `Jump(next)`. Ends at the head, at an unreadable link, at a null link or after `limit` elements.
+  /// Walks a circular doubly linked list: `head` holds the address of the LIST_ENTRY that is its head;
+  /// `body(entry)` is called once to write the code for one element, with the address of the element's
+  /// LIST_ENTRY in `entry`, and may `Jump(next)`. Ends at the head, at an unreadable link, at a null link or
+  /// after `limit` elements.
   template <class Body>
   void WalkList(Reg head, std::uint64_t limit, unsigned pointer_size, Body body) {
     Reg entry = Allocate();
@@ -76,7 +78,8 @@ class PlanBuilder {
 
   void JumpZero(Reg a, Label to);
 
-  /// Finds, in a sorted array of `count` fixed-size elements at `base`, the last element whose u32 key at offset 0 is
+  /// Finds, in a sorted array of `count` fixed-size elements at `base`, the last element whose u32 key at
+  /// offset 0 is
   /// <= key, and leaves its address in `found`; jumps to `none` if there is none or memory is unreadable.
   void SearchSorted(Reg found, Reg base, Reg count, std::uint64_t element_size, Reg key, Label none);
 
@@ -88,7 +91,7 @@ class PlanBuilder {
 
   Plan plan_;
   std::uint8_t allocated_ = 0;
-  std::vector<std::uint32_t> labels_;          ///< instruction index by label id
+  std::vector<std::uint32_t> labels_;                        ///< instruction index by label id
   std::vector<std::pair<std::size_t, std::uint32_t>> uses_;  ///< instruction, label id
 };
 

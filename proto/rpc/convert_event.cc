@@ -82,8 +82,7 @@ Result<Event> FromWire(const pb::Event& from) {
       if (!stop) return stop.error();
       return Event(std::move(*stop));
     }
-    case pb::Event::kResumed:
-      return Event(Resumed{from.resumed().stop_counter()});
+    case pb::Event::kResumed: return Event(Resumed{from.resumed().stop_counter()});
     case pb::Event::kOutput: {
       const auto& wire = from.output();
       return Event(Output{wire.text(), wire.processor(), wire.skipped()});
@@ -96,18 +95,15 @@ Result<Event> FromWire(const pb::Event& from) {
       const auto& wire = from.module_changed();
       return Event(ModuleChanged{FromWire(wire.change()), wire.module_counter()});
     }
-    case pb::Event::kFileRequested:
-      return Get(from.file_requested());
-    case pb::Event::kLinkChanged:
-      return Get(from.link_changed());
+    case pb::Event::kFileRequested: return Get(from.file_requested());
+    case pb::Event::kLinkChanged: return Get(from.link_changed());
     case pb::Event::kDriverChanged: {
       return Event(DriverChanged{from.driver_changed().driver(), from.driver_changed().driver_epoch()});
     }
     case pb::Event::kClientChanged: {
       return Event(ClientChanged{from.client_changed().client(), from.client_changed().joined()});
     }
-    case pb::Event::KIND_NOT_SET:
-      break;
+    case pb::Event::KIND_NOT_SET: break;
   }
   return Unknown("event");
 }

@@ -192,18 +192,12 @@ Result<Request> FromWire(const pb::Request& from) {
       const auto& wire = from.open_link();
       return Request(OpenLink{wire.link(), wire.break_in(), wire.break_on_reboot()});
     }
-    case pb::Request::kCloseLink:
-      return Request(CloseLink{from.close_link().resume()});
-    case pb::Request::kReadMemory:
-      return Get(from.read_memory());
-    case pb::Request::kWriteMemory:
-      return Get(from.write_memory());
-    case pb::Request::kRunPlan:
-      return Get(from.run_plan());
-    case pb::Request::kGetContext:
-      return Request(GetContext{from.get_context().processor()});
-    case pb::Request::kSetContext:
-      return Request(SetContext{from.set_context().processor()});
+    case pb::Request::kCloseLink: return Request(CloseLink{from.close_link().resume()});
+    case pb::Request::kReadMemory: return Get(from.read_memory());
+    case pb::Request::kWriteMemory: return Get(from.write_memory());
+    case pb::Request::kRunPlan: return Get(from.run_plan());
+    case pb::Request::kGetContext: return Request(GetContext{from.get_context().processor()});
+    case pb::Request::kSetContext: return Request(SetContext{from.set_context().processor()});
     case pb::Request::kReadControlSpace: {
       const auto& wire = from.read_control_space();
       return Request(ReadControlSpace{wire.processor(), wire.selector(), wire.size()});
@@ -218,40 +212,25 @@ Result<Request> FromWire(const pb::Request& from) {
       const auto& wire = from.write_msr();
       return Request(WriteMsr{wire.processor(), wire.number(), wire.value()});
     }
-    case pb::Request::kReadIo:
-      return Get(from.read_io());
-    case pb::Request::kWriteIo:
-      return Get(from.write_io());
-    case pb::Request::kSetBreakpoint:
-      return Get(from.set_breakpoint());
-    case pb::Request::kClearBreakpoint:
-      return Request(ClearBreakpoint{from.clear_breakpoint().id()});
-    case pb::Request::kResume:
-      return Get(from.resume());
-    case pb::Request::kBreakIn:
-      return Request(BreakIn{});
-    case pb::Request::kSwitchProcessor:
-      return Request(SwitchProcessor{from.switch_processor().processor()});
-    case pb::Request::kAnswerPrompt:
-      return Request(AnswerPrompt{from.answer_prompt().text()});
+    case pb::Request::kReadIo: return Get(from.read_io());
+    case pb::Request::kWriteIo: return Get(from.write_io());
+    case pb::Request::kSetBreakpoint: return Get(from.set_breakpoint());
+    case pb::Request::kClearBreakpoint: return Request(ClearBreakpoint{from.clear_breakpoint().id()});
+    case pb::Request::kResume: return Get(from.resume());
+    case pb::Request::kBreakIn: return Request(BreakIn{});
+    case pb::Request::kSwitchProcessor: return Request(SwitchProcessor{from.switch_processor().processor()});
+    case pb::Request::kAnswerPrompt: return Request(AnswerPrompt{from.answer_prompt().text()});
     case pb::Request::kAnswerFile: {
       const auto& wire = from.answer_file();
       return Request(AnswerFile{wire.request(), wire.status(), wire.handle(), wire.length()});
     }
-    case pb::Request::kReboot:
-      return Request(Reboot{});
-    case pb::Request::kCrash:
-      return Request(Crash{});
-    case pb::Request::kResynchronize:
-      return Request(Resynchronize{});
-    case pb::Request::kConfigure:
-      return Get(from.configure());
-    case pb::Request::kGetLinkStatus:
-      return Request(GetLinkStatus{});
-    case pb::Request::kEndServer:
-      return Request(EndServer{from.end_server().force()});
-    case pb::Request::KIND_NOT_SET:
-      break;
+    case pb::Request::kReboot: return Request(Reboot{});
+    case pb::Request::kCrash: return Request(Crash{});
+    case pb::Request::kResynchronize: return Request(Resynchronize{});
+    case pb::Request::kConfigure: return Get(from.configure());
+    case pb::Request::kGetLinkStatus: return Request(GetLinkStatus{});
+    case pb::Request::kEndServer: return Request(EndServer{from.end_server().force()});
+    case pb::Request::KIND_NOT_SET: break;
   }
   return Unknown("request");
 }

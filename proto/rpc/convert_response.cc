@@ -114,26 +114,16 @@ Answer Get(const pb::Error& from) {
 
 Result<Answer> GetAnswer(const pb::Response& from) {
   switch (from.answer_case()) {
-    case pb::Response::kDone:
-      return Answer(Done{});
-    case pb::Response::kBytes:
-      return Answer(Bytes{});
-    case pb::Response::kValue:
-      return Answer(Value{from.value().value()});
-    case pb::Response::kLinkOpened:
-      return Get(from.link_opened());
-    case pb::Response::kMemoryRead:
-      return Answer(MemoryRead{ToNumbers(from.memory_read().sizes())});
-    case pb::Response::kMemoryWritten:
-      return Answer(MemoryWritten{from.memory_written().size()});
-    case pb::Response::kPlanResult:
-      return Get(from.plan_result());
-    case pb::Response::kLinkStatus:
-      return Get(from.link_status());
-    case pb::Response::kError:
-      return Get(from.error());
-    case pb::Response::ANSWER_NOT_SET:
-      break;
+    case pb::Response::kDone: return Answer(Done{});
+    case pb::Response::kBytes: return Answer(Bytes{});
+    case pb::Response::kValue: return Answer(Value{from.value().value()});
+    case pb::Response::kLinkOpened: return Get(from.link_opened());
+    case pb::Response::kMemoryRead: return Answer(MemoryRead{ToNumbers(from.memory_read().sizes())});
+    case pb::Response::kMemoryWritten: return Answer(MemoryWritten{from.memory_written().size()});
+    case pb::Response::kPlanResult: return Get(from.plan_result());
+    case pb::Response::kLinkStatus: return Get(from.link_status());
+    case pb::Response::kError: return Get(from.error());
+    case pb::Response::ANSWER_NOT_SET: break;
   }
   return Failed<Answer>(Unknown("response"));
 }

@@ -113,10 +113,8 @@ Result<Message> Checked(Result<Value> value) {
 
 Result<Message> GetMessage(const pb::Envelope& from) {
   switch (from.kind_case()) {
-    case pb::Envelope::kHello:
-      return Get(from.hello());
-    case pb::Envelope::kWelcome:
-      return Get(from.welcome());
+    case pb::Envelope::kHello: return Get(from.hello());
+    case pb::Envelope::kWelcome: return Get(from.welcome());
     case pb::Envelope::kReject: {
       const auto& wire = from.reject();
       return Message(
@@ -125,20 +123,16 @@ Result<Message> GetMessage(const pb::Envelope& from) {
     case pb::Envelope::kGoodbye: {
       return Message(Goodbye{ErrcFromWire(from.goodbye().code()), from.goodbye().text()});
     }
-    case pb::Envelope::kKeepalive:
-      return Message(Keepalive{});
-    case pb::Envelope::kCancel:
-      return Message(Cancel{from.cancel().id()});
+    case pb::Envelope::kKeepalive: return Message(Keepalive{});
+    case pb::Envelope::kCancel: return Message(Cancel{from.cancel().id()});
     case pb::Envelope::kRequest:
       if (from.id() == 0) return Malformed("id");
       return Checked(FromWire(from.request()));
     case pb::Envelope::kResponse:
       if (from.id() == 0) return Malformed("id");
       return Checked(FromWire(from.response()));
-    case pb::Envelope::kEvent:
-      return Checked(FromWire(from.event()));
-    case pb::Envelope::KIND_NOT_SET:
-      break;
+    case pb::Envelope::kEvent: return Checked(FromWire(from.event()));
+    case pb::Envelope::KIND_NOT_SET: break;
   }
   return Unknown("kind");
 }

@@ -12,8 +12,8 @@
 #include "proto/error.h"
 #include "proto/plan/plan.h"
 
-/// The messages between a smart client and a KD connection server, as values. docs/protocol.md describes the wire;
-/// convert.cc translates to and from protobuf, and nothing above it sees a protobuf type.
+/// The messages between a smart client and a KD connection server, as values. docs/protocol.md describes the
+/// wire; convert.cc translates to and from protobuf, and nothing above it sees a protobuf type.
 namespace longwire::rpc {
 
 inline constexpr std::uint32_t kProtocolMinimum = 1;  ///< oldest protocol version this build speaks
@@ -21,15 +21,16 @@ inline constexpr std::uint32_t kProtocolMaximum = 1;  ///< newest
 
 enum class Role : std::uint8_t { kDriver = 1, kObserver = 2, kAdmin = 3 };
 
-// ---- handshake ------------------------------------------------------------------------------------------------
+// ---- handshake
+// ------------------------------------------------------------------------------------------------
 
 /// First message of the client. Answered by Welcome or Reject.
 struct Hello {
   std::uint32_t protocol_minimum = kProtocolMinimum, protocol_maximum = kProtocolMaximum;
   Role role = Role::kDriver;
   std::vector<std::string> capabilities;
-  std::string software;      ///< "longwire 0.1.0"
-  std::string user, host;    ///< who the holder is, for listings and refusals; not trusted
+  std::string software;                 ///< "longwire 0.1.0"
+  std::string user, host;               ///< who the holder is, for listings and refusals; not trusted
   std::vector<std::byte> resume_token;  ///< of an earlier Welcome, empty for a new session
 };
 
@@ -59,7 +60,8 @@ struct Cancel {
   std::uint64_t id = 0;
 };
 
-// ---- facts about a target -------------------------------------------------------------------------------------
+// ---- facts about a target
+// -------------------------------------------------------------------------------------
 
 enum class TargetState : std::uint8_t { kOffline = 1, kSynchronizing = 2, kRunning = 3, kHalted = 4 };
 
@@ -70,8 +72,8 @@ struct TargetDescription {
   std::uint16_t flags = 0;
   std::uint16_t machine = 0;  ///< 0x8664 AMD64, 0x014C x86, 0xAA64 ARM64
   std::uint64_t kernel_base = 0, loaded_module_list = 0, debugger_data_list = 0;
-  std::uint64_t debugger_data_address = 0;     ///< of KDDEBUGGER_DATA64, 0 if there is none
-  std::vector<std::byte> debugger_data;        ///< the block, Size bytes; empty if there is none
+  std::uint64_t debugger_data_address = 0;  ///< of KDDEBUGGER_DATA64, 0 if there is none
+  std::vector<std::byte> debugger_data;     ///< the block, Size bytes; empty if there is none
   std::uint32_t processors = 1;
 };
 
@@ -104,35 +106,37 @@ struct MemoryChunk {
 struct StopEvent {
   enum class Reason : std::uint8_t { kException = 1, kModule = 2, kCommandString = 3 };
   Reason reason = Reason::kException;
-  std::uint64_t stop_counter = 0;   ///< +1 at each stop of this target
+  std::uint64_t stop_counter = 0;  ///< +1 at each stop of this target
   std::uint64_t driver_epoch = 0;
   std::uint32_t processor = 0, processors = 1;
-  std::uint64_t thread = 0;         ///< KTHREAD address
+  std::uint64_t thread = 0;  ///< KTHREAD address
   std::uint64_t program_counter = 0;
-  ExceptionRecord exception;                  ///< kException
-  std::optional<ModuleChange> module;         ///< kModule
-  std::string command;                        ///< kCommandString: "name: command"
-  std::vector<std::uint64_t> breakpoints;     ///< ids of the breakpoints that were hit
-  bool break_in = false;                      ///< answer to a break-in request
-  bool restarted = false;                     ///< first stop after the target restarted
+  ExceptionRecord exception;               ///< kException
+  std::optional<ModuleChange> module;      ///< kModule
+  std::string command;                     ///< kCommandString: "name: command"
+  std::vector<std::uint64_t> breakpoints;  ///< ids of the breakpoints that were hit
+  bool break_in = false;                   ///< answer to a break-in request
+  bool restarted = false;                  ///< first stop after the target restarted
   std::optional<Bugcheck> bugcheck;
   std::uint64_t dr6 = 0, dr7 = 0;
-  std::uint64_t module_counter = 0;           ///< changes when the module list may have changed
+  std::uint64_t module_counter = 0;  ///< changes when the module list may have changed
   // Expedited: empty when the link is too slow or the read failed.
-  std::vector<std::byte> context;             ///< CONTEXT record of `processor`
-  std::vector<MemoryChunk> memory;            ///< bytes at the program counter and at the stack pointer
+  std::vector<std::byte> context;   ///< CONTEXT record of `processor`
+  std::vector<MemoryChunk> memory;  ///< bytes at the program counter and at the stack pointer
 };
 
-// ---- requests (client to server) and what answers them ----------------------------------------------------------
+// ---- requests (client to server) and what answers them
+// ----------------------------------------------------------
 
-/// Opens, or joins, a kernel link of the server's machine. Answered by LinkOpened at once; the target may answer later.
+/// Opens, or joins, a kernel link of the server's machine. Answered by LinkOpened at once; the target may
+/// answer later.
 struct OpenLink {
-  std::string link;        ///< text of trans=@{...}; empty: the server's environment decides
-  bool break_in = false;   ///< ask the target to stop as soon as it answers
+  std::string link;       ///< text of trans=@{...}; empty: the server's environment decides
+  bool break_in = false;  ///< ask the target to stop as soon as it answers
   bool break_on_reboot = false;
 };
 struct LinkOpened {
-  std::string link;        ///< canonical, secrets masked
+  std::string link;  ///< canonical, secrets masked
   std::uint64_t driver_epoch = 0;
   TargetState state = TargetState::kOffline;
   std::optional<TargetDescription> description;
@@ -147,14 +151,16 @@ struct CloseLink {
 struct ReadRange {
   std::uint64_t address = 0, size = 0;
 };
-/// Reads ranges of one address space. Answered by MemoryRead; bytes of all ranges follow one another in the bulk part.
+/// Reads ranges of one address space. Answered by MemoryRead; bytes of all ranges follow one another in the
+/// bulk part.
 struct ReadMemory {
   AddressSpace space;
   std::vector<ReadRange> ranges;
   bool uncached = false;
 };
 struct MemoryRead {
-  std::vector<std::uint64_t> sizes;  ///< bytes read of each range; fewer than asked: the byte behind is unreadable
+  std::vector<std::uint64_t>
+      sizes;  ///< bytes read of each range; fewer than asked: the byte behind is unreadable
 };
 
 /// Bytes to write are the bulk part. Answered by MemoryWritten.
@@ -224,9 +230,10 @@ struct ClearBreakpoint {
 /// Ends the stop `stop_counter`. Answered by Done once the target acknowledged; the next stop is an event.
 struct Resume {
   std::uint64_t stop_counter = 0, driver_epoch = 0;
-  bool step = false;        ///< one instruction of the processor that stopped
-  bool handled = true;      ///< false: `gn`, the exception goes on to the target
-  std::vector<std::uint64_t> temporary_breakpoints;  ///< planted for this run only, removed by the server at the stop
+  bool step = false;    ///< one instruction of the processor that stopped
+  bool handled = true;  ///< false: `gn`, the exception goes on to the target
+  std::vector<std::uint64_t>
+      temporary_breakpoints;  ///< planted for this run only, removed by the server at the stop
 };
 /// Asks a running target to stop. Answered by Done at once, overtakes the queue; the stop is an event.
 struct BreakIn {};
@@ -248,7 +255,7 @@ struct Crash {};
 struct Resynchronize {};
 struct Configure {
   std::optional<bool> break_on_reboot;
-  std::optional<bool> stop_on_module;     ///< `sxe ld`: report module loads and unloads as stops
+  std::optional<bool> stop_on_module;  ///< `sxe ld`: report module loads and unloads as stops
 };
 struct GetLinkStatus {};
 struct LinkStatus {
@@ -265,9 +272,9 @@ struct EndServer {
 };
 
 using Request = std::variant<OpenLink, CloseLink, ReadMemory, WriteMemory, RunPlan, GetContext, SetContext,
-                             ReadControlSpace, WriteControlSpace, ReadMsr, WriteMsr, ReadIo, WriteIo, SetBreakpoint,
-                             ClearBreakpoint, Resume, BreakIn, SwitchProcessor, AnswerPrompt, AnswerFile, Reboot, Crash,
-                             Resynchronize, Configure, GetLinkStatus, EndServer>;
+                             ReadControlSpace, WriteControlSpace, ReadMsr, WriteMsr, ReadIo, WriteIo,
+                             SetBreakpoint, ClearBreakpoint, Resume, BreakIn, SwitchProcessor, AnswerPrompt,
+                             AnswerFile, Reboot, Crash, Resynchronize, Configure, GetLinkStatus, EndServer>;
 
 struct Done {};
 struct Bytes {};  ///< the bulk part is the answer
@@ -275,12 +282,14 @@ struct Value {
   std::uint64_t value = 0;
 };
 
-using Answer = std::variant<Done, Bytes, Value, LinkOpened, MemoryRead, MemoryWritten, PlanResult, LinkStatus, Error>;
+using Answer =
+    std::variant<Done, Bytes, Value, LinkOpened, MemoryRead, MemoryWritten, PlanResult, LinkStatus, Error>;
 struct Response {
   Answer answer;
 };
 
-// ---- events (server to client, unasked) ------------------------------------------------------------------------
+// ---- events (server to client, unasked)
+// ------------------------------------------------------------------------
 
 struct Resumed {
   std::uint64_t stop_counter = 0;  ///< of the stop that ended
@@ -323,14 +332,16 @@ struct ClientChanged {
   bool joined = true;
 };
 
-using Event = std::variant<StopEvent, Resumed, Output, PromptRequested, ModuleChanged, FileRequested, LinkChanged,
-                           DriverChanged, ClientChanged>;
+using Event = std::variant<StopEvent, Resumed, Output, PromptRequested, ModuleChanged, FileRequested,
+                           LinkChanged, DriverChanged, ClientChanged>;
 
-// ---- envelope ----------------------------------------------------------------------------------------------------
+// ---- envelope
+// ----------------------------------------------------------------------------------------------------
 
 using Message = std::variant<Hello, Welcome, Reject, Goodbye, Keepalive, Cancel, Request, Response, Event>;
 
-/// The outer message. A request has an id unlike those of the sender's other requests; its response echoes it.
+/// The outer message. A request has an id unlike those of the sender's other requests; its response echoes
+/// it.
 struct Envelope {
   std::uint64_t id = 0;  ///< 0 for everything but requests and responses
   Message message;

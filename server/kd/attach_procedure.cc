@@ -23,7 +23,8 @@ Task<Result<void>> ReadDebuggerData(TargetMemory& memory, TargetFacts& facts) {
   if (description.debugger_data_list == 0) co_return Result<void>{};
   const unsigned pointer = kd::PointerSize(facts.machine);
   kd::Bytes head;
-  Result<void> read = co_await memory.Read(AddressSpace::Virtual(), description.debugger_data_list, pointer, false, head);
+  Result<void> read =
+      co_await memory.Read(AddressSpace::Virtual(), description.debugger_data_list, pointer, false, head);
   if (!read) co_return read;
   if (head.size() < pointer) co_return Result<void>{};
   const std::uint64_t address =
@@ -50,9 +51,11 @@ Task<Result<void>> ReadDebuggerData(TargetMemory& memory, TargetFacts& facts) {
 
 }  // namespace
 
-Task<Result<void>> IdentifyTarget(KdLine& line, TargetMemory& memory, TargetFacts& facts, const kd::StateChange& change) {
+Task<Result<void>> IdentifyTarget(KdLine& line, TargetMemory& memory, TargetFacts& facts,
+                                  const kd::StateChange& change) {
   co_await AwaitQuiet(line);
-  Result<kd::Bytes> reply = co_await line.Exchange(kd::EncodeGetVersion(change.processor), line.timers().first_reply);
+  Result<kd::Bytes> reply =
+      co_await line.Exchange(kd::EncodeGetVersion(change.processor), line.timers().first_reply);
   if (!reply) co_return reply.error();
   const auto decoded = kd::DecodeReply(*reply);
   if (!decoded) co_return decoded.error();

@@ -4,9 +4,10 @@
 
 namespace longwire {
 
-/// Makes a target that reported a state change known: waits until a storm of repetitions is over, asks for the version,
-/// clears the breakpoints of dead sessions, reads the debugger data block (kd-protocol.md 5.1, 5.2). Fills `facts`.
-/// A target without a usable block is identified all the same.
-Task<Result<void>> IdentifyTarget(KdLine& line, TargetMemory& memory, TargetFacts& facts, const kd::StateChange& change);
+/// Makes a target that reported a state change known: waits until a storm of repetitions is over, asks for
+/// the version, clears the breakpoints of dead sessions, reads the debugger data block
+/// (kd-protocol.md 5.1, 5.2). Fills `facts`. A target without a usable block is identified all the same.
+Task<Result<void>> IdentifyTarget(KdLine& line, TargetMemory& memory, TargetFacts& facts,
+                                  const kd::StateChange& change);
 
 }  // namespace longwire

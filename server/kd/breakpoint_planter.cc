@@ -20,7 +20,8 @@ bool IsLinkError(const Error& error) { return error.code != Errc::kTargetRefused
 Task<Result<void>> BreakpointPlanter::Plant(std::uint64_t address) {
   // The bytes below are read while the breakpoint is out: they are what the user is to see from now on.
   kd::Bytes original;
-  Result<void> read = co_await memory_.Read(AddressSpace::Virtual(), address, table_.instruction_size(), false, original);
+  Result<void> read =
+      co_await memory_.Read(AddressSpace::Virtual(), address, table_.instruction_size(), false, original);
   if (!read) co_return read;
   Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeWriteBreakpoint(address));
   if (!reply) co_return reply.error();
@@ -42,7 +43,8 @@ Task<Result<void>> BreakpointPlanter::Lift(std::uint64_t address) {
   CodeBreakpoint* point = table_.FindCode(address);
   if (point == nullptr || point->handle == 0) co_return Result<void>{};
   const std::uint32_t handle = point->handle;
-  Result<void> lifted = co_await registers_.Ask(kd::EncodeRestoreBreakpoint(handle), "to remove a breakpoint");
+  Result<void> lifted =
+      co_await registers_.Ask(kd::EncodeRestoreBreakpoint(handle), "to remove a breakpoint");
   if (!lifted && IsLinkError(lifted.error())) co_return lifted;
   // A refusal means that the target does not know the handle any more: it is out as well.
   if ((point = table_.FindCode(address)) != nullptr) point->handle = 0;
@@ -149,7 +151,8 @@ Task<Result<void>> BreakpointPlanter::WriteDebugRegisters(std::uint32_t processo
   }
   for (std::uint32_t processor = 0; processor < std::max(processors, 1u); ++processor) {
     const auto number = static_cast<std::uint16_t>(processor);
-    Result<kd::Bytes> special = co_await registers_.ReadControlSpace(number, layout->control_selector, layout->size);
+    Result<kd::Bytes> special =
+        co_await registers_.ReadControlSpace(number, layout->control_selector, layout->size);
     if (!special) co_return special.error();
     if (special->size() < static_cast<std::size_t>(dr7->offset) + dr7->size) {
       co_return Error{Errc::kMalformed, "the target sent special registers that are too short"};
@@ -161,8 +164,8 @@ Task<Result<void>> BreakpointPlanter::WriteDebugRegisters(std::uint32_t processo
         (*special)[dr0->offset + i * dr0->size + byte] = static_cast<std::byte>(address >> (8 * byte));
       }
     }
-    const std::uint64_t control = table_.Dr7(dr7->size == 8 ? kd::Load64(*special, dr7->offset)
-                                                            : kd::Load32(*special, dr7->offset));
+    const std::uint64_t control =
+        table_.Dr7(dr7->size == 8 ? kd::Load64(*special, dr7->offset) : kd::Load32(*special, dr7->offset));
     for (std::size_t byte = 0; byte < dr7->size; ++byte) {
       (*special)[dr7->offset + byte] = static_cast<std::byte>(control >> (8 * byte));
     }

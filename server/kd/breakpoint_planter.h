@@ -21,7 +21,8 @@ class BreakpointPlanter {
   Task<Result<void>> AddTemporary(std::uint64_t address);
   Task<Result<void>> RemoveTemporary();
 
-  /// Plants what the reports of the target took out, except at `except`. A refusal of the target skips that one.
+  /// Plants what the reports of the target took out, except at `except`. A refusal of the target skips that
+  /// one.
   Task<Result<void>> PlantMissing(std::optional<std::uint64_t> except);
   /// Takes the one at `address` out for now.
   Task<Result<void>> Lift(std::uint64_t address);

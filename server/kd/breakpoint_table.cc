@@ -6,7 +6,8 @@
 namespace longwire {
 namespace {
 
-// Dr7: enable bits 2n (local) and 2n+1 (global), condition and length nibble at 16 + 4n; bit 10 always reads as 1.
+// Dr7: enable bits 2n (local) and 2n+1 (global), condition and length nibble at 16 + 4n; bit 10 always reads
+// as 1.
 constexpr std::uint64_t EnableBits(std::size_t slot) { return std::uint64_t{2} << (2 * slot); }
 constexpr std::uint64_t SlotBits(std::size_t slot) {
   return (std::uint64_t{3} << (2 * slot)) | (std::uint64_t{15} << (16 + 4 * slot));
@@ -52,12 +53,14 @@ CodeBreakpoint* BreakpointTable::CodeOfId(std::uint64_t id) {
   return nullptr;
 }
 
-Result<std::uint64_t> BreakpointTable::AddData(rpc::BreakpointKind kind, std::uint64_t address, std::uint32_t size) {
+Result<std::uint64_t> BreakpointTable::AddData(rpc::BreakpointKind kind, std::uint64_t address,
+                                               std::uint32_t size) {
   if (size != 1 && size != 2 && size != 4 && size != 8) {
     return Error{Errc::kUsage, "a data breakpoint covers 1, 2, 4 or 8 bytes"};
   }
   if (kind != rpc::BreakpointKind::kExecute && address % size != 0) {
-    return Error{Errc::kUsage, "the address of a data breakpoint must be a multiple of its size, " + std::to_string(size)};
+    return Error{Errc::kUsage,
+                 "the address of a data breakpoint must be a multiple of its size, " + std::to_string(size)};
   }
   for (std::size_t i = 0; i < data_.size(); ++i) {
     if (data_[i]) continue;

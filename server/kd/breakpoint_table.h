@@ -16,10 +16,10 @@ namespace longwire {
 /// A breakpoint planted in memory.
 struct CodeBreakpoint {
   std::uint64_t address = 0;
-  std::uint32_t handle = 0;                  ///< the target's; 0: not planted now
-  std::vector<std::byte> original;           ///< bytes below it; empty: unknown, the page was absent
-  std::vector<std::uint64_t> ids;            ///< of the user; several may share the address
-  bool temporary = false;                    ///< wanted by the current run only (besides `ids`)
+  std::uint32_t handle = 0;         ///< the target's; 0: not planted now
+  std::vector<std::byte> original;  ///< bytes below it; empty: unknown, the page was absent
+  std::vector<std::uint64_t> ids;   ///< of the user; several may share the address
+  bool temporary = false;           ///< wanted by the current run only (besides `ids`)
 
   bool wanted() const { return temporary || !ids.empty(); }
 };
@@ -31,8 +31,8 @@ struct DataBreakpoint {
   std::uint32_t size = 1;
 };
 
-/// What breakpoints there are and which of them stand in the target's memory. Pure bookkeeping: the callers talk to the
-/// target. Ids are never reused.
+/// What breakpoints there are and which of them stand in the target's memory. Pure bookkeeping: the callers
+/// talk to the target. Ids are never reused.
 class BreakpointTable {
  public:
   CodeBreakpoint& Code(std::uint64_t address);  ///< found or made
@@ -57,8 +57,8 @@ class BreakpointTable {
   bool AnyPlanted() const;
   /// Puts the original bytes back into `bytes`, read at `address`, where our breakpoints stand.
   void Hide(std::uint64_t address, std::span<std::byte> bytes) const;
-  /// For a write of `bytes` at `address`: the bytes become the originals, and where a breakpoint stands its instruction
-  /// replaces them.
+  /// For a write of `bytes` at `address`: the bytes become the originals, and where a breakpoint stands its
+  /// instruction replaces them.
   void CoverWrite(std::uint64_t address, std::span<std::byte> bytes);
   /// The machine's breakpoint instruction, `CC` by default (kd-protocol.md 3.6).
   void SetInstruction(std::vector<std::byte> instruction) { instruction_ = std::move(instruction); }

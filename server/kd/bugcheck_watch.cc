@@ -13,7 +13,8 @@ bool TakeHex(std::string_view& text, std::uint64_t& value) {
   if (text.starts_with("0x") || text.starts_with("0X")) text.remove_prefix(2);
   // A 64-bit pointer may be printed with a backquote in the middle.
   std::string digits;
-  while (!text.empty() && digits.size() < 17 && (std::isxdigit(static_cast<unsigned char>(text[0])) || text[0] == '`')) {
+  while (!text.empty() && digits.size() < 17 &&
+         (std::isxdigit(static_cast<unsigned char>(text[0])) || text[0] == '`')) {
     if (text[0] != '`') digits.push_back(text[0]);
     text.remove_prefix(1);
   }

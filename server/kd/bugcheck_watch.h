@@ -8,8 +8,8 @@
 
 namespace longwire {
 
-/// Watches the debug output for the text a kernel prints before it breaks in with a bug check (kd-protocol.md 4.1, 5.7).
-/// The text may come in any number of pieces.
+/// Watches the debug output for the text a kernel prints before it breaks in with a bug check
+/// (kd-protocol.md 4.1, 5.7). The text may come in any number of pieces.
 class BugcheckWatch {
  public:
   void OnPrint(std::string_view text);

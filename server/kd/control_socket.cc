@@ -66,9 +66,11 @@ std::string AskServer(const std::string& path, const std::string& question) {
   ::setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
   std::string answer;
   if (::connect(socket, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
-      ::send(socket, question.data(), question.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(question.size())) {
+      ::send(socket, question.data(), question.size(), MSG_NOSIGNAL) ==
+          static_cast<ssize_t>(question.size())) {
     char buffer[4096];
-    for (ssize_t size; answer.size() < kMaxAnswer && (size = ::recv(socket, buffer, sizeof(buffer), 0)) > 0;) {
+    for (ssize_t size;
+         answer.size() < kMaxAnswer && (size = ::recv(socket, buffer, sizeof(buffer), 0)) > 0;) {
       answer.append(buffer, static_cast<std::size_t>(size));
     }
   }
@@ -91,32 +93,35 @@ std::vector<std::string> ControlPaths() {
 std::string FormatStatus(const std::vector<LinkReport>& reports, bool json) {
   std::string text;
   for (const LinkReport& report : reports) {
-    const auto since = std::chrono::duration_cast<std::chrono::seconds>(report.since.time_since_epoch()).count();
+    const auto since =
+        std::chrono::duration_cast<std::chrono::seconds>(report.since.time_since_epoch()).count();
     if (json) {
       text += text.empty() ? "" : ",";
-      text += "{\"link\":" + Quote(report.link) + ",\"state\":\"" + std::string(StateName(report.status.state)) +
-              "\",\"holder\":" + Quote(report.holder) + ",\"since\":" + std::to_string(since) +
-              ",\"observers\":" + std::to_string(report.observers) +
+      text += "{\"link\":" + Quote(report.link) + ",\"state\":\"" +
+              std::string(StateName(report.status.state)) + "\",\"holder\":" + Quote(report.holder) +
+              ",\"since\":" + std::to_string(since) + ",\"observers\":" + std::to_string(report.observers) +
               ",\"bytes_received\":" + std::to_string(report.status.bytes_received) +
               ",\"bytes_sent\":" + std::to_string(report.status.bytes_sent) +
               ",\"exchanges\":" + std::to_string(report.status.exchanges) + "}";
     } else {
-      text += report.link + "  " + std::string(StateName(report.status.state)) + "  held by " + Quote(report.holder) + ", " +
-              std::to_string(report.observers) + " observers, " + std::to_string(report.status.exchanges) + " exchanges\n";
+      text += report.link + "  " + std::string(StateName(report.status.state)) + "  held by " +
+              Quote(report.holder) + ", " + std::to_string(report.observers) + " observers, " +
+              std::to_string(report.status.exchanges) + " exchanges\n";
     }
   }
   return text;
 }
 
-ControlSocket::ControlSocket(Executor executor, KdService& service) : executor_(std::move(executor)), service_(service) {}
+ControlSocket::ControlSocket(Executor executor, KdService& service)
+    : executor_(std::move(executor)), service_(service) {}
 
 ControlSocket::~ControlSocket() { Close(); }
 
 Result<void> ControlSocket::Bind() {
   const Environment environment = ProcessEnvironment();
   if (auto prepared = PreparePipeDirectory(environment); !prepared) return prepared;
-  const std::string path =
-      PipeDirectory(environment) + "/" + std::string(kPrefix) + std::to_string(::getpid()) + std::string(kSuffix);
+  const std::string path = PipeDirectory(environment) + "/" + std::string(kPrefix) +
+                           std::to_string(::getpid()) + std::string(kSuffix);
   auto acceptor = BindLocalSocket(executor_, path);
   if (!acceptor) return acceptor.error();
   acceptor_ = std::move(*acceptor);

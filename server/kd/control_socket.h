@@ -9,8 +9,8 @@
 
 namespace longwire {
 
-/// How `kdsrv --status` and `--release` reach the running servers of this user: a local socket of each server in the
-/// directory of the user's pipes. One line of text asks, text answers, end of stream.
+/// How `kdsrv --status` and `--release` reach the running servers of this user: a local socket of each server
+/// in the directory of the user's pipes. One line of text asks, text answers, end of stream.
 class ControlSocket {
  public:
   ControlSocket(Executor executor, KdService& service);

@@ -124,9 +124,10 @@ void KdLine::StartNext() {
     queue_.pop_front();
     in_flight_ = InFlight::kSend;
     active_ = send;
-    const Result<void> sent = send->shape_ == Send::Shape::kRequest
-                                  ? machine_.SendRequest(now_, std::move(send->payload_), send->reply_timeout_)
-                                  : machine_.SendNoReply(now_, std::move(send->payload_));
+    const Result<void> sent =
+        send->shape_ == Send::Shape::kRequest
+            ? machine_.SendRequest(now_, std::move(send->payload_), send->reply_timeout_)
+            : machine_.SendNoReply(now_, std::move(send->payload_));
     if (!sent) Complete(sent.error());
   }
 }

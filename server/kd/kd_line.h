@@ -10,8 +10,9 @@
 
 namespace longwire {
 
-/// The link machine made awaitable: target logic sends a request and waits for its reply, or waits for the next state
-/// change. Everything nobody waits for goes to the Owner. Sans-I/O like the machine; time is what Receive and Tick said.
+/// The link machine made awaitable: target logic sends a request and waits for its reply, or waits for the
+/// next state change. Everything nobody waits for goes to the Owner. Sans-I/O like the machine; time is what
+/// Receive and Tick said.
 class KdLine {
  public:
   class Owner {
@@ -120,9 +121,9 @@ class KdLine {
   kd::LinkMachine machine_;
   Owner& owner_;
   kd::TimePoint now_{};
-  std::deque<Posted> posted_;       ///< bounded: the target sends one question at a time
-  std::deque<Send*> queue_;         ///< not yet sent
-  Send* active_ = nullptr;          ///< sent; null also when its awaiter is gone
+  std::deque<Posted> posted_;  ///< bounded: the target sends one question at a time
+  std::deque<Send*> queue_;    ///< not yet sent
+  Send* active_ = nullptr;     ///< sent; null also when its awaiter is gone
   InFlight in_flight_ = InFlight::kNothing;
   Wait* wait_ = nullptr;
   std::uint64_t exchanges_ = 0;

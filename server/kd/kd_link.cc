@@ -22,7 +22,8 @@ kd::TimePoint Now() { return std::chrono::steady_clock::now(); }
 }  // namespace
 
 struct KdLink::Timers {
-  explicit Timers(const Executor& executor) : deadline(executor), wake_writer(executor), back_off(executor), release(executor) {}
+  explicit Timers(const Executor& executor)
+      : deadline(executor), wake_writer(executor), back_off(executor), release(executor) {}
   asio::steady_timer deadline, wake_writer, back_off, release;
 };
 
@@ -37,7 +38,9 @@ KdLink::~KdLink() = default;
 
 std::function<void(std::exception_ptr)> KdLink::Finished(std::shared_ptr<KdLink> self) {
   return [self = std::move(self)](std::exception_ptr escaped) {
-    if (escaped) self->Close(Error{Errc::kInternal, "an internal error ended the link " + self->name_ + "; open it again"});
+    if (escaped)
+      self->Close(
+          Error{Errc::kInternal, "an internal error ended the link " + self->name_ + "; open it again"});
   };
 }
 
@@ -104,7 +107,8 @@ Awaitable<void> KdLink::ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<St
     Result<std::size_t> size = co_await stream->ReadSome(buffer);
     if (self->closed_) co_return;
     if (!size || *size == 0) {
-      Error why{Errc::kLinkFailed, "the other side of " + self->name_ + " is gone: the virtual machine ended or its serial port was closed"};
+      Error why{Errc::kLinkFailed, "the other side of " + self->name_ +
+                                       " is gone: the virtual machine ended or its serial port was closed"};
       if (!size) {
         why = Error{Errc::kLinkFailed, "the link " + self->name_ + " failed: " + size.error().message, 0,
                     size.error().os_error};
@@ -169,7 +173,8 @@ void KdLink::Tell(const rpc::Event& event) {
   if (driver_ && driver_->subscriber != nullptr) driver_->subscriber->OnLinkEvent(event);
   const auto observers = observers_;
   for (Subscriber* observer : observers) {
-    if (std::find(observers_.begin(), observers_.end(), observer) != observers_.end()) observer->OnLinkEvent(event);
+    if (std::find(observers_.begin(), observers_.end(), observer) != observers_.end())
+      observer->OnLinkEvent(event);
   }
 }
 
@@ -177,7 +182,8 @@ void KdLink::TakeDriver(Subscriber& driver, std::string name) {
   driver_ = Holder{&driver, std::move(name), std::chrono::system_clock::now()};
   ++driver_epoch_;
   target_.SetDriver(Now(), driver_epoch_, true);
-  for (Subscriber* observer : observers_) observer->OnLinkEvent(rpc::DriverChanged{driver_->name, driver_epoch_});
+  for (Subscriber* observer : observers_)
+    observer->OnLinkEvent(rpc::DriverChanged{driver_->name, driver_epoch_});
   AfterWork();
 }
 
@@ -199,7 +205,8 @@ void KdLink::Release(bool resume, std::function<void()> done) {
     if (!error) finish();
   });
   target_.Leave(Now(), resume, [self = shared_from_this(), finish] {
-    // The last packets must leave before anyone closes the stream, and the caller may stand inside the target.
+    // The last packets must leave before anyone closes the stream, and the caller may stand inside the
+    // target.
     asio::co_spawn(
         self->executor_,
         [](std::shared_ptr<KdLink> link, std::function<void()> finish) -> Awaitable<void> {
@@ -225,8 +232,8 @@ void KdLink::Part(Subscriber& observer, const std::string& name) {
   if (!closed_) Tell(rpc::ClientChanged{name, false});
 }
 
-void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk, KdTarget::Done done,
-                     bool observer) {
+void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk,
+                     KdTarget::Done done, bool observer) {
   target_.Perform(Now(), ticket, std::move(request), std::move(bulk), std::move(done), observer);
   AfterWork();
 }

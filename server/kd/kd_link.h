@@ -12,8 +12,8 @@
 
 namespace longwire {
 
-/// One open kernel link of this process: the port, the byte stream of the moment, the target behind it, and who uses it.
-/// Belongs to one single-threaded executor. Kept alive by its coroutines until Close().
+/// One open kernel link of this process: the port, the byte stream of the moment, the target behind it, and
+/// who uses it. Belongs to one single-threaded executor. Kept alive by its coroutines until Close().
 class KdLink : public std::enable_shared_from_this<KdLink> {
  public:
   /// Somebody who sees the events of a link.
@@ -47,7 +47,8 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
 
   /// A name for one piece of work, unlike that of any other client.
   std::uint64_t NextTicket() { return ++last_ticket_; }
-  void Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk, KdTarget::Done done, bool observer);
+  void Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk, KdTarget::Done done,
+               bool observer);
   void Cancel(std::uint64_t ticket);
 
   const std::string& name() const { return name_; }

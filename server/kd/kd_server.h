@@ -18,7 +18,8 @@ class KdServer {
   /// Binds the endpoint. `open`: an unauthenticated tcp server may listen beyond loopback.
   Result<void> Listen(const Endpoint& endpoint, bool open);
   const Endpoint& endpoint() const { return listener_->endpoint(); }  ///< after Listen
-  /// Serves until Stop() or until a client ends the server, then leaves every target running without our breakpoints.
+  /// Serves until Stop() or until a client ends the server, then leaves every target running without our
+  /// breakpoints.
   Awaitable<void> Run();
   void Stop();
   /// After Run(): why a reverse server with retry=0 serves no more; nullopt if it was told to end.

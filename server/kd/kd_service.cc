@@ -48,7 +48,9 @@ KdService::~KdService() {
 /// Whoever connects and says nothing must not keep others out.
 void KdService::DropOldestGreeting() {
   const auto greeting = [](const KdSession* session) { return session->greeting(); };
-  if (std::count_if(sessions_->begin(), sessions_->end(), greeting) < static_cast<std::ptrdiff_t>(kMaxGreeting)) return;
+  if (std::count_if(sessions_->begin(), sessions_->end(), greeting) <
+      static_cast<std::ptrdiff_t>(kMaxGreeting))
+    return;
   (*std::find_if(sessions_->begin(), sessions_->end(), greeting))->Drop();
 }
 
@@ -57,7 +59,8 @@ Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
   if (sessions_->size() >= kMaxSessions) {
     Log("client " + stream->peer().address + " refused: too many clients");
     const auto channel = RpcChannel::Make(executor_, std::move(stream), options_.channel);
-    rpc::Envelope refusal{0, rpc::Reject{Errc::kBusy, "the server has too many clients; try again later"}, {}};
+    rpc::Envelope refusal{
+        0, rpc::Reject{Errc::kBusy, "the server has too many clients; try again later"}, {}};
     if (channel->Enqueue(std::move(refusal))) {
       Result<void> drained = co_await channel->Drain(kRefusalLimit);
       static_cast<void>(drained);
@@ -74,20 +77,24 @@ Awaitable<Result<std::shared_ptr<KdLink>>> KdService::OpenLink(rpc::OpenLink req
   if (!parsed) co_return parsed.error();
   const std::string name = FormatKernelLink(*parsed);
   if (!options_.allows(*parsed)) {
-    co_return Error{Errc::kAuthentication, "this server does not allow the link " + name + "; see its --links option"};
+    co_return Error{Errc::kAuthentication,
+                    "this server does not allow the link " + name + "; see its --links option"};
   }
   const std::string device = DeviceOf(*parsed);
-  if (const auto open = links_.find(device); open != links_.end() && open->second->closed()) links_.erase(open);
+  if (const auto open = links_.find(device); open != links_.end() && open->second->closed())
+    links_.erase(open);
   if (const auto open = links_.find(device); open != links_.end()) {
     const auto& link = open->second;
     if (role != rpc::Role::kDriver) co_return link;
     if (const auto& holder = link->driver()) {
-      co_return Error{Errc::kLinkInUse, "the link " + link->name() + " is in use by " + holder->name + " since " +
-                                            FormatTime(holder->since) + (link->leaving() ? ", who is leaving" : "")};
+      co_return Error{Errc::kLinkInUse, "the link " + link->name() + " is in use by " + holder->name +
+                                            " since " + FormatTime(holder->since) +
+                                            (link->leaving() ? ", who is leaving" : "")};
     }
     co_return link;
   }
-  if (opening_.contains(device)) co_return Error{Errc::kLinkInUse, "the link " + name + " is being opened by another client"};
+  if (opening_.contains(device))
+    co_return Error{Errc::kLinkInUse, "the link " + name + " is being opened by another client"};
   if (role != rpc::Role::kDriver) co_return Error{Errc::kNotFound, "nobody has the link " + name + " open"};
 
   Result<std::unique_ptr<LinkPort>> port = options_.make_port(executor_, *parsed);
@@ -174,8 +181,9 @@ Result<void> KdService::EndServer(const KdSession& asker, bool force) {
                                   "; the user who runs the server may end it all the same, with .endpsrv /f"};
   }
   if (!asker.IsOwner()) {
-    return Error{Errc::kAuthentication, "other clients are attached: " + others +
-                                            "; only the user who runs the server may end it then, through npipe: on its machine"};
+    return Error{Errc::kAuthentication,
+                 "other clients are attached: " + others +
+                     "; only the user who runs the server may end it then, through npipe: on its machine"};
   }
   return {};
 }

@@ -26,18 +26,18 @@ struct KdServiceOptions {
   std::string software = "longwire 0.1.0";
   std::function<bool(const KernelLink&)> allows = [](const KernelLink&) { return true; };  ///< --links
   Environment environment = ProcessEnvironment();
-  TargetOptions target;                    ///< timers are chosen by the link
+  TargetOptions target;  ///< timers are chosen by the link
   /// Opens ports; tests put their own targets here.
   std::function<Result<std::unique_ptr<LinkPort>>(Executor, const KernelLink&)> make_port = MakeLinkPort;
   ChannelLimits channel;
-  bool resume_when_lost = true;            ///< a client that vanished: breakpoints out, and let the target run
+  bool resume_when_lost = true;  ///< a client that vanished: breakpoints out, and let the target run
   std::function<void(const std::string&)> log = [](const std::string&) {};
   std::function<void(const std::string&)> warn = [](const std::string&) {};  ///< what the owner should know
 };
 
-/// The KD connection service: the open kernel links of this process and the clients that use them. The same code serves
-/// `kdsrv` over a Listener and `kd -k com:...` in its own process over a memory stream. Belongs to one single-threaded
-/// executor and must outlive every Serve() call.
+/// The KD connection service: the open kernel links of this process and the clients that use them. The same
+/// code serves `kdsrv` over a Listener and `kd -k com:...` in its own process over a memory stream. Belongs
+/// to one single-threaded executor and must outlive every Serve() call.
 class KdService {
  public:
   KdService(Executor executor, KdServiceOptions options);
@@ -73,7 +73,8 @@ class KdService {
   std::map<std::string, std::shared_ptr<KdLink>> links_;  ///< by device, so that two spellings meet
   std::set<std::string> opening_;                         ///< devices being opened
   std::set<std::string> left_halted_;                     ///< devices whose target was left stopped (`q`)
-  /// Oldest first. Shared with the sessions, whose coroutines may be destroyed with the executor, after this object.
+  /// Oldest first. Shared with the sessions, whose coroutines may be destroyed with the executor, after this
+  /// object.
   std::shared_ptr<std::vector<KdSession*>> sessions_ = std::make_shared<std::vector<KdSession*>>();
   std::function<void()> ended_;
   bool stopping_ = false;

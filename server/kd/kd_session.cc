@@ -31,12 +31,14 @@ std::string Printable(std::string name) {
 /// What a waiting request costs in memory.
 std::size_t SizeOf(const rpc::Request& request, const std::vector<std::byte>& bulk) {
   std::size_t size = sizeof(rpc::Request) + bulk.size();
-  if (const auto* read = std::get_if<rpc::ReadMemory>(&request)) size += read->ranges.size() * sizeof(rpc::ReadRange);
+  if (const auto* read = std::get_if<rpc::ReadMemory>(&request))
+    size += read->ranges.size() * sizeof(rpc::ReadRange);
   if (const auto* run = std::get_if<rpc::RunPlan>(&request)) {
     size += run->plan.program.size() * sizeof(plan::Instruction);
     for (const auto& pattern : run->plan.patterns) size += sizeof(pattern) + pattern.size();
   }
-  if (const auto* resume = std::get_if<rpc::Resume>(&request)) size += resume->temporary_breakpoints.size() * 8;
+  if (const auto* resume = std::get_if<rpc::Resume>(&request))
+    size += resume->temporary_breakpoints.size() * 8;
   if (const auto* prompt = std::get_if<rpc::AnswerPrompt>(&request)) size += prompt->text.size();
   return size;
 }
@@ -44,7 +46,8 @@ std::size_t SizeOf(const rpc::Request& request, const std::vector<std::byte>& bu
 /// A client that only watches may read and nothing else.
 bool ObserverMay(const rpc::Request& request) {
   return std::holds_alternative<rpc::ReadMemory>(request) || std::holds_alternative<rpc::RunPlan>(request) ||
-         std::holds_alternative<rpc::GetContext>(request) || std::holds_alternative<rpc::ReadControlSpace>(request) ||
+         std::holds_alternative<rpc::GetContext>(request) ||
+         std::holds_alternative<rpc::ReadControlSpace>(request) ||
          std::holds_alternative<rpc::GetLinkStatus>(request);
 }
 
@@ -158,7 +161,8 @@ bool KdSession::AnsweredBefore(std::uint64_t id) {
   return true;
 }
 
-Awaitable<void> KdSession::HandleRequest(std::uint64_t id, rpc::Request request, std::vector<std::byte> bulk) {
+Awaitable<void> KdSession::HandleRequest(std::uint64_t id, rpc::Request request,
+                                         std::vector<std::byte> bulk) {
   const std::size_t bytes = SizeOf(request, bulk);
   const bool full = in_flight_.size() >= kMaxInFlight || in_flight_bytes_ + bytes > kMaxInFlightBytes;
   if (full && !std::holds_alternative<rpc::BreakIn>(request)) {
@@ -192,14 +196,15 @@ Awaitable<void> KdSession::HandleRequest(std::uint64_t id, rpc::Request request,
   const bool status = std::holds_alternative<rpc::GetLinkStatus>(request);
   const std::uint64_t ticket = link_->NextTicket();
   in_flight_[id].ticket = ticket;
-  link_->Perform(ticket, std::move(request), std::move(bulk),
-                 [weak = weak_from_this(), id, status](rpc::Answer answer, std::vector<std::byte> data) {
-                   const auto self = weak.lock();
-                   if (!self) return;
-                   if (status && self->link_) answer = self->link_->Status();
-                   self->Answer(id, std::move(answer), std::move(data));
-                 },
-                 role_ != rpc::Role::kDriver);
+  link_->Perform(
+      ticket, std::move(request), std::move(bulk),
+      [weak = weak_from_this(), id, status](rpc::Answer answer, std::vector<std::byte> data) {
+        const auto self = weak.lock();
+        if (!self) return;
+        if (status && self->link_) answer = self->link_->Status();
+        self->Answer(id, std::move(answer), std::move(data));
+      },
+      role_ != rpc::Role::kDriver);
 }
 
 Awaitable<void> KdSession::OpenLink(std::uint64_t id, rpc::OpenLink request) {
@@ -226,7 +231,8 @@ Awaitable<void> KdSession::OpenLink(std::uint64_t id, rpc::OpenLink request) {
   opened.description = link_->target().description();
   opened.stop = link_->target().stop();
   Answer(id, std::move(opened), {});
-  if (role_ == rpc::Role::kDriver && request.break_in && link_ && opened.state == rpc::TargetState::kRunning) {
+  if (role_ == rpc::Role::kDriver && request.break_in && link_ &&
+      opened.state == rpc::TargetState::kRunning) {
     link_->SetBreakIn();
   }
 }

@@ -14,9 +14,10 @@ namespace longwire {
 
 class KdService;
 
-/// One client of the KD service, from its Hello to the end of its connection. Break-in and cancel act at once, other
-/// requests run in order; at most kMaxInFlight of them, and kMaxInFlightBytes, wait. Debug output is dropped, with a mark, when the client does not keep
-/// up; a client that cannot take anything else is disconnected.
+/// One client of the KD service, from its Hello to the end of its connection. Break-in and cancel act at
+/// once, other requests run in order; at most kMaxInFlight of them, and kMaxInFlightBytes, wait. Debug output
+/// is dropped, with a mark, when the client does not keep up; a client that cannot take anything else is
+/// disconnected.
 class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink::Subscriber {
  public:
   static constexpr std::size_t kMaxInFlight = 1024;
@@ -73,7 +74,7 @@ class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink
   };
   std::unordered_map<std::uint64_t, InFlight> in_flight_;
   std::size_t in_flight_bytes_ = 0;
-  std::deque<Answered> answered_;   ///< the last few, for requests sent again
+  std::deque<Answered> answered_;  ///< the last few, for requests sent again
   std::size_t answered_bytes_ = 0;
   std::uint64_t skipped_output_ = 0;
   bool greeting_ = true;

@@ -29,7 +29,8 @@ KdTarget::KdTarget(TargetOptions options, EventSink events)
 
 KdTarget::~KdTarget() = default;
 
-// ---- the byte stream ------------------------------------------------------------------------------------------------
+// ---- the byte stream
+// ------------------------------------------------------------------------------------------------
 
 void KdTarget::Opened(kd::TimePoint now) {
   line_.SetNow(now);
@@ -87,7 +88,9 @@ void KdTarget::Tick(kd::TimePoint now) {
 
 std::optional<kd::TimePoint> KdTarget::Deadline() const {
   auto deadline = line_.Deadline();
-  const auto earlier = [&deadline](kd::TimePoint other) { deadline = std::min(deadline.value_or(other), other); };
+  const auto earlier = [&deadline](kd::TimePoint other) {
+    deadline = std::min(deadline.value_or(other), other);
+  };
   if (prompt_deadline_) earlier(*prompt_deadline_);
   if (file_) earlier(file_->deadline);
   return deadline;
@@ -151,7 +154,8 @@ void KdTarget::SetState(rpc::TargetState state, std::string text) {
   events_(std::move(changed));
 }
 
-// ---- work -------------------------------------------------------------------------------------------------------------
+// ---- work
+// -------------------------------------------------------------------------------------------------------------
 
 void KdTarget::StartTask(Task<void> task) {
   task_ = std::move(task);
@@ -159,8 +163,8 @@ void KdTarget::StartTask(Task<void> task) {
   task_.Start([this] { task_done_ = true; });
 }
 
-/// The stop that the running task is about is no more, so the task ends here; a departure begins anew. Called between
-/// resumptions of the task only.
+/// The stop that the running task is about is no more, so the task ends here; a departure begins anew. Called
+/// between resumptions of the task only.
 void KdTarget::DropTask(const Error& why) {
   if (task_.empty() || task_done_) return;
   task_ = {};
@@ -199,15 +203,15 @@ void KdTarget::Pump() {
   pumping_ = false;
 }
 
-void KdTarget::Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done,
-                       bool observer) {
+void KdTarget::Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk,
+                       Done done, bool observer) {
   line_.SetNow(now);
   Work work{ticket, std::move(request), std::move(bulk), std::move(done), observer};
   if (!PerformAtOnce(work)) {
     if (!observer && current_ && current_->observer) current_->displaced = current_->limit.cancelled = true;
-    const auto behind = observer ? queue_.end() : std::find_if(queue_.begin(), queue_.end(), [](const Work& other) {
-      return other.observer;
-    });
+    const auto behind = observer ? queue_.end()
+                                 : std::find_if(queue_.begin(), queue_.end(),
+                                                [](const Work& other) { return other.observer; });
     queue_.insert(behind, std::move(work));
   }
   Pump();
@@ -222,8 +226,10 @@ bool KdTarget::PerformAtOnce(Work& work) {
     BreakIn();
     return answer({});
   }
-  if (const auto* prompt = std::get_if<rpc::AnswerPrompt>(&work.request)) return answer(AnswerPrompt(prompt->text));
-  if (const auto* file = std::get_if<rpc::AnswerFile>(&work.request)) return answer(AnswerFile(*file, work.bulk));
+  if (const auto* prompt = std::get_if<rpc::AnswerPrompt>(&work.request))
+    return answer(AnswerPrompt(prompt->text));
+  if (const auto* file = std::get_if<rpc::AnswerFile>(&work.request))
+    return answer(AnswerFile(*file, work.bulk));
   if (std::holds_alternative<rpc::GetLinkStatus>(work.request)) {
     work.done(Status(), {});
     return true;
@@ -271,8 +277,8 @@ void KdTarget::Resynchronize() {
 void KdTarget::Cancel(kd::TimePoint now, std::uint64_t ticket) {
   line_.SetNow(now);
   if (current_ && current_->ticket == ticket) current_->limit.cancelled = true;
-  const auto found =
-      std::find_if(queue_.begin(), queue_.end(), [ticket](const Work& work) { return work.ticket == ticket; });
+  const auto found = std::find_if(queue_.begin(), queue_.end(),
+                                  [ticket](const Work& work) { return work.ticket == ticket; });
   if (found == queue_.end()) return;
   Done done = std::move(found->done);
   queue_.erase(found);

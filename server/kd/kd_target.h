@@ -23,20 +23,21 @@ struct TargetOptions {
   kd::Timers timers = kd::Timers::ForPipe();
   std::uint32_t bytes_per_second = 0;  ///< of the line; 0: not paced
   bool break_in = false;               ///< stay stopped after the attach
-  bool left_halted = false;            ///< we left this target stopped: attaching begins with a RESET, and it stays so
+  bool left_halted = false;  ///< we left this target stopped: attaching begins with a RESET, and it stays so
   bool break_on_reboot = false;
   std::function<void(const std::string&)> log = [](const std::string&) {};
   kd::Duration plan_time = std::chrono::seconds(10);
-  kd::Duration prompt_patience = std::chrono::seconds(30);  ///< an empty answer after this, when nobody drives
-  kd::Duration file_patience = std::chrono::seconds(5);     ///< "not found" after this
+  kd::Duration prompt_patience =
+      std::chrono::seconds(30);                          ///< an empty answer after this, when nobody drives
+  kd::Duration file_patience = std::chrono::seconds(5);  ///< "not found" after this
   kd::Duration switch_patience = std::chrono::seconds(3);
-  kd::Duration leave_patience = std::chrono::seconds(3);    ///< for the stop that removes the breakpoints
+  kd::Duration leave_patience = std::chrono::seconds(3);  ///< for the stop that removes the breakpoints
 };
 
-/// The truth of one debugged target: its state (offline -> synchronizing -> running <-> halted), its breakpoints, its
-/// memory as known during this stop, and the work that clients asked for, done in order. Sans-I/O: bytes, time and
-/// requests go in, bytes, events and answers come out; so it runs under a simulated clock. One thread. After every call
-/// take the output and call Tick no later than Deadline().
+/// The truth of one debugged target: its state (offline -> synchronizing -> running <-> halted), its
+/// breakpoints, its memory as known during this stop, and the work that clients asked for, done in order.
+/// Sans-I/O: bytes, time and requests go in, bytes, events and answers come out; so it runs under a simulated
+/// clock. One thread. After every call take the output and call Tick no later than Deadline().
 class KdTarget : private KdLine::Owner {
  public:
   using EventSink = std::function<void(rpc::Event)>;
@@ -55,17 +56,18 @@ class KdTarget : private KdLine::Owner {
   kd::Bytes TakeOutput() { return line_.TakeOutput(); }
 
   // ---- clients
-  /// `done` is called exactly once, possibly before Perform returns. Break-in, answers to prompts and files, status,
-  /// settings and resynchronization overtake the queue.
-  /// Work of an observer waits behind the driver's, and ends early (kBusy) when the driver wants something.
+  /// `done` is called exactly once, possibly before Perform returns. Break-in, answers to prompts and files,
+  /// status, settings and resynchronization overtake the queue. Work of an observer waits behind the
+  /// driver's, and ends early (kBusy) when the driver wants something.
   void Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done,
                bool observer = false);
   /// Takes a queued piece of work back (kCancelled), or tells the current one to end early.
   void Cancel(kd::TimePoint now, std::uint64_t ticket);
-  /// Removes every breakpoint, stopping a running target for that if need be, and then lets it run if it ran or if
-  /// `resume`. Work not begun is cancelled. Bounded by the timers of the line and leave_patience.
+  /// Removes every breakpoint, stopping a running target for that if need be, and then lets it run if it ran
+  /// or if `resume`. Work not begun is cancelled. Bounded by the timers of the line and leave_patience.
   void Leave(kd::TimePoint now, bool resume, std::function<void()> done);
-  /// Who drives: stamped into stops, demanded by Resume; nobody to answer prompts and files when not `present`.
+  /// Who drives: stamped into stops, demanded by Resume; nobody to answer prompts and files when not
+  /// `present`.
   void SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present);
 
   rpc::TargetState state() const { return state_; }
@@ -157,20 +159,20 @@ class KdTarget : private KdLine::Owner {
   BugcheckWatch bugcheck_;
 
   rpc::TargetState state_ = rpc::TargetState::kOffline;
-  std::optional<Stop> stop_;                    ///< the target is stopped, published or not
-  std::optional<rpc::StopEvent> published_;     ///< while halted
+  std::optional<Stop> stop_;                 ///< the target is stopped, published or not
+  std::optional<rpc::StopEvent> published_;  ///< while halted
   kd::Bytes last_state_change_;
   std::uint64_t stop_counter_ = 0, module_counter_ = 0, driver_epoch_ = 0;
   bool driver_present_ = false;
   bool stop_on_module_ = false;
 
-  bool restarted_ = false;            ///< since the last published stop
-  bool first_stop_ = true;            ///< of this attachment
-  bool keep_halted_ = false;          ///< the next stop of an attach is wanted
-  bool break_in_wanted_ = false;      ///< asked for and not yet answered by a stop
-  bool stepping_over_ = false;        ///< one silent step off an own breakpoint is under way
+  bool restarted_ = false;        ///< since the last published stop
+  bool first_stop_ = true;        ///< of this attachment
+  bool keep_halted_ = false;      ///< the next stop of an attach is wanted
+  bool break_in_wanted_ = false;  ///< asked for and not yet answered by a stop
+  bool stepping_over_ = false;    ///< one silent step off an own breakpoint is under way
   std::uint64_t break_ins_at_attach_ = 0, resets_at_attach_ = 0;
-  std::vector<std::uint64_t> hits_;   ///< breakpoints of the stop in `stop_`
+  std::vector<std::uint64_t> hits_;  ///< breakpoints of the stop in `stop_`
   bool stop_is_break_in_ = false;
   std::optional<rpc::Bugcheck> stop_bugcheck_;
 

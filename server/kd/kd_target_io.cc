@@ -21,7 +21,8 @@ std::string ToUtf8(std::u16string_view text) {
     const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
     static constexpr unsigned char kLead[] = {0, 0xC0, 0xE0, 0xF0};
     out.push_back(static_cast<char>(kLead[more] | code >> (6 * more)));
-    for (int shift = 6 * (more - 1); shift >= 0; shift -= 6) out.push_back(static_cast<char>(0x80 | (code >> shift & 0x3F)));
+    for (int shift = 6 * (more - 1); shift >= 0; shift -= 6)
+      out.push_back(static_cast<char>(0x80 | (code >> shift & 0x3F)));
   }
   return out;
 }

@@ -7,7 +7,8 @@
 namespace longwire {
 namespace {
 
-/// Part of a range read between two looks at the cancel flag; the size of one KD read keeps a long range seamless.
+/// Part of a range read between two looks at the cancel flag; the size of one KD read keeps a long range
+/// seamless.
 constexpr std::uint64_t kSlice = kd::kMaxManipulateData;
 constexpr std::size_t kMaxRanges = 65'536;
 
@@ -46,11 +47,13 @@ Task<void> KdTarget::Execute() {
   } else {
     answer = co_await ExecuteControl(work);
   }
-  if (const auto* error = std::get_if<Error>(&answer); work.displaced && error && error->code == Errc::kCancelled) {
+  if (const auto* error = std::get_if<Error>(&answer);
+      work.displaced && error && error->code == Errc::kCancelled) {
     answer = Error{Errc::kBusy, "the driver of the link needs the target; ask again"};
   }
   if (std::exchange(facts_.inconsistent_reply, false)) {
-    options_.log("protocol error: the target claimed more bytes than it sent or was asked for; the reply was clipped");
+    options_.log(
+        "protocol error: the target claimed more bytes than it sent or was asked for; the reply was clipped");
   }
   // The client may close the link from within the answer: `current_` is released first.
   const auto finished = std::move(current_);
@@ -62,7 +65,8 @@ Task<rpc::Answer> KdTarget::ExecuteMemory(Work& work, kd::Bytes& bulk) {
     co_return co_await ReadRanges(*read, work.limit, bulk);
   }
   if (const auto* write = std::get_if<rpc::WriteMemory>(&work.request)) {
-    Result<std::uint64_t> written = co_await memory_.Write(write->space, write->address, work.bulk, work.limit);
+    Result<std::uint64_t> written =
+        co_await memory_.Write(write->space, write->address, work.bulk, work.limit);
     if (!written) co_return written.error();
     if (*written == 0 && work.limit.cancelled) co_return Error{Errc::kCancelled, "cancelled"};
     if (*written == 0 && !work.bulk.empty()) {
@@ -80,7 +84,8 @@ Task<rpc::Answer> KdTarget::ExecuteMemory(Work& work, kd::Bytes& bulk) {
 }
 
 Task<rpc::Answer> KdTarget::ReadRanges(const rpc::ReadMemory& request, WorkLimit& limit, kd::Bytes& bulk) {
-  if (request.ranges.size() > kMaxRanges) co_return Error{Errc::kLimitExceeded, "too many ranges in one read"};
+  if (request.ranges.size() > kMaxRanges)
+    co_return Error{Errc::kLimitExceeded, "too many ranges in one read"};
   std::uint64_t total = 0;
   for (const rpc::ReadRange& range : request.ranges) {
     if (range.size > rpc::kMaxBulkBytes - total) {
@@ -96,7 +101,8 @@ Task<rpc::Answer> KdTarget::ReadRanges(const rpc::ReadMemory& request, WorkLimit
       const std::uint64_t done = bulk.size() - start;
       const std::uint64_t slice = std::min(kSlice, range.size - done);
       if (range.address + done < range.address) break;  // the end of the address space
-      Result<void> read = co_await memory_.Read(request.space, range.address + done, slice, request.uncached, bulk);
+      Result<void> read =
+          co_await memory_.Read(request.space, range.address + done, slice, request.uncached, bulk);
       if (!read) co_return read.error();
       if (bulk.size() - start < done + slice) break;
     }
@@ -121,17 +127,18 @@ Task<rpc::Answer> KdTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {
     Result<void> done = co_await registers_.SetContext(processor, work.bulk);
     const kd::ContextLayout* layout = facts_.layout();
     if (done && layout != nullptr && processor == stop_->processor()) {
-      stop_->program_counter = layout->pointer_size == 8
-                                   ? kd::Load64(work.bulk, layout->pc_offset)
-                                   : kd::ExtendAddress(facts_.machine, kd::Load32(work.bulk, layout->pc_offset));
+      stop_->program_counter =
+          layout->pointer_size == 8
+              ? kd::Load64(work.bulk, layout->pc_offset)
+              : kd::ExtendAddress(facts_.machine, kd::Load32(work.bulk, layout->pc_offset));
       if (published_) published_->context = work.bulk;
     }
     co_return DoneOr(done);
   }
   if (const auto* read = std::get_if<rpc::ReadControlSpace>(&work.request)) {
     if (!check(read->processor)) co_return none;
-    Result<kd::Bytes> data =
-        co_await registers_.ReadControlSpace(static_cast<std::uint16_t>(read->processor), read->selector, read->size);
+    Result<kd::Bytes> data = co_await registers_.ReadControlSpace(static_cast<std::uint16_t>(read->processor),
+                                                                  read->selector, read->size);
     if (!data) co_return data.error();
     bulk = std::move(*data);
     co_return rpc::Answer(rpc::Bytes{});
@@ -145,14 +152,15 @@ Task<rpc::Answer> KdTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {
   }
   if (const auto* read = std::get_if<rpc::ReadMsr>(&work.request)) {
     if (!check(read->processor)) co_return none;
-    Result<std::uint64_t> value = co_await registers_.ReadMsr(static_cast<std::uint16_t>(read->processor), read->number);
+    Result<std::uint64_t> value =
+        co_await registers_.ReadMsr(static_cast<std::uint16_t>(read->processor), read->number);
     if (!value) co_return value.error();
     co_return rpc::Answer(rpc::Value{*value});
   }
   if (const auto* write = std::get_if<rpc::WriteMsr>(&work.request)) {
     if (!check(write->processor)) co_return none;
-    Result<void> done =
-        co_await registers_.WriteMsr(static_cast<std::uint16_t>(write->processor), write->number, write->value);
+    Result<void> done = co_await registers_.WriteMsr(static_cast<std::uint16_t>(write->processor),
+                                                     write->number, write->value);
     memory_.Forget();
     co_return DoneOr(done);
   }
@@ -219,12 +227,13 @@ Task<Result<void>> KdTarget::Resume(const rpc::Resume& request) {
 Task<Result<void>> KdTarget::SwitchProcessor(std::uint32_t processor) {
   if (processor >= processors()) co_return Error{Errc::kUsage, "there is no such processor"};
   if (processor != stop_->processor()) {
-    Result<kd::Bytes> sent = co_await line_.Command(kd::EncodeSwitchProcessor(static_cast<std::uint16_t>(processor)));
+    Result<kd::Bytes> sent =
+        co_await line_.Command(kd::EncodeSwitchProcessor(static_cast<std::uint16_t>(processor)));
     if (!sent) co_return sent.error();
     Result<kd::Bytes> report = co_await line_.NextStateChange(line_.now() + options_.switch_patience);
     if (!report) {
-      co_return Error{report.error().code, "the target did not switch to processor " + std::to_string(processor) +
-                                               "; it may not support it"};
+      co_return Error{report.error().code, "the target did not switch to processor " +
+                                               std::to_string(processor) + "; it may not support it"};
     }
     Result<kd::StateChange> change = kd::DecodeStateChange(*report);
     if (!change) co_return change.error();

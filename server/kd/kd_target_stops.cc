@@ -12,10 +12,11 @@ constexpr std::uint64_t kCodeBytes = 64;
 /// Reported instruction bytes of machines whose control report is not trusted (2.5).
 constexpr std::uint64_t kAssumedStreamBytes = 16;
 
-/// The target answered, though not as wished; anything else is trouble of the line and ends what is under way.
+/// The target answered, though not as wished; anything else is trouble of the line and ends what is under
+/// way.
 bool IsAnswer(const Error& error) {
-  return error.code == Errc::kTargetRefused || error.code == Errc::kMalformed || error.code == Errc::kUnsupported ||
-         error.code == Errc::kUnreadable || error.code == Errc::kUsage;
+  return error.code == Errc::kTargetRefused || error.code == Errc::kMalformed ||
+         error.code == Errc::kUnsupported || error.code == Errc::kUnreadable || error.code == Errc::kUsage;
 }
 
 rpc::ModuleChange Describe(const kd::LoadSymbolsReport& report) {
@@ -36,7 +37,8 @@ rpc::ExceptionRecord Describe(const kd::ExceptionReport& report) {
   record.flags = report.flags;
   record.record = report.nested_record;
   record.address = report.address;
-  record.parameters.assign(report.parameters.begin(), report.parameters.begin() + std::min<std::uint32_t>(report.parameter_count, 15));
+  record.parameters.assign(report.parameters.begin(),
+                           report.parameters.begin() + std::min<std::uint32_t>(report.parameter_count, 15));
   record.first_chance = report.first_chance;
   return record;
 }
@@ -61,7 +63,8 @@ void KdTarget::BeginStop(const kd::StateChange& change) {
   const bool at_own = own != nullptr && own->handle != 0;
   if (at_own && stop_->code() == kd::kExceptionBreakpoint) hits_ = own->ids;
   if (stop_->code() == kd::kExceptionSingleStep) hits_ = table_.DataHits(stop_->report.dr6);
-  table_.OnReported(change.program_counter, stop_->report.valid ? stop_->report.instruction_count : kAssumedStreamBytes);
+  table_.OnReported(change.program_counter,
+                    stop_->report.valid ? stop_->report.instruction_count : kAssumedStreamBytes);
 }
 
 Task<void> KdTarget::HandleStop(kd::Bytes payload) {
@@ -74,8 +77,8 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
 
   const bool symbols = std::holds_alternative<kd::LoadSymbolsReport>(change->report);
   // Hundreds of load-symbols reports come while a target boots; they are answered at once (Q15).
-  const bool pass_by = symbols && !first_stop_ && facts_.machine != kd::Machine::kUnknown && !options_.break_on_reboot &&
-                       !stop_on_module_;
+  const bool pass_by = symbols && !first_stop_ && facts_.machine != kd::Machine::kUnknown &&
+                       !options_.break_on_reboot && !stop_on_module_;
   bool identified_now = false;
   if (!facts_.identified && !pass_by) {
     SetState(rpc::TargetState::kSynchronizing);
@@ -141,10 +144,12 @@ Task<Result<void>> KdTarget::HandleException(bool first) {
   const bool plain_break = code == kd::kExceptionBreakpoint && !at_own && !stop_bugcheck_;
   stop_is_break_in_ = plain_break && break_in_wanted_;
   if (std::exchange(first_stop_, false)) {
-    // Only a target that ran until our break-in byte goes on: one that was stopped, because it crashed or an earlier
-    // debugger left it so, reports without being asked, or answers a RESET, which a running one cannot.
+    // Only a target that ran until our break-in byte goes on: one that was stopped, because it crashed or an
+    // earlier debugger left it so, reports without being asked, or answers a RESET, which a running one
+    // cannot.
     const std::uint64_t break_in_address = facts_.DataField(kd::dd::kBreakpointWithStatus);
-    const bool at_break_in = plain_break && (break_in_address == 0 || stop_->program_counter == break_in_address);
+    const bool at_break_in =
+        plain_break && (break_in_address == 0 || stop_->program_counter == break_in_address);
     const bool ran = line_.counters().break_ins_sent > break_ins_at_attach_ &&
                      line_.counters().resets_received == resets_at_attach_;
     const bool keep = std::exchange(keep_halted_, false) || break_in_wanted_ || !ran || !at_break_in;
@@ -184,7 +189,8 @@ Task<Result<void>> KdTarget::Expedite(rpc::StopEvent& event) {
   if (!context && !IsAnswer(context.error())) co_return context.error();
   const bool slow = options_.bytes_per_second != 0 && options_.bytes_per_second <= 11520;
   rpc::MemoryChunk code{stop_->program_counter, {}};
-  Result<void> read = co_await memory_.Read(AddressSpace::Virtual(), code.address, kCodeBytes, false, code.bytes);
+  Result<void> read =
+      co_await memory_.Read(AddressSpace::Virtual(), code.address, kCodeBytes, false, code.bytes);
   if (!read) co_return read;
   if (!code.bytes.empty()) event.memory.push_back(std::move(code));
   const kd::ContextLayout* layout = facts_.layout();
@@ -255,22 +261,26 @@ Task<Result<void>> KdTarget::SetProgramCounter(std::uint64_t address) {
   co_return set;
 }
 
-/// The kernel does not skip a hard-coded breakpoint instruction, so the program counter is moved behind it (5.6).
+/// The kernel does not skip a hard-coded breakpoint instruction, so the program counter is moved behind it
+/// (5.6).
 Task<Result<bool>> KdTarget::SkipHardBreakpoint() {
   const kd::ContextLayout* layout = facts_.layout();
   if (stop_->code() != kd::kExceptionBreakpoint || layout == nullptr) co_return false;
   const std::uint64_t pc = stop_->program_counter;
   if (const CodeBreakpoint* own = table_.FindCode(pc); own != nullptr && own->wanted()) co_return false;
   kd::Bytes bytes;
-  Result<void> read = co_await memory_.Read(AddressSpace::Virtual(), pc, layout->breakpoint_size, false, bytes);
+  Result<void> read =
+      co_await memory_.Read(AddressSpace::Virtual(), pc, layout->breakpoint_size, false, bytes);
   if (!read) co_return read.error();
-  if (bytes.size() < layout->breakpoint_size || !kd::IsBreakpointInstruction(facts_.machine, bytes)) co_return false;
+  if (bytes.size() < layout->breakpoint_size || !kd::IsBreakpointInstruction(facts_.machine, bytes))
+    co_return false;
   Result<void> set = co_await SetProgramCounter(pc + layout->breakpoint_size);
   if (!set) co_return set.error();
   co_return true;
 }
 
-/// Ends the stop: past a hard-coded breakpoint, off an own one by a silent step, with everything else planted.
+/// Ends the stop: past a hard-coded breakpoint, off an own one by a silent step, with everything else
+/// planted.
 Task<Result<void>> KdTarget::GoOn(bool step, bool handled, bool by_user) {
   Result<bool> skipped = co_await SkipHardBreakpoint();
   if (!skipped && !IsAnswer(skipped.error())) co_return skipped.error();
@@ -297,8 +307,9 @@ Task<Result<void>> KdTarget::GoOn(bool step, bool handled, bool by_user) {
   Result<void> planted = co_await planter_.PlantMissing(own != nullptr ? std::optional(pc) : std::nullopt);
   if (!planted) co_return planted;
   stepping_over_ = over && !step;
-  const bool breakpoint = stop_->code() == kd::kExceptionBreakpoint || stop_->code() == kd::kExceptionSingleStep;
-  const std::uint32_t status = !handled                               ? kd::kExceptionNotHandled
+  const bool breakpoint =
+      stop_->code() == kd::kExceptionBreakpoint || stop_->code() == kd::kExceptionSingleStep;
+  const std::uint32_t status = !handled                                ? kd::kExceptionNotHandled
                                : step || stepping_over_ || !breakpoint ? kd::kContinue
                                                                        : kd::kExceptionHandled;
   co_return co_await Continue(status, step || stepping_over_, by_user);
@@ -333,9 +344,10 @@ Task<Result<void>> KdTarget::Continue(std::uint32_t status, bool trace, bool by_
 /// Breakpoints out, and back to what the target did; see Leave().
 Task<void> KdTarget::Depart() {
   const bool resume = departure_->resume;
-  const bool attaching = state_ == rpc::TargetState::kSynchronizing &&
-                         line_.counters().break_ins_sent > break_ins_at_attach_;
-  const bool running = state_ == rpc::TargetState::kRunning && (table_.AnyPlanted() || table_.HasData() || break_in_wanted_);
+  const bool attaching =
+      state_ == rpc::TargetState::kSynchronizing && line_.counters().break_ins_sent > break_ins_at_attach_;
+  const bool running =
+      state_ == rpc::TargetState::kRunning && (table_.AnyPlanted() || table_.HasData() || break_in_wanted_);
   if (!attaching && !running && state_ != rpc::TargetState::kHalted) co_return;
   if (state_ != rpc::TargetState::kHalted) {
     if (running && !break_in_wanted_) line_.BreakIn();

@@ -10,7 +10,8 @@ const MemoryCache::Page* MemoryCache::Find(const AddressSpace& space, std::uint6
   return found == pages_.end() ? nullptr : found->second.get();
 }
 
-std::size_t MemoryCache::Copy(const AddressSpace& space, std::uint64_t address, std::span<std::byte> out) const {
+std::size_t MemoryCache::Copy(const AddressSpace& space, std::uint64_t address,
+                              std::span<std::byte> out) const {
   std::size_t copied = 0;
   while (copied < out.size()) {
     const Page* page = Find(space, address);
@@ -27,7 +28,8 @@ std::size_t MemoryCache::Copy(const AddressSpace& space, std::uint64_t address, 
   return copied;
 }
 
-std::uint64_t MemoryCache::Missing(const AddressSpace& space, std::uint64_t address, std::uint64_t limit) const {
+std::uint64_t MemoryCache::Missing(const AddressSpace& space, std::uint64_t address,
+                                   std::uint64_t limit) const {
   std::uint64_t missing = 0;
   while (missing < limit) {
     const std::size_t offset = address % kPageBytes;

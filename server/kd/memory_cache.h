@@ -13,15 +13,17 @@
 
 namespace longwire {
 
-/// Memory read during one stop, by address space. Bytes are what the user shall see: planted breakpoints are not in them.
-/// Whoever changes or resumes the target calls Clear().
+/// Memory read during one stop, by address space. Bytes are what the user shall see: planted breakpoints are
+/// not in them. Whoever changes or resumes the target calls Clear().
 class MemoryCache {
  public:
   static constexpr std::uint64_t kPageBytes = 4096;
 
-  explicit MemoryCache(std::size_t capacity_bytes = 32u << 20) : max_pages_(capacity_bytes / kPageBytes + 1) {}
+  explicit MemoryCache(std::size_t capacity_bytes = 32u << 20)
+      : max_pages_(capacity_bytes / kPageBytes + 1) {}
 
-  /// Copies the known bytes from `address` on, until the first unknown one or the end of `out`; returns their number.
+  /// Copies the known bytes from `address` on, until the first unknown one or the end of `out`; returns their
+  /// number.
   std::size_t Copy(const AddressSpace& space, std::uint64_t address, std::span<std::byte> out) const;
   /// Length of the unknown run that starts at `address`, at most `limit`.
   std::uint64_t Missing(const AddressSpace& space, std::uint64_t address, std::uint64_t limit) const;

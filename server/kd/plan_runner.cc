@@ -4,8 +4,8 @@
 
 namespace longwire {
 
-Task<Result<plan::Output>> RunReadPlan(const plan::Plan& plan, plan::Limits limits, TargetMemory& memory, KdLine& line,
-                                       const WorkLimit& limit) {
+Task<Result<plan::Output>> RunReadPlan(const plan::Plan& plan, plan::Limits limits, TargetMemory& memory,
+                                       KdLine& line, const WorkLimit& limit) {
   using Kind = plan::Interpreter::Action::Kind;
   plan::Interpreter interpreter(plan, limits);
   std::array<std::byte, 8> small;
@@ -27,7 +27,8 @@ Task<Result<plan::Output>> RunReadPlan(const plan::Plan& plan, plan::Limits limi
       interpreter.SupplySearch(found->has_value(), found->value_or(0));
       continue;
     }
-    if (action.length <= small.size() && memory.ReadKnown(action.space, action.address, std::span(small).first(action.length))) {
+    if (action.length <= small.size() &&
+        memory.ReadKnown(action.space, action.address, std::span(small).first(action.length))) {
       interpreter.SupplyMemory(std::span(small).first(action.length));
       continue;
     }

@@ -5,9 +5,9 @@
 
 namespace longwire {
 
-/// Runs a validated read plan next to the target. Reads go through the cache of the stop, so several loads from one line
-/// cost one exchange. Ends early at `limit`, keeping what was found.
-Task<Result<plan::Output>> RunReadPlan(const plan::Plan& plan, plan::Limits limits, TargetMemory& memory, KdLine& line,
-                                       const WorkLimit& limit);
+/// Runs a validated read plan next to the target. Reads go through the cache of the stop, so several loads
+/// from one line cost one exchange. Ends early at `limit`, keeping what was found.
+Task<Result<plan::Output>> RunReadPlan(const plan::Plan& plan, plan::Limits limits, TargetMemory& memory,
+                                       KdLine& line, const WorkLimit& limit);
 
 }  // namespace longwire

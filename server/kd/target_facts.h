@@ -17,9 +17,9 @@ struct TargetFacts {
   kd::Machine machine = kd::Machine::kUnknown;
   std::optional<kd::DebuggerData> data;
   rpc::TargetDescription description;
-  bool context_ex_refused = false;           ///< GetContextEx failed once (quirk Q13)
-  bool inconsistent_reply = false;           ///< a reply claimed more bytes than it had, and was clipped
-  std::optional<bool> search_works;          ///< whether SearchMemory finds what is there; nullopt: not tried yet
+  bool context_ex_refused = false;   ///< GetContextEx failed once (quirk Q13)
+  bool inconsistent_reply = false;   ///< a reply claimed more bytes than it had, and was clipped
+  std::optional<bool> search_works;  ///< whether SearchMemory finds what is there; nullopt: not tried yet
 
   const kd::ContextLayout* layout() const { return kd::FindContextLayout(machine); }
   /// Address in the debugger data, 0 if absent.

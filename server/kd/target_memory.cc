@@ -33,8 +33,8 @@ void TargetMemory::OnStop(std::uint16_t processor, std::uint64_t program_counter
   program_counter_ = program_counter;
 }
 
-Task<Result<void>> TargetMemory::Read(AddressSpace space, std::uint64_t address, std::uint64_t size, bool uncached,
-                                      kd::Bytes& out) {
+Task<Result<void>> TargetMemory::Read(AddressSpace space, std::uint64_t address, std::uint64_t size,
+                                      bool uncached, kd::Bytes& out) {
   size = ClipToSpace(address, size);
   const bool cached = !uncached && space.kind != AddressSpace::Kind::kPhysical;
   const std::size_t start = out.size();
@@ -52,7 +52,8 @@ Task<Result<void>> TargetMemory::Read(AddressSpace space, std::uint64_t address,
     if (cached) {
       count = cache_.Missing(space, at, count);
       if (count <= line_bytes_) {
-        // A small read is widened to whole lines, inside the page: a neighbour that is absent must not cost an exchange.
+        // A small read is widened to whole lines, inside the page: a neighbour that is absent must not cost
+        // an exchange.
         const std::uint64_t page_end = (at & kPageMask) + (kPage - 1);
         from = at - at % line_bytes_;
         const std::uint64_t last = std::min(page_end, (at + count - 1) | (line_bytes_ - 1));
@@ -100,8 +101,8 @@ Task<Result<TargetMemory::Chunk>> TargetMemory::ReadVirtual(std::uint64_t addres
     const std::uint64_t at = address + chunk.data.size();
     std::uint64_t want = count - chunk.data.size();
     if (page_bound) want = std::min(want, ToPageEnd(at));
-    Result<kd::Bytes> reply = co_await line_.Exchange(
-        kd::EncodeReadVirtual(processor_, at, static_cast<std::uint32_t>(want)));
+    Result<kd::Bytes> reply =
+        co_await line_.Exchange(kd::EncodeReadVirtual(processor_, at, static_cast<std::uint32_t>(want)));
     if (!reply) co_return reply.error();
     const auto decoded = kd::DecodeReply(*reply);
     if (!decoded) co_return decoded.error();
@@ -127,7 +128,8 @@ Task<Result<TargetMemory::Chunk>> TargetMemory::ReadPhysical(std::uint64_t addre
   const auto caching = uncached ? kd::Caching::kUncached : kd::Caching::kDefault;
   while (chunk.data.size() < count) {
     const std::uint64_t at = address + chunk.data.size();
-    const auto want = static_cast<std::uint32_t>(std::min<std::uint64_t>(count - chunk.data.size(), ToPageEnd(at)));
+    const auto want =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(count - chunk.data.size(), ToPageEnd(at)));
     Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeReadPhysical(processor_, at, want, caching));
     if (!reply) co_return reply.error();
     const auto decoded = kd::DecodeReply(*reply);
@@ -153,7 +155,8 @@ Task<Result<TargetMemory::Chunk>> TargetMemory::ReadTranslated(AddressSpace spac
       chunk.ended = true;
       break;
     }
-    const auto want = static_cast<std::uint32_t>(std::min<std::uint64_t>(count - chunk.data.size(), ToPageEnd(at)));
+    const auto want =
+        static_cast<std::uint32_t>(std::min<std::uint64_t>(count - chunk.data.size(), ToPageEnd(at)));
     Result<Chunk> part = co_await ReadPhysical(mapping->physical, want, uncached);
     if (!part) co_return part.error();
     chunk.data.insert(chunk.data.end(), part->data.begin(), part->data.end());
@@ -226,7 +229,8 @@ Task<Result<TargetMemory::Mapping>> TargetMemory::Translate(AddressSpace space, 
 
 bool TargetMemory::BreakpointsShowIn(const AddressSpace& space, std::uint64_t address) const {
   if (space.kind == AddressSpace::Kind::kVirtual) return true;
-  const bool kernel = kd::PointerSize(facts_.machine) == 8 ? (address >> 63) != 0 : (address & 0x80000000u) != 0;
+  const bool kernel =
+      kd::PointerSize(facts_.machine) == 8 ? (address >> 63) != 0 : (address & 0x80000000u) != 0;
   return space.kind == AddressSpace::Kind::kPageTable && kernel;
 }
 
@@ -259,10 +263,12 @@ Task<Result<std::uint64_t>> TargetMemory::Write(AddressSpace space, std::uint64_
   co_return done;
 }
 
-Task<Result<std::uint32_t>> TargetMemory::WriteChunk(AddressSpace space, std::uint64_t address, kd::Bytes data) {
+Task<Result<std::uint32_t>> TargetMemory::WriteChunk(AddressSpace space, std::uint64_t address,
+                                                     kd::Bytes data) {
   const auto size = static_cast<std::uint32_t>(data.size());
-  kd::Bytes request = space.kind == AddressSpace::Kind::kPhysical ? kd::EncodeWritePhysical(processor_, address, data)
-                                                                  : kd::EncodeWriteVirtual(processor_, address, data);
+  kd::Bytes request = space.kind == AddressSpace::Kind::kPhysical
+                          ? kd::EncodeWritePhysical(processor_, address, data)
+                          : kd::EncodeWriteVirtual(processor_, address, data);
   Result<kd::Bytes> reply = co_await line_.Exchange(std::move(request));
   if (!reply) co_return reply.error();
   const auto decoded = kd::DecodeReply(*reply);
@@ -288,25 +294,28 @@ Task<Result<std::optional<std::uint64_t>>> TargetMemory::Search(AddressSpace spa
   co_return co_await SearchRemote(start, length, pattern, limit);
 }
 
-/// A failed search and a target that cannot search answer alike (kd-protocol.md 3.6), so ask for something known.
+/// A failed search and a target that cannot search answer alike (kd-protocol.md 3.6), so ask for something
+/// known.
 Task<Result<void>> TargetMemory::ProbeSearch() {
   constexpr std::uint32_t kProbe = 8;
   kd::Bytes known;
   Result<void> read = co_await Read(AddressSpace::Virtual(), program_counter_, kProbe, false, known);
   if (!read) co_return read;
   if (known.size() < kProbe) co_return Result<void>{};
-  Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeSearchMemory(program_counter_, 2 * kProbe, known));
+  Result<kd::Bytes> reply =
+      co_await line_.Exchange(kd::EncodeSearchMemory(program_counter_, 2 * kProbe, known));
   if (!reply) co_return reply.error();
   const auto decoded = kd::DecodeReply(*reply);
   facts_.search_works = decoded && kd::DecodeFound(*decoded) == program_counter_;
   co_return Result<void>{};
 }
 
-Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchRemote(std::uint64_t start, std::uint64_t length,
+Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchRemote(std::uint64_t start,
+                                                                      std::uint64_t length,
                                                                       std::span<const std::byte> pattern,
                                                                       const WorkLimit& limit) {
-  // The target searches its raw memory. Around planted breakpoints that differs from what the user sees, so those few
-  // bytes are searched here.
+  // The target searches its raw memory. Around planted breakpoints that differs from what the user sees, so
+  // those few bytes are searched here.
   std::optional<std::uint64_t> first;
   for (const std::uint64_t address : breakpoints_.CodeAddresses()) {
     const std::uint64_t reach = pattern.size() - 1;
@@ -335,7 +344,8 @@ Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchRemote(std::uint6
   co_return first;
 }
 
-Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchByReading(AddressSpace space, std::uint64_t start,
+Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchByReading(AddressSpace space,
+                                                                         std::uint64_t start,
                                                                          std::uint64_t length,
                                                                          std::span<const std::byte> pattern,
                                                                          const WorkLimit& limit) {

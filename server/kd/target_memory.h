@@ -18,26 +18,31 @@ struct WorkLimit {
   bool Over(kd::TimePoint now) const { return cancelled || now >= deadline; }
 };
 
-/// Memory of a stopped target as the user shall see it: through the cache of this stop, without our breakpoints, in any
-/// address space. Unreadable memory is no error: reads give the readable prefix. Errors are those of the line.
+/// Memory of a stopped target as the user shall see it: through the cache of this stop, without our
+/// breakpoints, in any address space. Unreadable memory is no error: reads give the readable prefix. Errors
+/// are those of the line.
 class TargetMemory {
  public:
   /// `line_bytes`: what a small read is widened to, never across a page.
   TargetMemory(KdLine& line, TargetFacts& facts, BreakpointTable& breakpoints, std::size_t line_bytes)
       : line_(line), facts_(facts), breakpoints_(breakpoints), line_bytes_(line_bytes) {}
 
-  /// Appends the readable prefix of [address, address + size) to `out`. `uncached` reads exactly what is asked for.
-  Task<Result<void>> Read(AddressSpace space, std::uint64_t address, std::uint64_t size, bool uncached, kd::Bytes& out);
+  /// Appends the readable prefix of [address, address + size) to `out`. `uncached` reads exactly what is
+  /// asked for.
+  Task<Result<void>> Read(AddressSpace space, std::uint64_t address, std::uint64_t size, bool uncached,
+                          kd::Bytes& out);
   /// Without any exchange: true when all of `out` was known.
   bool ReadKnown(const AddressSpace& space, std::uint64_t address, std::span<std::byte> out) const {
     return space.kind != AddressSpace::Kind::kPhysical && cache_.Copy(space, address, out) == out.size();
   }
   /// Bytes written, from `address` on: fewer when the target refuses, or when `limit` is over.
-  Task<Result<std::uint64_t>> Write(AddressSpace space, std::uint64_t address, std::span<const std::byte> data,
-                                    const WorkLimit& limit);
-  /// First address in [start, start + length) where `pattern` begins. Ends early, as not found, when `limit` is over; checked between exchanges.
-  Task<Result<std::optional<std::uint64_t>>> Search(AddressSpace space, std::uint64_t start, std::uint64_t length,
-                                                    std::span<const std::byte> pattern, const WorkLimit& limit);
+  Task<Result<std::uint64_t>> Write(AddressSpace space, std::uint64_t address,
+                                    std::span<const std::byte> data, const WorkLimit& limit);
+  /// First address in [start, start + length) where `pattern` begins. Ends early, as not found, when `limit`
+  /// is over; checked between exchanges.
+  Task<Result<std::optional<std::uint64_t>>> Search(AddressSpace space, std::uint64_t start,
+                                                    std::uint64_t length, std::span<const std::byte> pattern,
+                                                    const WorkLimit& limit);
 
   /// The stop ended, or something was changed: nothing known is true any more.
   void Forget();
@@ -54,18 +59,22 @@ class TargetMemory {
     bool resolved = false;
   };
 
-  Task<Result<Chunk>> ReadChunk(AddressSpace space, std::uint64_t address, std::uint32_t count, bool uncached);
+  Task<Result<Chunk>> ReadChunk(AddressSpace space, std::uint64_t address, std::uint32_t count,
+                                bool uncached);
   Task<Result<Chunk>> ReadVirtual(std::uint64_t address, std::uint32_t count);
   Task<Result<Chunk>> ReadPhysical(std::uint64_t address, std::uint32_t count, bool uncached);
-  Task<Result<Chunk>> ReadTranslated(AddressSpace space, std::uint64_t address, std::uint32_t count, bool uncached);
+  Task<Result<Chunk>> ReadTranslated(AddressSpace space, std::uint64_t address, std::uint32_t count,
+                                     bool uncached);
   Task<Result<Mapping>> Translate(AddressSpace space, std::uint64_t address);
   Task<Result<kd::Bytes>> ReadTable(std::uint64_t physical, std::uint32_t length);
   Task<Result<std::uint32_t>> WriteChunk(AddressSpace space, std::uint64_t address, kd::Bytes data);
   Task<Result<void>> ProbeSearch();
   Task<Result<std::optional<std::uint64_t>>> SearchRemote(std::uint64_t start, std::uint64_t length,
-                                                          std::span<const std::byte> pattern, const WorkLimit& limit);
+                                                          std::span<const std::byte> pattern,
+                                                          const WorkLimit& limit);
   Task<Result<std::optional<std::uint64_t>>> SearchByReading(AddressSpace space, std::uint64_t start,
-                                                             std::uint64_t length, std::span<const std::byte> pattern,
+                                                             std::uint64_t length,
+                                                             std::span<const std::byte> pattern,
                                                              const WorkLimit& limit);
   Task<Result<kd::PagingMode>> FindPagingMode();
   /// Breakpoints stand in kernel memory under every page table, in user memory only where they were set.
@@ -76,7 +85,7 @@ class TargetMemory {
   BreakpointTable& breakpoints_;
   std::size_t line_bytes_;
   MemoryCache cache_;
-  MemoryCache tables_{4u << 20};  ///< page tables, by physical address
+  MemoryCache tables_{4u << 20};                                         ///< page tables, by physical address
   std::map<std::pair<std::uint64_t, std::uint64_t>, Mapping> mappings_;  ///< by base and page
   std::optional<kd::PagingMode> paging_;
   std::uint16_t processor_ = 0;

@@ -63,7 +63,8 @@ Task<Result<void>> TargetRegisters::SetContext(std::uint16_t processor, kd::Byte
   const kd::ContextLayout* layout = facts_.layout();
   if (layout == nullptr) co_return Error{Errc::kUnsupported, "registers of this machine type are not known"};
   if (context.size() != layout->size) {
-    co_return Error{Errc::kUsage, "a CONTEXT record of this machine has " + std::to_string(layout->size) + " bytes"};
+    co_return Error{Errc::kUsage,
+                    "a CONTEXT record of this machine has " + std::to_string(layout->size) + " bytes"};
   }
   if (!contexts_.contains(processor)) {
     Result<kd::Bytes> current = co_await GetContext(processor);
@@ -90,19 +91,25 @@ Task<Result<kd::Bytes>> TargetRegisters::ReadControlSpace(std::uint16_t processo
   co_return kd::Bytes(read.data.begin(), read.data.end());
 }
 
-Task<Result<void>> TargetRegisters::WriteControlSpace(std::uint16_t processor, std::uint64_t selector, kd::Bytes data) {
-  if (data.size() > kd::kMaxManipulateData) co_return Error{Errc::kUsage, "too many bytes for one control space write"};
-  co_return co_await Ask(kd::EncodeWriteControlSpace(processor, selector, data), "to write its control space");
+Task<Result<void>> TargetRegisters::WriteControlSpace(std::uint16_t processor, std::uint64_t selector,
+                                                      kd::Bytes data) {
+  if (data.size() > kd::kMaxManipulateData)
+    co_return Error{Errc::kUsage, "too many bytes for one control space write"};
+  co_return co_await Ask(kd::EncodeWriteControlSpace(processor, selector, data),
+                         "to write its control space");
 }
 
 Task<Result<std::uint64_t>> TargetRegisters::ReadMsr(std::uint16_t processor, std::uint32_t number) {
-  Result<kd::Bytes> reply = co_await Reply(kd::EncodeReadMsr(processor, number), "to read that model-specific register");
+  Result<kd::Bytes> reply =
+      co_await Reply(kd::EncodeReadMsr(processor, number), "to read that model-specific register");
   if (!reply) co_return reply.error();
   co_return kd::DecodeMsr(*kd::DecodeReply(*reply));
 }
 
-Task<Result<void>> TargetRegisters::WriteMsr(std::uint16_t processor, std::uint32_t number, std::uint64_t value) {
-  co_return co_await Ask(kd::EncodeWriteMsr(processor, number, value), "to write that model-specific register");
+Task<Result<void>> TargetRegisters::WriteMsr(std::uint16_t processor, std::uint32_t number,
+                                             std::uint64_t value) {
+  co_return co_await Ask(kd::EncodeWriteMsr(processor, number, value),
+                         "to write that model-specific register");
 }
 
 Task<Result<std::uint32_t>> TargetRegisters::ReadIo(std::uint64_t port, std::uint32_t size) {

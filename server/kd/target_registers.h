@@ -18,7 +18,8 @@ class TargetRegisters {
   Task<Result<kd::Bytes>> GetContext(std::uint16_t processor);
   /// Reads first when this stop has not: targets refuse otherwise (Q14).
   Task<Result<void>> SetContext(std::uint16_t processor, kd::Bytes context);
-  Task<Result<kd::Bytes>> ReadControlSpace(std::uint16_t processor, std::uint64_t selector, std::uint32_t size);
+  Task<Result<kd::Bytes>> ReadControlSpace(std::uint16_t processor, std::uint64_t selector,
+                                           std::uint32_t size);
   Task<Result<void>> WriteControlSpace(std::uint16_t processor, std::uint64_t selector, kd::Bytes data);
   Task<Result<std::uint64_t>> ReadMsr(std::uint16_t processor, std::uint32_t number);
   Task<Result<void>> WriteMsr(std::uint16_t processor, std::uint32_t number, std::uint64_t value);

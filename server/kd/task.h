@@ -8,9 +8,10 @@
 
 namespace longwire {
 
-/// A lazy coroutine for target logic: straight-line code whose waits are answered by whoever drives the target, so that
-/// a unit test can drive it with a simulated clock. Single-threaded, no executor, no exceptions. A Task owns its frame:
-/// destroying it at a wait drops the computation; whatever it waited for must forget it in the awaiter's destructor.
+/// A lazy coroutine for target logic: straight-line code whose waits are answered by whoever drives the
+/// target, so that a unit test can drive it with a simulated clock. Single-threaded, no executor, no
+/// exceptions. A Task owns its frame: destroying it at a wait drops the computation; whatever it waited for
+/// must forget it in the awaiter's destructor.
 template <class T>
 class Task;
 

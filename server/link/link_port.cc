@@ -1,7 +1,8 @@
 #include "server/link/link_port.h"
 
-#include <cerrno>
 #include <sys/stat.h>
+
+#include <cerrno>
 #include <utility>
 
 #include "transport/acceptor.h"
@@ -23,7 +24,8 @@ class ConnectingPort : public LinkPort {
     Result<std::unique_ptr<Stream>> stream = co_await Connect(executor_);
     if (stream) co_return stream;
     Error error = stream.error();
-    const bool says_more = error.code == Errc::kLinkInUse || error.code == Errc::kUsage || error.code == Errc::kUnsupported;
+    const bool says_more =
+        error.code == Errc::kLinkInUse || error.code == Errc::kUsage || error.code == Errc::kUnsupported;
     if (!says_more) error.code = Errc::kLinkFailed;
     co_return error;
   }
@@ -56,7 +58,8 @@ class SerialPort final : public ConnectingPort {
   std::uint32_t baud_;
 };
 
-/// A Unix socket made by a VM, or a pty of that path; looked at anew at each attempt, since VMs re-create them.
+/// A Unix socket made by a VM, or a pty of that path; looked at anew at each attempt, since VMs re-create
+/// them.
 class PipePort final : public ConnectingPort {
  public:
   PipePort(Executor executor, std::string path, bool reconnect)
@@ -67,15 +70,19 @@ class PipePort final : public ConnectingPort {
     struct stat info {};
     if (::stat(path_.c_str(), &info) != 0) {
       const int error = errno;
-      co_return Error{Errc::kLinkFailed,
-                      error == ENOENT ? "there is no pipe " + path_ + "; start the virtual machine, or add reconnect to wait for it"
-                                      : "the pipe " + path_ + " cannot be reached: check the permissions of its directory",
-                      0, error};
+      co_return Error{
+          Errc::kLinkFailed,
+          error == ENOENT
+              ? "there is no pipe " + path_ + "; start the virtual machine, or add reconnect to wait for it"
+              : "the pipe " + path_ + " cannot be reached: check the permissions of its directory",
+          0, error};
     }
     if (S_ISCHR(info.st_mode)) co_return OpenSerial(executor, path_, 0);
     if (!S_ISSOCK(info.st_mode)) {
-      co_return Error{Errc::kLinkFailed, path_ + " is neither a Unix socket nor a pty; configure the virtual machine's "
-                                                 "serial port as a socket"};
+      co_return Error{Errc::kLinkFailed,
+                      path_ +
+                          " is neither a Unix socket nor a pty; configure the virtual machine's "
+                          "serial port as a socket"};
     }
     co_return co_await DialLocalSocket(executor, path_, kConnectLimit);
   }
@@ -115,16 +122,19 @@ class ListeningPort final : public LinkPort {
 Result<std::unique_ptr<LinkPort>> MakeComPort(Executor executor, const ComLink& link) {
   switch (link.kind) {
     case ComLink::Kind::kDevice:
-      return std::unique_ptr<LinkPort>(std::make_unique<SerialPort>(executor, link.path, link.baud, link.reconnect));
+      return std::unique_ptr<LinkPort>(
+          std::make_unique<SerialPort>(executor, link.path, link.baud, link.reconnect));
     case ComLink::Kind::kPipe: {
-      if (!link.listen) return std::unique_ptr<LinkPort>(std::make_unique<PipePort>(executor, link.path, link.reconnect));
+      if (!link.listen)
+        return std::unique_ptr<LinkPort>(std::make_unique<PipePort>(executor, link.path, link.reconnect));
       auto acceptor = BindLocalSocket(executor, link.path);
       if (!acceptor) return acceptor.error();
       return std::unique_ptr<LinkPort>(std::make_unique<ListeningPort>(std::move(*acceptor)));
     }
     case ComLink::Kind::kTcp: {
       if (!link.listen) {
-        return std::unique_ptr<LinkPort>(std::make_unique<TcpPort>(executor, link.host, link.tcp_port, link.reconnect));
+        return std::unique_ptr<LinkPort>(
+            std::make_unique<TcpPort>(executor, link.host, link.tcp_port, link.reconnect));
       }
       TcpBinding binding;
       binding.address = link.host;
@@ -136,7 +146,8 @@ Result<std::unique_ptr<LinkPort>> MakeComPort(Executor executor, const ComLink& 
     }
     case ComLink::Kind::kModem: break;
   }
-  return Error{Errc::kUnsupported, "modem links are not supported; dial with another program and use com:ipport or a pty"};
+  return Error{Errc::kUnsupported,
+               "modem links are not supported; dial with another program and use com:ipport or a pty"};
 }
 
 }  // namespace
@@ -147,7 +158,8 @@ Result<std::unique_ptr<LinkPort>> MakeLinkPort(Executor executor, const KernelLi
                      : std::holds_alternative<UsbLink>(link)      ? "usb"
                      : std::holds_alternative<FirewireLink>(link) ? "1394"
                                                                   : "exdi";
-  return Error{Errc::kUnsupported, std::string(kind) + " links are not supported by this build; use a com link"};
+  return Error{Errc::kUnsupported,
+               std::string(kind) + " links are not supported by this build; use a com link"};
 }
 
 }  // namespace longwire

@@ -9,13 +9,14 @@
 
 namespace longwire {
 
-/// Where the byte streams of one target come from: a serial device, a pty, a VM's socket, a TCP serial port. A stream
-/// that ended is replaced by opening again. Belongs to one executor.
+/// Where the byte streams of one target come from: a serial device, a pty, a VM's socket, a TCP serial port.
+/// A stream that ended is replaced by opening again. Belongs to one executor.
 class LinkPort {
  public:
   virtual ~LinkPort() = default;
 
-  /// One attempt. Ports that listen wait for the other side instead. Errors name the device and the next step.
+  /// One attempt. Ports that listen wait for the other side instead. Errors name the device and the next
+  /// step.
   virtual Awaitable<Result<std::unique_ptr<Stream>>> Open() = 0;
   /// A pending Open ends with kCancelled; later ones too.
   virtual void Cancel() noexcept = 0;

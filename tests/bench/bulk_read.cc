@@ -22,9 +22,10 @@ bool Measure(char variant, std::size_t bytes, const std::string& server) {
     rates.push_back(*rate);
   }
   std::sort(rates.begin(), rates.end());
-  std::printf("variant %c, %zu KiB, %s: median of 3 %.0f B/s, %.2f %% of %.0f B/s (lowest %.0f, highest %.0f)\n", variant,
-              bytes / 1024, server.empty() ? "in process" : "through kdsrv", rates[1], 100 * rates[1] / kPacedMaximum,
-              kPacedMaximum, rates.front(), rates.back());
+  std::printf(
+      "variant %c, %zu KiB, %s: median of 3 %.0f B/s, %.2f %% of %.0f B/s (lowest %.0f, highest %.0f)\n",
+      variant, bytes / 1024, server.empty() ? "in process" : "through kdsrv", rates[1],
+      100 * rates[1] / kPacedMaximum, kPacedMaximum, rates.front(), rates.back());
   return true;
 }
 

@@ -1,4 +1,5 @@
-// Small reads with one in flight: in this process, through a kdsrv on loopback, and through one with a password (TLS 1.3).
+// Small reads with one in flight: in this process, through a kdsrv on loopback, and through one with a
+// password (TLS 1.3).
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
@@ -97,8 +98,8 @@ int main(int argc, char** argv) {
   const double direct = ways[0].Median();
   for (Way& way : ways) {
     const double median = way.Median();
-    std::printf("%-32s median of %d: %7.0f reads/s, %.3f of direct (lowest %.0f, highest %.0f)\n", way.name, kRounds, median,
-                median / direct, way.rates.front(), way.rates.back());
+    std::printf("%-32s median of %d: %7.0f reads/s, %.3f of direct (lowest %.0f, highest %.0f)\n", way.name,
+                kRounds, median, median / direct, way.rates.front(), way.rates.back());
   }
   for (Way& way : ways) (void)way.target->Close(true);
   return 0;

@@ -18,7 +18,8 @@ bool Show(const TestMachine& machine, const KdsrvProcess& server, const std::str
   options.symbol_path = machine.symbol_directory();
   std::string error;
   const std::unique_ptr<DebugSession> kd = DebugSession::Open(
-      server.KernelStringFor("com:pipe,port=" + machine.socket_path() + ",resets=0,reconnect"), options, &error);
+      server.KernelStringFor("com:pipe,port=" + machine.socket_path() + ",resets=0,reconnect"), options,
+      &error);
   if (!kd) {
     std::fprintf(stderr, "round_trips: %s\n", error.c_str());
     return false;
@@ -26,7 +27,8 @@ bool Show(const TestMachine& machine, const KdsrvProcess& server, const std::str
   const CommandCost stop = kd->ShowStop();
   const CommandCost cost = command.empty() ? stop : kd->Run(command);
   if (!cost.error.empty()) std::fprintf(stderr, "%s: %s", command.c_str(), cost.error.c_str());
-  std::printf("%-28s %11llu %8llu %12llu %10llu %9llu\n", command.empty() ? "(showing the stop)" : command.c_str(),
+  std::printf("%-28s %11llu %8llu %12llu %10llu %9llu\n",
+              command.empty() ? "(showing the stop)" : command.c_str(),
               static_cast<unsigned long long>(cost.client.round_trips),
               static_cast<unsigned long long>(cost.client.requests),
               static_cast<unsigned long long>(cost.client.bytes_received + cost.client.bytes_sent),
@@ -54,10 +56,11 @@ int main() {
                 "client bytes", "link bytes", "exchanges");
     const std::string demo = variant == 'a' ? "lwdemo" : "quartz";
     for (const std::string& command :
-         {std::string(), std::string("lm"), std::string(".reload"), std::string("k"), std::string("r"), std::string("u"),
-          std::string("dd @rsp"), std::string("dps @rsp"), std::string("lmv m nt"),
-          std::string("dt nt!_EPROCESS poi(nt!PsInitialSystemProcess)"), "dt " + demo + "!_DEMO_DEVICE " + demo + "!g_Device",
-          "x " + demo + "!g_*", std::string("!process 0 0"), std::string("!process 0 7")}) {
+         {std::string(), std::string("lm"), std::string(".reload"), std::string("k"), std::string("r"),
+          std::string("u"), std::string("dd @rsp"), std::string("dps @rsp"), std::string("lmv m nt"),
+          std::string("dt nt!_EPROCESS poi(nt!PsInitialSystemProcess)"),
+          "dt " + demo + "!_DEMO_DEVICE " + demo + "!g_Device", "x " + demo + "!g_*",
+          std::string("!process 0 0"), std::string("!process 0 7")}) {
       good = Show(*machine, server, command) && good;
     }
   }

@@ -6,24 +6,25 @@
 
 #include "client/commands/command.h"
 #include "client/engine/session.h"
-#include "client/target/target.h"
 #include "client/target/interrupt.h"
+#include "client/target/target.h"
 
 namespace longwire::test {
 
 /// What a command cost: between client and server, and between server and target.
 struct CommandCost {
-  TargetCounters client;     ///< differences
-  rpc::LinkStatus link;      ///< differences
-  std::string text, error;   ///< what it printed
+  TargetCounters client;    ///< differences
+  rpc::LinkStatus link;     ///< differences
+  std::string text, error;  ///< what it printed
 };
 
-/// A kd without its console: everything the program wires up, in this process, for tests that look at numbers.
+/// A kd without its console: everything the program wires up, in this process, for tests that look at
+/// numbers.
 class DebugSession {
  public:
-  /// Opens the link (a `-k` string; `com:` links are served in this process), breaks in and waits for the stop, of
-  /// which nothing is shown: no symbols, no module list yet. Null with a sentence in `error` when there is no stop
-  /// within 30 s.
+  /// Opens the link (a `-k` string; `com:` links are served in this process), breaks in and waits for the
+  /// stop, of which nothing is shown: no symbols, no module list yet. Null with a sentence in `error` when
+  /// there is no stop within 30 s.
   static std::unique_ptr<DebugSession> Open(const std::string& kernel, const SessionOptions& options,
                                             std::string* error);
   ~DebugSession();
@@ -32,7 +33,8 @@ class DebugSession {
   CommandCost ShowStop();
   /// Runs a line that does not let the target run.
   CommandCost Run(const std::string& line);
-  /// Lets the target run and waits for the next stop (30 s), of which nothing is shown. False: there was none.
+  /// Lets the target run and waits for the next stop (30 s), of which nothing is shown. False: there was
+  /// none.
   bool Go();
   Session& session() { return *session_; }
   Target& target() { return *target_; }

@@ -32,7 +32,8 @@ void FakeTarget::Put(std::uint64_t address, std::uint64_t value, unsigned size) 
   Map(address, std::span(bytes, size));
 }
 
-void FakeTarget::PutUnicode(std::uint64_t address, std::uint64_t buffer, const std::string& ascii, unsigned pointer_size) {
+void FakeTarget::PutUnicode(std::uint64_t address, std::uint64_t buffer, const std::string& ascii,
+                            unsigned pointer_size) {
   Put(address, ascii.size() * 2, 2);
   Put(address + 2, ascii.size() * 2, 2);
   Put(address + pointer_size, buffer, pointer_size);
@@ -75,7 +76,8 @@ Result<std::size_t> FakeTarget::Read(AddressSpace, std::uint64_t address, std::s
   return read;
 }
 
-Result<std::size_t> FakeTarget::ReadUncached(AddressSpace space, std::uint64_t address, std::span<std::byte> out) {
+Result<std::size_t> FakeTarget::ReadUncached(AddressSpace space, std::uint64_t address,
+                                             std::span<std::byte> out) {
   return Read(space, address, out);
 }
 
@@ -121,7 +123,8 @@ Result<void> FakeTarget::WriteContext(std::uint32_t processor, std::span<const s
   return Note("WriteContext");
 }
 
-Result<std::vector<std::byte>> FakeTarget::ReadControlSpace(std::uint32_t, std::uint64_t, std::uint32_t size) {
+Result<std::vector<std::byte>> FakeTarget::ReadControlSpace(std::uint32_t, std::uint64_t,
+                                                            std::uint32_t size) {
   (void)Note("ReadControlSpace");
   return std::vector<std::byte>(size);
 }

@@ -9,8 +9,8 @@
 
 namespace longwire {
 
-/// A halted or running target made of pages in memory, for tests of what works on a Target. Keeps nothing of what was
-/// read: every call counts as one request and one round trip.
+/// A halted or running target made of pages in memory, for tests of what works on a Target. Keeps nothing of
+/// what was read: every call counts as one request and one round trip.
 class FakeTarget final : public Target {
  public:
   FakeTarget();
@@ -18,16 +18,19 @@ class FakeTarget final : public Target {
   // ---- script ----
   void Map(std::uint64_t address, std::span<const std::byte> bytes);  ///< makes the pages around it readable
   void Put(std::uint64_t address, std::uint64_t value, unsigned size);
-  void PutUnicode(std::uint64_t address, std::uint64_t buffer, const std::string& ascii, unsigned pointer_size = 8);
+  void PutUnicode(std::uint64_t address, std::uint64_t buffer, const std::string& ascii,
+                  unsigned pointer_size = 8);
   void SetDescription(rpc::TargetDescription description) { description_ = std::move(description); }
-  void Halt(rpc::StopEvent stop);                                    ///< halted from the start
+  void Halt(rpc::StopEvent stop);  ///< halted from the start
   void Run() { LeaveStop(); }
   void QueueEvent(rpc::Event event) { events_.push_back(std::move(event)); }
-  void SetContext(std::uint32_t processor, std::vector<std::byte> context) { contexts_[processor] = std::move(context); }
-  void Lose(Error error) { lost_ = std::move(error); }               ///< once the queue is empty
+  void SetContext(std::uint32_t processor, std::vector<std::byte> context) {
+    contexts_[processor] = std::move(context);
+  }
+  void Lose(Error error) { lost_ = std::move(error); }  ///< once the queue is empty
 
   // ---- what happened ----
-  const std::vector<std::string>& calls() const { return calls_; }   ///< "Resume step", "BreakIn", ...
+  const std::vector<std::string>& calls() const { return calls_; }  ///< "Resume step", "BreakIn", ...
   const std::map<std::uint64_t, rpc::SetBreakpoint>& breakpoints() const { return breakpoints_; }
   const std::vector<ResumeOptions>& resumes() const { return resumes_; }
   std::optional<bool> closed_resuming() const { return closed_; }
@@ -39,8 +42,10 @@ class FakeTarget final : public Target {
   std::string SessionName() const override { return "fake"; }
   TargetCounters counters() const override { return counters_; }
   Result<std::size_t> Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) override;
-  Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address, std::span<std::byte> out) override;
-  Result<std::size_t> Write(AddressSpace space, std::uint64_t address, std::span<const std::byte> data) override;
+  Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address,
+                                   std::span<std::byte> out) override;
+  Result<std::size_t> Write(AddressSpace space, std::uint64_t address,
+                            std::span<const std::byte> data) override;
   void Prefetch(AddressSpace, std::span<const rpc::ReadRange>) override {}
   Result<plan::Output> Run(const plan::Plan& plan) override;
   Result<std::vector<std::byte>> ReadContext(std::uint32_t processor) override;

@@ -36,7 +36,8 @@ Result<std::unique_ptr<Target>> ConnectForTest(const std::string& kernel, Interr
   return ConnectTarget(*parsed, connect, interrupt);
 }
 
-std::unique_ptr<Target> OpenHaltedTarget(const std::string& kernel, Interrupt& interrupt, std::string* error) {
+std::unique_ptr<Target> OpenHaltedTarget(const std::string& kernel, Interrupt& interrupt,
+                                         std::string* error) {
   Result<std::unique_ptr<Target>> target = ConnectForTest(kernel, interrupt);
   if (!target) {
     *error = target.error().message;

@@ -9,7 +9,8 @@
 
 namespace longwire::test {
 
-/// Opens the link of a `-k` string as kd does, asking the target to break in: `com:` links are served in this process.
+/// Opens the link of a `-k` string as kd does, asking the target to break in: `com:` links are served in this
+/// process.
 Result<std::unique_ptr<Target>> ConnectForTest(const std::string& kernel, Interrupt& interrupt);
 /// The same, and waits for the stop. Null with a sentence in `error` when there is none within 30 s.
 std::unique_ptr<Target> OpenHaltedTarget(const std::string& kernel, Interrupt& interrupt, std::string* error);

@@ -10,7 +10,8 @@ namespace longwire::test {
 /// The real kdsrv on a loopback port of its own. Dies with this object.
 class KdsrvProcess {
  public:
-  /// `program`: path of kdsrv. `password`: empty for a server without one. port() is 0 when it did not come up.
+  /// `program`: path of kdsrv. `password`: empty for a server without one. port() is 0 when it did not come
+  /// up.
   explicit KdsrvProcess(const std::string& program, const std::string& password = "");
   KdsrvProcess(const KdsrvProcess&) = delete;
   KdsrvProcess& operator=(const KdsrvProcess&) = delete;

@@ -32,8 +32,8 @@ sockaddr_un AddressOf(const std::string& path) {
   return address;
 }
 
-/// One direction of the line. What is read begins to pass at once, or when the line is done with what came before; so
-/// a thread that wakes up late delivers late, but does not make the line slower.
+/// One direction of the line. What is read begins to pass at once, or when the line is done with what came
+/// before; so a thread that wakes up late delivers late, but does not make the line slower.
 struct Direction {
   int from, to;
   std::atomic<std::uint64_t>& count;
@@ -44,7 +44,9 @@ struct Direction {
   bool takes() const { return held.size() < kLongestQueue; }
   double Begin() const { return free - static_cast<double>(held.size()) * seconds_per_byte; }
   /// When the next bytes have passed: as many as a UART hands over at once.
-  double NextDue() const { return Begin() + static_cast<double>(std::min(held.size(), kUartBuffer)) * seconds_per_byte; }
+  double NextDue() const {
+    return Begin() + static_cast<double>(std::min(held.size(), kUartBuffer)) * seconds_per_byte;
+  }
 
   /// Reads what there is, and hands on what has passed. False: an end closed.
   bool Turn(double now, bool readable) {
@@ -74,7 +76,8 @@ LinePacer::LinePacer(const std::string& listen_path, std::string connect_path, u
   const sockaddr_un address = AddressOf(listen_path);
   listener_ = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   stop_ = eventfd(0, EFD_CLOEXEC);
-  if (bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 || listen(listener_, 1) != 0) {
+  if (bind(listener_, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0 ||
+      listen(listener_, 1) != 0) {
     throw std::runtime_error("cannot listen on " + listen_path + ": " + std::strerror(errno));
   }
   thread_ = std::thread([this] { Run(); });
@@ -106,7 +109,8 @@ void LinePacer::Run() {
                         {near, static_cast<short>(down.takes() ? POLLIN : 0), 0},
                         {stop_, POLLIN, 0}};
       const double left = std::max(0.0, next - now);
-      const timespec limit{static_cast<time_t>(left), static_cast<long>((left - static_cast<double>(static_cast<time_t>(left))) * 1e9)};
+      const timespec limit{static_cast<time_t>(left),
+                           static_cast<long>((left - static_cast<double>(static_cast<time_t>(left))) * 1e9)};
       if (ppoll(ends, 3, &limit, nullptr) < 0 || ends[2].revents) break;
       const double woken = Now();
       if (!up.Turn(woken, ends[0].revents & (POLLIN | POLLHUP))) break;

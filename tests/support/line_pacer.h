@@ -7,9 +7,9 @@
 
 namespace longwire::test {
 
-/// A serial line between two local sockets: listens on one path, connects to the other for its first peer, and lets bytes
-/// through no faster than a line of that speed would (10 bits a byte), both ways at once, with the 64-byte buffer of
-/// a UART. Runs on its own thread until destroyed.
+/// A serial line between two local sockets: listens on one path, connects to the other for its first peer,
+/// and lets bytes through no faster than a line of that speed would (10 bits a byte), both ways at once, with
+/// the 64-byte buffer of a UART. Runs on its own thread until destroyed.
 class LinePacer {
  public:
   LinePacer(const std::string& listen_path, std::string connect_path, unsigned baud);

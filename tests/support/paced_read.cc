@@ -11,15 +11,17 @@
 namespace longwire::test {
 namespace {
 
-constexpr std::uint64_t kMappedMemory = 0xFFFF800000100000;  // physical memory of the test machine, from 1 MiB on
+constexpr std::uint64_t kMappedMemory =
+    0xFFFF800000100000;  // physical memory of the test machine, from 1 MiB on
 
 }  // namespace
 
-std::optional<double> PacedReadRate(char variant, std::size_t bytes, const std::string& server, std::string* error) {
+std::optional<double> PacedReadRate(char variant, std::size_t bytes, const std::string& server,
+                                    std::string* error) {
   TestMachineOptions options;
   options.variant = variant;
-  // The machine's UART takes a packet at once and hands it to the line, so the machine waits for the acknowledge while
-  // its packet still passes.
+  // The machine's UART takes a packet at once and hands it to the line, so the machine waits for the
+  // acknowledge while its packet still passes.
   options.ack_timeout_ms = 2000;
   const std::unique_ptr<TestMachine> machine = TestMachine::Start(options, error);
   if (!machine) return std::nullopt;

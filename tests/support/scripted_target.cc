@@ -29,7 +29,8 @@ ScriptedTarget::ScriptedTarget() {
 void ScriptedTarget::Map(std::uint64_t address, std::uint64_t size) {
   for (std::uint64_t page = address >> 12; page <= (address + size - 1) >> 12; ++page) {
     auto& bytes = pages_[page];
-    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>((page * 31 + i * 7) & 0x7F);
+    for (std::size_t i = 0; i < bytes.size(); ++i)
+      bytes[i] = static_cast<std::byte>((page * 31 + i * 7) & 0x7F);
   }
 }
 
@@ -180,7 +181,8 @@ void ScriptedTarget::Receive(kd::ByteView bytes) {
   framer_.Receive({}, bytes);
   while (auto item = framer_.Next()) {
     if (item->kind == kd::Framer::Kind::kControl) {
-      if (item->type == kd::PacketType::kAcknowledge && awaiting_ack_ && item->id == (next_tx_ & ~kd::kSyncBit)) {
+      if (item->type == kd::PacketType::kAcknowledge && awaiting_ack_ &&
+          item->id == (next_tx_ & ~kd::kSyncBit)) {
         next_tx_ = (next_tx_ & ~kd::kSyncBit) ^ 1;
         awaiting_ack_ = false;
         unsent_.pop_front();
@@ -265,19 +267,16 @@ void ScriptedTarget::OnManipulate(const kd::Bytes& payload) {
       Put(head, 0x18, kd::Load32(payload, 0x14));
       return Reply(std::move(head), kd::kStatusSuccess, *context);
     }
-    case kd::Api::kSetContext:
-      *context = data;
-      return Reply(std::move(head), kd::kStatusSuccess);
+    case kd::Api::kSetContext: *context = data; return Reply(std::move(head), kd::kStatusSuccess);
     case kd::Api::kReadControlSpace:
       Put(head, 0x1C, static_cast<std::uint32_t>(special->size()));
       return Reply(std::move(head), kd::kStatusSuccess, *special);
-    case kd::Api::kWriteControlSpace:
-      *special = data;
-      return Reply(std::move(head), kd::kStatusSuccess);
+    case kd::Api::kWriteControlSpace: *special = data; return Reply(std::move(head), kd::kStatusSuccess);
     case kd::Api::kWriteBreakpoint: {
       std::uint32_t handle = 1;
       while (breakpoints.contains(handle)) ++handle;
-      if (handle > kd::kBreakpointSlots || !Mapped(seen.address)) return Reply(std::move(head), kd::kStatusUnsuccessful);
+      if (handle > kd::kBreakpointSlots || !Mapped(seen.address))
+        return Reply(std::move(head), kd::kStatusUnsuccessful);
       breakpoints[handle] = seen.address;
       originals_[handle] = Peek(seen.address, 1)[0];
       Poke(seen.address, {std::byte{0xCC}});
@@ -295,7 +294,8 @@ void ScriptedTarget::OnManipulate(const kd::Bytes& payload) {
       running = true;
       if (on_continue) on_continue(kd::Load32(payload, 0x14) != 0, kd::Load64(payload, 0x18));
       return;
-    case kd::Api::kSwitchProcessor: return Stop(kd::kExceptionWakeDebugger, 0xFFFFF80000003000, seen.processor);
+    case kd::Api::kSwitchProcessor:
+      return Stop(kd::kExceptionWakeDebugger, 0xFFFFF80000003000, seen.processor);
     case kd::Api::kReboot:
     case kd::Api::kCauseBugCheck: running = true; return;
     case kd::Api::kSearchMemory: {

@@ -18,9 +18,9 @@
 
 namespace longwire::test {
 
-/// The target side of the KD protocol as a value: bytes of the host go in, bytes for the host come out, nothing waits.
-/// An AMD64 machine with mapped pages, CONTEXTs, special registers and a breakpoint table that behaves as
-/// kd-protocol.md 2.5 and 3.6 say. What a test wants different, it sets.
+/// The target side of the KD protocol as a value: bytes of the host go in, bytes for the host come out,
+/// nothing waits. An AMD64 machine with mapped pages, CONTEXTs, special registers and a breakpoint table that
+/// behaves as kd-protocol.md 2.5 and 3.6 say. What a test wants different, it sets.
 class ScriptedTarget {
  public:
   struct Seen {
@@ -42,13 +42,13 @@ class ScriptedTarget {
 
   std::uint32_t processors = 2;
   std::uint64_t debugger_data_list = 0;
-  std::array<kd::Bytes, 4> contexts;  ///< 4D0 bytes each
-  std::array<kd::Bytes, 4> specials;  ///< E0 bytes each
-  std::set<kd::Api> refused;          ///< answered with C0000001
-  std::set<kd::Api> mute;             ///< acknowledged and not answered
-  std::uint32_t most_read = 3944;     ///< longer reads are clipped and succeed
+  std::array<kd::Bytes, 4> contexts;           ///< 4D0 bytes each
+  std::array<kd::Bytes, 4> specials;           ///< E0 bytes each
+  std::set<kd::Api> refused;                   ///< answered with C0000001
+  std::set<kd::Api> mute;                      ///< acknowledged and not answered
+  std::uint32_t most_read = 3944;              ///< longer reads are clipped and succeed
   std::optional<std::uint32_t> claimed_bytes;  ///< what reads say they gave, whatever they gave
-  bool whole_reads = false;           ///< a read that meets an absent page gives nothing at all
+  bool whole_reads = false;                    ///< a read that meets an absent page gives nothing at all
   bool stop_on_break_in = true;
   std::uint64_t break_in_address = 0xFFFFF80000001000;
   /// Called for Continue2: trace flag and Dr7.

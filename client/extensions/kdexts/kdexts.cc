@@ -1,4 +1,5 @@
-// The bundled extension: commands that know NT's kernel structures. It uses the extension interface and nothing else.
+// The bundled extension: commands that know NT's kernel structures. It uses the extension interface and
+// nothing else.
 #include "longwire_extension.h"
 #include "processes.h"
 #include "threads.h"
@@ -10,7 +11,8 @@ lw_status Help(const lw_host* host, lw_session* session, const char*);
 const lw_command kCommands[] = {
     {"process", "process [address|pid|0|-1 [flags]] [image]",
      "Shows processes; flags: 1 times, 2 threads, 4 stacks, 8 short stacks.", kdexts::Process},
-    {"thread", "thread [address [flags]]", "Shows a thread; flags: 2 waits and details, 4 stack.", kdexts::Thread},
+    {"thread", "thread [address [flags]]", "Shows a thread; flags: 2 waits and details, 4 stack.",
+     kdexts::Thread},
     {"help", "help", "Lists the commands of this extension.", Help},
 };
 
@@ -26,8 +28,16 @@ lw_status Help(const lw_host* host, lw_session* session, const char*) {
 }
 
 const lw_extension kExtension = {
-    sizeof(lw_extension), LW_EXTENSION_VERSION, "kdexts", "processes and threads of NT kernels", LONGWIRE_VERSION,
-    kCommands, sizeof kCommands / sizeof kCommands[0], sizeof(lw_command), nullptr, nullptr,
+    sizeof(lw_extension),
+    LW_EXTENSION_VERSION,
+    "kdexts",
+    "processes and threads of NT kernels",
+    LONGWIRE_VERSION,
+    kCommands,
+    sizeof kCommands / sizeof kCommands[0],
+    sizeof(lw_command),
+    nullptr,
+    nullptr,
 };
 
 }  // namespace

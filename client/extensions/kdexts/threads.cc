@@ -11,10 +11,30 @@ constexpr const char* kThreadType = "nt!_ETHREAD";
 
 // Every field of the display; what the symbols do not have is left out of it.
 constexpr const char* kFields[] = {
-    "Cid", "Tcb.Teb", "Tcb.State", "Tcb.WaitReason", "Tcb.WaitMode", "Tcb.Alertable", "Tcb.WaitTime", "Tcb.ContextSwitches",
-    "Tcb.UserTime", "Tcb.KernelTime", "Tcb.InitialStack", "Tcb.KernelStack", "Tcb.StackBase", "Tcb.StackLimit", "Tcb.Priority",
-    "Tcb.BasePriority", "Tcb.Win32Thread", "Tcb.Process", "Tcb.ApcState.Process", "Tcb.IdealProcessor", "Tcb.NextProcessor",
-    "Tcb.WaitBlockList", "Win32StartAddress", "StartAddress",
+    "Cid",
+    "Tcb.Teb",
+    "Tcb.State",
+    "Tcb.WaitReason",
+    "Tcb.WaitMode",
+    "Tcb.Alertable",
+    "Tcb.WaitTime",
+    "Tcb.ContextSwitches",
+    "Tcb.UserTime",
+    "Tcb.KernelTime",
+    "Tcb.InitialStack",
+    "Tcb.KernelStack",
+    "Tcb.StackBase",
+    "Tcb.StackLimit",
+    "Tcb.Priority",
+    "Tcb.BasePriority",
+    "Tcb.Win32Thread",
+    "Tcb.Process",
+    "Tcb.ApcState.Process",
+    "Tcb.IdealProcessor",
+    "Tcb.NextProcessor",
+    "Tcb.WaitBlockList",
+    "Win32StartAddress",
+    "StartAddress",
 };
 
 std::string StateText(lw::Debugger& debugger, const lw::Structure& thread) {
@@ -25,8 +45,8 @@ std::string StateText(lw::Debugger& debugger, const lw::Structure& thread) {
     return lw::Text("RUNNING on processor %" PRIu64, thread.Get("Tcb.NextProcessor").value_or(0));
   }
   if (name != "Waiting") return name;
-  const std::string reason =
-      debugger.Enumerator("nt!_KWAIT_REASON", static_cast<std::int64_t>(thread.Get("Tcb.WaitReason").value_or(0)));
+  const std::string reason = debugger.Enumerator(
+      "nt!_KWAIT_REASON", static_cast<std::int64_t>(thread.Get("Tcb.WaitReason").value_or(0)));
   const char* mode = thread.Get("Tcb.WaitMode").value_or(0) == 0 ? "KernelMode" : "UserMode";
   const char* alertable = thread.Get("Tcb.Alertable").value_or(0) == 0 ? "Non-Alertable" : "Alertable";
   return "WAIT: (" + reason + ") " + mode + " " + alertable;
@@ -68,8 +88,8 @@ void ShowStack(lw::Debugger& debugger, const lw::Structure& thread, bool brief, 
   lw_frame frames[128];
   std::uint32_t count = 0;
   std::uint64_t ip = 0, sp = 0, fp = 0;
-  const std::string state =
-      debugger.Enumerator("nt!_KTHREAD_STATE", static_cast<std::int64_t>(thread.Get("Tcb.State").value_or(0)));
+  const std::string state = debugger.Enumerator(
+      "nt!_KTHREAD_STATE", static_cast<std::int64_t>(thread.Get("Tcb.State").value_or(0)));
   if (state != "Running") {
     // A thread that does not run left a switch frame where its kernel stack pointer points.
     lw::Structure frame(debugger, "nt!_KSWITCH_FRAME", thread.Get("Tcb.KernelStack").value_or(0));
@@ -93,10 +113,12 @@ void ShowStack(lw::Debugger& debugger, const lw::Structure& thread, bool brief, 
   debugger.Print(indent + "Child-SP          RetAddr               Call Site\n");
   for (std::uint32_t i = 0; i < count; ++i) {
     const std::string name = debugger.NameOf(frames[i].instruction_pointer);
-    debugger.Print(lw::Text("%s%08x`%08x %08x`%08x     %s\n", indent.c_str(), static_cast<unsigned>(frames[i].stack_pointer >> 32),
-                            static_cast<unsigned>(frames[i].stack_pointer), static_cast<unsigned>(frames[i].return_address >> 32),
-                            static_cast<unsigned>(frames[i].return_address),
-                            !name.empty() ? name.c_str() : lw::Text("0x%" PRIx64, frames[i].instruction_pointer).c_str()));
+    debugger.Print(lw::Text(
+        "%s%08x`%08x %08x`%08x     %s\n", indent.c_str(),
+        static_cast<unsigned>(frames[i].stack_pointer >> 32), static_cast<unsigned>(frames[i].stack_pointer),
+        static_cast<unsigned>(frames[i].return_address >> 32),
+        static_cast<unsigned>(frames[i].return_address),
+        !name.empty() ? name.c_str() : lw::Text("0x%" PRIx64, frames[i].instruction_pointer).c_str()));
     if (brief && i >= 3) break;
   }
 }
@@ -106,7 +128,8 @@ void ShowDetails(lw::Debugger& debugger, const lw::Structure& thread, const std:
   line("Not impersonating");
   if (std::optional<std::uint64_t> process = ProcessOfThread(debugger, thread.address())) {
     const std::string image = lw::Structure(debugger, "nt!_EPROCESS", *process).GetText("ImageFileName");
-    line(lw::Text("Owning Process            %016" PRIx64 "       Image:         %s", *process, image.c_str()));
+    line(lw::Text("Owning Process            %016" PRIx64 "       Image:         %s", *process,
+                  image.c_str()));
   }
   line("Attached Process          N/A            Image:         N/A");
   if (auto wait = thread.Get("Tcb.WaitTime")) line(lw::Text("Wait Start TickCount      %" PRIu64, *wait));
@@ -115,18 +138,23 @@ void ShowDetails(lw::Debugger& debugger, const lw::Structure& thread, const std:
                   thread.Get("Tcb.IdealProcessor").value_or(0)));
   }
   if (auto time = thread.Get("Tcb.UserTime")) line("UserTime                  " + TickTime(debugger, *time));
-  if (auto time = thread.Get("Tcb.KernelTime")) line("KernelTime                " + TickTime(debugger, *time));
+  if (auto time = thread.Get("Tcb.KernelTime"))
+    line("KernelTime                " + TickTime(debugger, *time));
   std::optional<std::uint64_t> start = thread.Get("Win32StartAddress");
   if (!start || *start == 0) start = thread.Get("StartAddress");
-  if (start) line(lw::Text("Win32 Start Address %s (0x%016" PRIx64 ")", debugger.NameOf(*start).c_str(), *start));
+  if (start)
+    line(lw::Text("Win32 Start Address %s (0x%016" PRIx64 ")", debugger.NameOf(*start).c_str(), *start));
   if (auto initial = thread.Get("Tcb.InitialStack")) {
-    line(lw::Text("Stack Init %016" PRIx64 " Current %016" PRIx64, *initial, thread.Get("Tcb.KernelStack").value_or(0)));
+    line(lw::Text("Stack Init %016" PRIx64 " Current %016" PRIx64, *initial,
+                  thread.Get("Tcb.KernelStack").value_or(0)));
   }
   if (auto base = thread.Get("Tcb.StackBase")) {
-    line(lw::Text("Base %016" PRIx64 " Limit %016" PRIx64 " Call 0000000000000000", *base, thread.Get("Tcb.StackLimit").value_or(0)));
+    line(lw::Text("Base %016" PRIx64 " Limit %016" PRIx64 " Call 0000000000000000", *base,
+                  thread.Get("Tcb.StackLimit").value_or(0)));
   }
   if (auto priority = thread.Get("Tcb.Priority")) {
-    line(lw::Text("Priority %" PRIu64 " BasePriority %" PRIu64, *priority, thread.Get("Tcb.BasePriority").value_or(0)));
+    line(lw::Text("Priority %" PRIu64 " BasePriority %" PRIu64, *priority,
+                  thread.Get("Tcb.BasePriority").value_or(0)));
   }
 }
 
@@ -155,7 +183,8 @@ std::string TickTime(lw::Debugger& debugger, std::uint64_t ticks) {
   std::optional<std::uint64_t> where = debugger.Symbol("nt!KeMaximumIncrement");
   const std::uint64_t increment = where ? debugger.ReadUnsigned(*where, 4).value_or(156250) : 156250;
   const std::uint64_t ms = ticks * increment / 10000;
-  return lw::Text("%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ".%03" PRIu64, ms / 3600000, ms / 60000 % 60, ms / 1000 % 60, ms % 1000);
+  return lw::Text("%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 ".%03" PRIu64, ms / 3600000, ms / 60000 % 60,
+                  ms / 1000 % 60, ms % 1000);
 }
 
 void ShowThread(lw::Debugger& debugger, std::uint64_t address, unsigned flags, const std::string& indent) {
@@ -171,7 +200,8 @@ void ShowThread(lw::Debugger& debugger, std::uint64_t address, unsigned flags, c
       .Number("thread_id", static_cast<std::int64_t>(thread_id))
       .Hex("teb", teb)
       .String("state", state)
-      .End(lw::Text("%sTHREAD %016" PRIx64 "  Cid %04" PRIx64 ".%04" PRIx64 "  Teb: %016" PRIx64 " Win32Thread: %016" PRIx64 " %s",
+      .End(lw::Text("%sTHREAD %016" PRIx64 "  Cid %04" PRIx64 ".%04" PRIx64 "  Teb: %016" PRIx64
+                    " Win32Thread: %016" PRIx64 " %s",
                     indent.c_str(), address, process_id, thread_id, teb, win32, state.c_str()));
   if (flags & kThreadWaits) {
     if (state.starts_with("WAIT")) ShowWait(debugger, thread, indent);

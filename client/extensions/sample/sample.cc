@@ -20,16 +20,24 @@ lw_status Hello(const lw_host* host, lw_session* session, const char* arguments)
   lw::Row(debugger, "pointer")
       .Hex("address", *address)
       .Hex("value", *value)
-      .End(lw::Text("%s holds %016llx %s", debugger.NameOf(*address).c_str(), static_cast<unsigned long long>(*value),
-                    debugger.NameOf(*value).c_str()));
+      .End(lw::Text("%s holds %016llx %s", debugger.NameOf(*address).c_str(),
+                    static_cast<unsigned long long>(*value), debugger.NameOf(*value).c_str()));
   return 0;
 }
 
 const lw_command kCommands[] = {{"hello", "hello [address]", "Shows the pointer at an address.", Hello}};
 
 const lw_extension kExtension = {
-    sizeof(lw_extension), LW_EXTENSION_VERSION, "sample", "a sample extension", "1.0",
-    kCommands, 1, sizeof(lw_command), nullptr, nullptr,
+    sizeof(lw_extension),
+    LW_EXTENSION_VERSION,
+    "sample",
+    "a sample extension",
+    "1.0",
+    kCommands,
+    1,
+    sizeof(lw_command),
+    nullptr,
+    nullptr,
 };
 
 }  // namespace

@@ -23,7 +23,9 @@ void Trace(const char* what) {
   return 0;
 }
 
-[[maybe_unused]] lw_status Throw(const lw_host*, lw_session*, const char*) { throw std::runtime_error("on purpose"); }
+[[maybe_unused]] lw_status Throw(const lw_host*, lw_session*, const char*) {
+  throw std::runtime_error("on purpose");
+}
 
 lw_status Fail(const lw_host* host, lw_session* session, const char*) {
   host->error(session, "it went wrong");
@@ -59,13 +61,18 @@ const lw_extension kExtension = {
 #else
     LW_EXTENSION_VERSION,
 #endif
-    "variant", "a variant", "1.0", kCommands, 2,
+    "variant",
+    "a variant",
+    "1.0",
+    kCommands,
+    2,
 #ifdef VARIANT_DAMAGED
     sizeof(lw_command) - 8,
 #else
     sizeof(lw_command),
 #endif
-    Load, Unload,
+    Load,
+    Unload,
 };
 
 }  // namespace

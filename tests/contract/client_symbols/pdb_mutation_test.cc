@@ -29,12 +29,8 @@ Bytes ReadFile(const std::string& path) {
 void Mutate(Bytes& bytes, std::mt19937& random) {
   const auto below = [&random](std::size_t limit) { return limit == 0 ? 0 : random() % limit; };
   switch (below(8)) {
-    case 0:
-      bytes.resize(below(bytes.size()));
-      return;
-    case 1:
-      bytes.resize(bytes.size() - kBlock * below(bytes.size() / kBlock));
-      return;
+    case 0: bytes.resize(below(bytes.size())); return;
+    case 1: bytes.resize(bytes.size() - kBlock * below(bytes.size() / kBlock)); return;
     case 2: {
       const std::size_t a = below(bytes.size() / kBlock) * kBlock, b = below(bytes.size() / kBlock) * kBlock;
       std::swap_ranges(bytes.begin() + a, bytes.begin() + a + kBlock, bytes.begin() + b);

@@ -22,7 +22,9 @@ class ClientThreads : public testing::Test {
     machine_->target.Poke(kCode, {std::byte{0xCC}});
     machine_->target.Stop(kd::kExceptionBreakpoint, kCode);
     ConnectOptions options;
-    options.serve_locally = [this](Executor executor, std::unique_ptr<Stream> stream) { return Serve(executor, std::move(stream)); };
+    options.serve_locally = [this](Executor executor, std::unique_ptr<Stream> stream) {
+      return Serve(executor, std::move(stream));
+    };
     KernelString kernel;
     kernel.trans = "com:pipe,port=/run/vm.sock";
     auto target = ConnectTarget(kernel, options, interrupt_);
@@ -32,7 +34,8 @@ class ClientThreads : public testing::Test {
 
   std::shared_ptr<void> Serve(Executor executor, std::unique_ptr<Stream> stream) {
     KdServiceOptions options;
-    options.make_port = [machine = machine_](Executor on, const KernelLink&) -> Result<std::unique_ptr<LinkPort>> {
+    options.make_port = [machine = machine_](Executor on,
+                                             const KernelLink&) -> Result<std::unique_ptr<LinkPort>> {
       return std::unique_ptr<LinkPort>(std::make_unique<MachinePort>(on, machine));
     };
     auto service = std::make_shared<KdService>(executor, std::move(options));
@@ -53,7 +56,8 @@ class ClientThreads : public testing::Test {
     }
   }
 
-  std::shared_ptr<Machine> machine_ = std::make_shared<Machine>();  ///< the RPC thread's, while the target lives
+  std::shared_ptr<Machine> machine_ =
+      std::make_shared<Machine>();  ///< the RPC thread's, while the target lives
   Interrupt interrupt_;
   std::unique_ptr<Target> target_;
 };

@@ -1,7 +1,6 @@
 #include "server/kd/kd_service.h"
 
 #include <boost/asio/detached.hpp>
-
 #include <functional>
 #include <optional>
 
@@ -19,7 +18,8 @@ class ForeignStream final : public Stream {
  public:
   explicit ForeignStream(std::unique_ptr<Stream> inner) : inner_(std::move(inner)) {}
   Awaitable<Result<std::size_t>> ReadSome(std::span<std::byte> out) override { return inner_->ReadSome(out); }
-  Awaitable<Result<void>> WriteAll(std::span<const std::byte> head, std::span<const std::byte> body) override {
+  Awaitable<Result<void>> WriteAll(std::span<const std::byte> head,
+                                   std::span<const std::byte> body) override {
     return inner_->WriteAll(head, body);
   }
   Awaitable<Result<void>> ShutdownWrite() override { return inner_->ShutdownWrite(); }
@@ -52,7 +52,8 @@ class Client {
     const std::uint64_t id = ++last_id;
     co_return co_await AskAs(id, std::move(request), bulk);
   }
-  asio::awaitable<rpc::Answer> AskAs(std::uint64_t id, rpc::Request request, std::vector<std::byte>* bulk = nullptr) {
+  asio::awaitable<rpc::Answer> AskAs(std::uint64_t id, rpc::Request request,
+                                     std::vector<std::byte>* bulk = nullptr) {
     EXPECT_TRUE(channel->Enqueue(rpc::Envelope{id, std::move(request), {}}));
     for (;;) {
       auto envelope = co_await channel->Receive();
@@ -93,7 +94,8 @@ struct Bench {
     machine->target.Map(kCode, 0x4000);
     machine->target.Map(0xFFFFF88000010000, 0x1000);
     machine->target.Poke(kCode, {std::byte{0xCC}});
-    for (auto& record : machine->target.contexts) kd::Store(std::span(record), 0x98, std::uint64_t{0xFFFFF88000010400});
+    for (auto& record : machine->target.contexts)
+      kd::Store(std::span(record), 0x98, std::uint64_t{0xFFFFF88000010400});
     machine->target.Stop(kd::kExceptionBreakpoint, kCode);
     options.make_port = [this](Executor executor, const KernelLink&) -> Result<std::unique_ptr<LinkPort>> {
       return std::unique_ptr<LinkPort>(std::make_unique<MachinePort>(executor, machine));
@@ -147,7 +149,8 @@ TEST(KdService, ReadsThroughTheWholeStack) {
 TEST(KdService, SecondDriverIsRefusedByNameAndAnObserverIsNot) {
   Bench bench;
   RunTest(bench.context, [&]() -> asio::awaitable<void> {
-    Client alice(bench.context, *bench.service), bob(bench.context, *bench.service), eve(bench.context, *bench.service);
+    Client alice(bench.context, *bench.service), bob(bench.context, *bench.service),
+        eve(bench.context, *bench.service);
     co_await alice.Greet("alice");
     co_await OpenHalted(alice);
     co_await bob.Greet("bob");
@@ -268,7 +271,8 @@ TEST(KdService, LostClientLeavesTheTargetRunningWithoutBreakpointsAndTheLinkFree
       EXPECT_EQ(bench.machine->target.breakpoints.size(), 1u);
       alice.channel->Close();
     }
-    for (int i = 0; i < 100 && !bench.service->Status().empty(); ++i) co_await Pause(std::chrono::milliseconds(10));
+    for (int i = 0; i < 100 && !bench.service->Status().empty(); ++i)
+      co_await Pause(std::chrono::milliseconds(10));
     EXPECT_TRUE(bench.service->Status().empty());
     EXPECT_TRUE(bench.machine->target.running);
     EXPECT_TRUE(bench.machine->target.breakpoints.empty());
@@ -333,8 +337,8 @@ TEST(KdService, PipelinedRequestsBeyondTheLimitAreRefusedNotLost) {
     co_await OpenHalted(alice);
     constexpr int kRequests = 1300;
     for (int i = 0; i < kRequests; ++i) {
-      EXPECT_TRUE(alice.channel->Enqueue(rpc::Envelope{
-          static_cast<std::uint64_t>(10'000 + i), ReadOf(kCode, 8, true), {}}));
+      EXPECT_TRUE(alice.channel->Enqueue(
+          rpc::Envelope{static_cast<std::uint64_t>(10'000 + i), ReadOf(kCode, 8, true), {}}));
     }
     int answered = 0, refused = 0;
     while (answered < kRequests) {

@@ -138,7 +138,8 @@ std::optional<int> ChildProcess::Wait(std::chrono::milliseconds limit) {
 
 bool ChildProcess::running() {
   siginfo_t info{};
-  return !exit_code_ && waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+  return !exit_code_ && waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
 }
 
 }  // namespace longwire::test

@@ -13,8 +13,8 @@
 
 namespace longwire::test {
 
-/// A program of the suite as its users start it: no terminal, output in pipes. Killed and reaped with this object, and
-/// by the kernel when the test ends first.
+/// A program of the suite as its users start it: no terminal, output in pipes. Killed and reaped with this
+/// object, and by the kernel when the test ends first.
 class ChildProcess {
  public:
   enum class Input { kClosed, kPipe };
@@ -31,7 +31,8 @@ class ChildProcess {
   std::string out() const;
   std::string error() const;
   std::string both() const;
-  /// True once what was printed behind the last text waited for contains `text`; false after `limit` or the end.
+  /// True once what was printed behind the last text waited for contains `text`; false after `limit` or the
+  /// end.
   bool WaitFor(const std::string& text, std::chrono::milliseconds limit = kPatience);
   void Write(const std::string& text);
   void CloseInput();

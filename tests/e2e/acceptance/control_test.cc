@@ -43,8 +43,8 @@ class AcceptanceControl : public VariantScene {
 };
 
 TEST_P(AcceptanceControl, CodeBreakpointsAreListedDisabledEnabledAndCleared) {
-  const std::string text = Run(
-      "bp DEMO!DemoLeaf;bl;g;k 3;bd 0;bl;bp DEMO!DemoRunBatch;g;be 0;g;bc *;.echo <;bl;.echo >;q");
+  const std::string text =
+      Run("bp DEMO!DemoLeaf;bl;g;k 3;bd 0;bl;bp DEMO!DemoRunBatch;g;be 0;g;bc *;.echo <;bl;.echo >;q");
   EXPECT_THAT(text, HasSubstr(Named("0001 (0001) DEMO!DemoLeaf")));
   EXPECT_THAT(text, HasSubstr(Named("Breakpoint 0 hit\nDEMO!DemoLeaf:\n")));
   EXPECT_THAT(text, HasSubstr(Named("DEMO!DemoTransform+")));
@@ -56,8 +56,9 @@ TEST_P(AcceptanceControl, CodeBreakpointsAreListedDisabledEnabledAndCleared) {
 }
 
 TEST_P(AcceptanceControl, DataBreakpointsPrintsAndCommandsAtAHit) {
-  EXPECT_THAT(Run(std::string("ba w4 DEMO!g_CommandsDone;") + kPrint + "g;u @rip L1;bc *;qd"),
-              AllOf(HasSubstr("demo: print 7\n"), HasSubstr(Named("Breakpoint 0 hit\nDEMO!DemoServeCommand+"))));
+  EXPECT_THAT(
+      Run(std::string("ba w4 DEMO!g_CommandsDone;") + kPrint + "g;u @rip L1;bc *;qd"),
+      AllOf(HasSubstr("demo: print 7\n"), HasSubstr(Named("Breakpoint 0 hit\nDEMO!DemoServeCommand+"))));
   // The commands of a hit run, and gc in them goes on until something else stops the target.
   // The commands of a hit run, and gc among them goes on to the next.
   const auto kd = AttachedKd(*machine_);
@@ -100,8 +101,8 @@ TEST_P(AcceptanceControl, ProcessorsProcessesAndThreads) {
   ASSERT_NE(first, second) << list;
   // The same user address in both; its page begins with the name of its process.
   const std::string page = names().variant == 'a' ? "0x7ff610000000" : "0x7ff7a0000000";
-  const std::string memory = Run(".process /p 0x" + first + ";da " + page + ";.process /p 0x" + second + ";da " + page +
-                                 ";.process /p 0;.thread 0x" + thread + ";k;.thread;q");
+  const std::string memory = Run(".process /p 0x" + first + ";da " + page + ";.process /p 0x" + second +
+                                 ";da " + page + ";.process /p 0;.thread 0x" + thread + ";k;.thread;q");
   EXPECT_THAT(memory, HasSubstr("Implicit process is now " + first.substr(0, 8) + "`" + first.substr(8)));
   EXPECT_THAT(memory, HasSubstr("user page of process"));
   EXPECT_LT(memory.find("user page of process"), memory.rfind("user page of process"));
@@ -111,8 +112,9 @@ TEST_P(AcceptanceControl, ProcessorsProcessesAndThreads) {
 }
 
 TEST_P(AcceptanceControl, ModulesThatComeAndGoStopTheTargetWhenAsked) {
-  const std::string text = Run(std::string("sxe ld:LATE;") + kLoad + "g;.echo loaded;lm m LATE;sxd ld;sxe ud;" + kUnload +
-                               "g;.echo unloaded;lm;sxd ud;q");
+  const std::string text =
+      Run(std::string("sxe ld:LATE;") + kLoad + "g;.echo loaded;lm m LATE;sxd ld;sxe ud;" + kUnload +
+          "g;.echo unloaded;lm;sxd ud;q");
   EXPECT_THAT(text, HasSubstr("ModLoad: "));
   EXPECT_THAT(text.substr(text.find("loaded\n")), HasSubstr(names().late + " "));
   EXPECT_THAT(text, HasSubstr("Unload module "));
@@ -129,7 +131,8 @@ TEST_P(AcceptanceControl, APromptOfTheTargetIsAnsweredFromTheInput) {
   kd->Signal(SIGINT);
   EXPECT_EQ(kd->Wait(), 0) << kd->both();
   // Without any input the answer is empty, and the target goes on.
-  EXPECT_THAT(Run(std::string(kPrompt) + ";g;q", {"-bonc", "--wait", "5"}, 6), HasSubstr("demo: answer of 0 characters"));
+  EXPECT_THAT(Run(std::string(kPrompt) + ";g;q", {"-bonc", "--wait", "5"}, 6),
+              HasSubstr("demo: answer of 0 characters"));
 }
 
 TEST_P(AcceptanceControl, ABugCheckIsShown) {
@@ -160,10 +163,12 @@ TEST_P(AcceptanceControl, CtrlCStopsARunningTargetAndALongCommand) {
 TEST_P(AcceptanceControl, ScriptsRestartAndWhatIsLeftToWaitFor) {
   EXPECT_THAT(Run("q", {"--wait", "4"}, 6), AllOf(HasSubstr("did not stop within 4 s"), HasSubstr("-bonc")));
   TemporaryDirectory directory;
-  directory.Write("script.txt", Named("bp DEMO!DemoLeaf\ng\n.echo scripted\nbc *\n.restart\n.echo again\nr rip\nqd\n"));
+  directory.Write("script.txt",
+                  Named("bp DEMO!DemoLeaf\ng\n.echo scripted\nbc *\n.restart\n.echo again\nr rip\nqd\n"));
   auto kd = Kd(*machine_, "", {"-bonc", "-cf", directory.File("script.txt")});
   EXPECT_EQ(kd->Wait(), 0) << kd->both();
-  EXPECT_THAT(kd->out(), AllOf(HasSubstr("Breakpoint 0 hit"), HasSubstr("scripted\n"), HasSubstr("again\nrip=")));
+  EXPECT_THAT(kd->out(),
+              AllOf(HasSubstr("Breakpoint 0 hit"), HasSubstr("scripted\n"), HasSubstr("again\nrip=")));
 }
 
 TEST_P(AcceptanceControl, EveryLineOfJsonIsAnObject) {
@@ -192,7 +197,8 @@ class AcceptanceReboot : public AcceptanceControl {
 };
 
 TEST_P(AcceptanceReboot, TheTargetStopsAgainWhenItComesBack) {
-  const std::string text = Run("bp nt!KeBugCheckEx;.reboot;.echo back;bl;.echo <;r rip;q", {"-b", "--wait", "20"});
+  const std::string text =
+      Run("bp nt!KeBugCheckEx;.reboot;.echo back;bl;.echo <;r rip;q", {"-b", "--wait", "20"});
   EXPECT_THAT(text, HasSubstr("back\n<\nrip=")) << "its breakpoints are gone with it";
 }
 

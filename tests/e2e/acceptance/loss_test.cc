@@ -46,7 +46,8 @@ class AcceptanceLoss : public VariantScene {
     ASSERT_TRUE(probe.ContinueOverBreak());
   }
 
-  /// The line is free and the target runs, with its own code in memory, before `end`. A host that is not ours looks.
+  /// The line is free and the target runs, with its own code in memory, before `end`. A host that is not ours
+  /// looks.
   void ExpectGivenBackBy(Clock::time_point end) {
     KdProbe probe(machine_->Connect());
     // Packet ids of the former host are not known here: acknowledge what comes, then RESET.

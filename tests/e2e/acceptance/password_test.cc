@@ -17,8 +17,9 @@ class AcceptancePassword : public Scene {
  protected:
   std::unique_ptr<ChildProcess> KdWith(const TestMachine& machine, const std::string& password, int port,
                                        const std::string& commands) {
-    return std::make_unique<ChildProcess>(std::vector<std::string>{
-        KD_PATH, "-k", KernelString(machine, password, port), "-y", machine.symbol_directory(), "-bonc", "-c", commands});
+    return std::make_unique<ChildProcess>(
+        std::vector<std::string>{KD_PATH, "-k", KernelString(machine, password, port), "-y",
+                                 machine.symbol_directory(), "-bonc", "-c", commands});
   }
 };
 

@@ -1,12 +1,11 @@
 #include "tests/e2e/acceptance/recording_relay.h"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-#include <fcntl.h>
 
 namespace longwire::test {
 namespace {

@@ -29,13 +29,14 @@ std::unique_ptr<TestMachine> Scene::StartMachine(TestMachineOptions options) {
 }
 
 std::string Scene::KernelString(const TestMachine& machine, const std::string& password, int port) const {
-  return "kdsrv:server=@{tcp:server=127.0.0.1,port=" + std::to_string(port != 0 ? port : port_) + ",password=" + password +
-         "},trans=@{com:pipe,port=" + machine.socket_path() + "}";
+  return "kdsrv:server=@{tcp:server=127.0.0.1,port=" + std::to_string(port != 0 ? port : port_) +
+         ",password=" + password + "},trans=@{com:pipe,port=" + machine.socket_path() + "}";
 }
 
 std::unique_ptr<ChildProcess> Scene::Kd(const TestMachine& machine, const std::string& commands,
                                         std::vector<std::string> more, ChildProcess::Input input) {
-  std::vector<std::string> words = {KD_PATH, "-k", KernelString(machine), "-y", machine.symbol_directory(), "-kqm"};
+  std::vector<std::string> words = {KD_PATH, "-k", KernelString(machine), "-y", machine.symbol_directory(),
+                                    "-kqm"};
   if (!commands.empty()) words.insert(words.end(), {"-c", commands});
   words.insert(words.end(), more.begin(), more.end());
   return std::make_unique<ChildProcess>(words, input);
@@ -47,8 +48,8 @@ std::unique_ptr<ChildProcess> Scene::AttachedKd(const TestMachine& machine, std:
   return kd;
 }
 
-std::string Scene::Output(const TestMachine& machine, const std::string& commands, std::vector<std::string> more,
-                          int exit_code) {
+std::string Scene::Output(const TestMachine& machine, const std::string& commands,
+                          std::vector<std::string> more, int exit_code) {
   auto kd = Kd(machine, commands, std::move(more));
   const auto ended = kd->Wait(std::chrono::seconds(60));
   EXPECT_TRUE(ended == exit_code) << "exit code " << ended.value_or(-1) << "\n" << kd->both();

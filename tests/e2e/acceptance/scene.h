@@ -16,9 +16,9 @@ namespace longwire::test {
 /// What differs between the two builds of the test kernel.
 struct VariantNames {
   char variant;
-  std::string demo, bus, late;     ///< modules
-  std::string process, last;       ///< image names of two processes
-  std::string build;               ///< kernel version
+  std::string demo, bus, late;  ///< modules
+  std::string process, last;    ///< image names of two processes
+  std::string build;            ///< kernel version
 };
 extern const VariantNames kVariantA, kVariantB;
 
@@ -31,16 +31,18 @@ class Scene : public testing::Test {
   void StartServer(std::vector<std::string> more = {}, int port = 0);
   std::unique_ptr<TestMachine> StartMachine(TestMachineOptions options = {});
   /// The -k argument for `machine` through the server on `port` (0: the one that was started).
-  std::string KernelString(const TestMachine& machine, const std::string& password = kPassword, int port = 0) const;
+  std::string KernelString(const TestMachine& machine, const std::string& password = kPassword,
+                           int port = 0) const;
   /// kd on `machine` through the server, quiet, with its symbols.
   std::unique_ptr<ChildProcess> Kd(const TestMachine& machine, const std::string& commands,
                                    std::vector<std::string> more = {"-bonc"},
                                    ChildProcess::Input input = ChildProcess::Input::kClosed);
   /// A kd at the other end of a pipe that stopped the target.
-  std::unique_ptr<ChildProcess> AttachedKd(const TestMachine& machine, std::vector<std::string> more = {"-bonc"});
+  std::unique_ptr<ChildProcess> AttachedKd(const TestMachine& machine,
+                                           std::vector<std::string> more = {"-bonc"});
   /// Runs to the end; fails the test if that takes longer than a minute or the exit code is another.
-  std::string Output(const TestMachine& machine, const std::string& commands, std::vector<std::string> more = {"-bonc"},
-                     int exit_code = 0);
+  std::string Output(const TestMachine& machine, const std::string& commands,
+                     std::vector<std::string> more = {"-bonc"}, int exit_code = 0);
 
   std::unique_ptr<ChildProcess> server_;
   int port_ = 0;

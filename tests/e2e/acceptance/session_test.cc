@@ -35,7 +35,8 @@ TEST_P(AcceptanceSession, QuitLeavesAStoppedTargetStoppedAndWithoutBreakpoints) 
   const auto machine = StartVariant();
   Output(*machine, Named("bp DEMO!DemoLeaf;g;q"));
   // Without -bonc: it was left stopped, where it was.
-  const std::string text = Output(*machine, Named("r rip;bl;bp DEMO!DemoTransform;bc *;qd"), {"--wait", "20"});
+  const std::string text =
+      Output(*machine, Named("r rip;bl;bp DEMO!DemoTransform;bc *;qd"), {"--wait", "20"});
   EXPECT_THAT(text, HasSubstr(Named("DEMO!DemoLeaf:\n")));
   EXPECT_THAT(text, Not(HasSubstr("0001")));
   // qd let it run: a breakpoint left behind would stop it as an exception nobody asked for.
@@ -65,7 +66,8 @@ TEST_F(AcceptanceServer, EndsOnRequestUnlessSomebodyElseIsAttached) {
   kd->Write(".endpsrv\n");
   EXPECT_TRUE(kd->WaitFor("other clients are attached: ")) << kd->both();
   EXPECT_TRUE(kd->WaitFor(second->socket_path())) << kd->both();
-  // Only now: the refusal is on standard error, and its place among the lines of standard output is not fixed.
+  // Only now: the refusal is on standard error, and its place among the lines of standard output is not
+  // fixed.
   kd->Write("r rip\n");
   EXPECT_TRUE(kd->WaitFor("rip=")) << kd->both();
   other->Write("qd\n");
@@ -119,7 +121,9 @@ TEST(AcceptanceArguments, AreHelpedWithAndRefused) {
   EXPECT_THAT(text, HasSubstr("unknown protocol 'smoke'"));
   // What bash makes of -k kdsrv:server=@{tcp:server=h,port=1},trans=@{com:port=com1}
   EXPECT_EQ(run({KD_PATH, "-k", "kdsrv:server=@tcp:server=h,trans=@{com:port=com1}",
-                 "kdsrv:server=@port=1,trans=@{com:port=com1}"}, &text), 2);
+                 "kdsrv:server=@port=1,trans=@{com:port=com1}"},
+                &text),
+            2);
   EXPECT_THAT(text, HasSubstr("the shell removed the braces"));
   EXPECT_THAT(text, HasSubstr("'kdsrv:server=@{tcp:server=h,port=1},trans=@{com:port=com1}'"));
 }

@@ -52,7 +52,8 @@ class KdSession : public testing::Test {
     machine_ = TestMachine::Start({}, &error);
     ASSERT_TRUE(machine_) << error;
   }
-  Outcome Run(const std::string& commands, std::vector<std::string> more = {"-bonc", "-kqm"}, const std::string& input = "") {
+  Outcome Run(const std::string& commands, std::vector<std::string> more = {"-bonc", "-kqm"},
+              const std::string& input = "") {
     std::vector<std::string> arguments = std::move(more);
     arguments.insert(arguments.end(), {"-y", machine_->symbol_directory(), "-k",
                                        "com:pipe,port=" + machine_->socket_path() + ",resets=0,reconnect"});
@@ -89,7 +90,8 @@ TEST_F(KdSession, WhatFollowsAResumeRunsAtTheBreakpoint) {
 
 TEST_F(KdSession, ABreakpointByNameIsHitAtTheEntryOfADriverThatLoadsLater) {
   constexpr const char* kLoadDriver = "7";  // DemoLoadDriver of tests/target/drivers/demo.h
-  Outcome outcome = Run(std::string("bu lwlate!DriverEntry;ed lwdemo!g_Command ") + kLoadDriver + ";g;bc *;qd");
+  Outcome outcome =
+      Run(std::string("bu lwlate!DriverEntry;ed lwdemo!g_Command ") + kLoadDriver + ";g;bc *;qd");
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_THAT(outcome.out, HasSubstr("adding deferred bp"));
   EXPECT_THAT(outcome.out, HasSubstr("Breakpoint 0 hit\nlwlate!DriverEntry:\n"));
@@ -111,7 +113,8 @@ TEST_F(KdSession, CommandsFromAPipeAndTheEndOfInputEndTheSession) {
 TEST_F(KdSession, JsonHasOneObjectForEachCommand) {
   Outcome outcome = Run("lm m nt; bogus; q", {"-bonc", "--json"});
   EXPECT_EQ(outcome.exit_code, 0);
-  EXPECT_THAT(outcome.out, HasSubstr("{\"command\":\"lm m nt\",\"rows\":[{\"kind\":\"module\",\"name\":\"nt\""));
+  EXPECT_THAT(outcome.out,
+              HasSubstr("{\"command\":\"lm m nt\",\"rows\":[{\"kind\":\"module\",\"name\":\"nt\""));
   EXPECT_THAT(outcome.out, HasSubstr("\"error\":\"^ Syntax error in 'bogus'\"}"));
 }
 

@@ -61,7 +61,8 @@ class Client {
     return std::get<rpc::Response>(answers_[id].message).answer;
   }
   template <class T>
-  std::optional<T> Await(seconds limit, std::function<bool(const T&)> fits = [](const T&) { return true; }) {
+  std::optional<T> Await(
+      seconds limit, std::function<bool(const T&)> fits = [](const T&) { return true; }) {
     std::optional<T> found;
     Until(limit, [&] {
       for (auto at = events_.begin(); at != events_.end(); ++at) {
@@ -175,7 +176,9 @@ class KdsrvE2e : public ::testing::Test {
     EXPECT_EQ(probe.ReadAll(leaf_, 64), leaf_bytes_) << "no breakpoint of ours is left in memory";
     probe.ContinueOverBreak();
   }
-  static bool IsDone(const std::optional<rpc::Answer>& answer) { return answer && std::holds_alternative<rpc::Done>(*answer); }
+  static bool IsDone(const std::optional<rpc::Answer>& answer) {
+    return answer && std::holds_alternative<rpc::Done>(*answer);
+  }
   bool SetBreakpoint(Client& client) {
     const auto set = client.Ask(rpc::SetBreakpoint{rpc::BreakpointKind::kCode, leaf_, 1});
     return set && std::holds_alternative<rpc::Value>(*set);
@@ -284,7 +287,8 @@ TEST_F(KdsrvE2e, KilledMachineIsReportedWithinFiveSeconds) {
   Client client(server_.port());
   ASSERT_TRUE(client.OpenHalted(machine_->socket_path()));
   machine_->Kill();
-  ASSERT_TRUE(client.Await<rpc::LinkChanged>(seconds(5), [](const rpc::LinkChanged& changed) { return changed.failed; }));
+  ASSERT_TRUE(client.Await<rpc::LinkChanged>(seconds(5),
+                                             [](const rpc::LinkChanged& changed) { return changed.failed; }));
 }
 
 TEST_F(KdsrvE2e, PrintsAreDelivered) {

@@ -23,7 +23,8 @@ std::string Hexadecimal(std::uint64_t value) {
   return text;
 }
 
-/// What commands cost on a machine nothing is known of yet: a client that was just started, at its first stop.
+/// What commands cost on a machine nothing is known of yet: a client that was just started, at its first
+/// stop.
 class RoundTrips : public testing::TestWithParam<char> {
  protected:
   void Boot(unsigned extra_processes = 0) {
@@ -42,11 +43,13 @@ class RoundTrips : public testing::TestWithParam<char> {
     options.image_path = image_path;
     std::string error;
     kd_.reset();
-    kd_ = DebugSession::Open(server_->KernelStringFor("com:pipe,port=" + machine_->socket_path() + ",resets=0,reconnect"),
-                             options, &error);
+    kd_ = DebugSession::Open(
+        server_->KernelStringFor("com:pipe,port=" + machine_->socket_path() + ",resets=0,reconnect"), options,
+        &error);
     ASSERT_TRUE(kd_) << error;
   }
-  /// Addresses that a test needs are found by a client of their own, which is gone when the measured one comes.
+  /// Addresses that a test needs are found by a client of their own, which is gone when the measured one
+  /// comes.
   std::uint64_t Scout(const std::string& expression) {
     if (!kd_) Connect();
     Result<std::uint64_t> value = kd_->session().Evaluate(expression);
@@ -108,7 +111,8 @@ TEST_P(RoundTrips, ListOfTwoHundredProcesses) {
   Show("(the stop)", kd_->ShowStop());
   const CommandCost cost = Run("!process 0 0");
   std::size_t processes = 0;
-  for (std::size_t at = cost.text.find("PROCESS "); at != std::string::npos; at = cost.text.find("PROCESS ", at + 1)) {
+  for (std::size_t at = cost.text.find("PROCESS "); at != std::string::npos;
+       at = cost.text.find("PROCESS ", at + 1)) {
     ++processes;
   }
   EXPECT_GE(processes, 200u);

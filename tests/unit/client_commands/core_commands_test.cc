@@ -31,11 +31,15 @@ class CommandTest : public testing::Test {
     AddEntry(kListHead + 0x100, kKernel, 0x46000, "ntoskrnl.exe", kListHead + 0x200);
     AddEntry(kListHead + 0x200, kDriver, 0x5000, "mydrv.sys", kListHead);
     target_.Put(kListHead, kListHead + 0x100, 8);
-    session_ = std::make_unique<Session>(target_, interrupt_, SessionOptions{}, [this](std::string_view text) { notes_ += text; });
-    for (auto add : {AddModuleCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands, AddConsoleCommands}) add(table_);
+    session_ = std::make_unique<Session>(target_, interrupt_, SessionOptions{},
+                                         [this](std::string_view text) { notes_ += text; });
+    for (auto add :
+         {AddModuleCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands, AddConsoleCommands})
+      add(table_);
   }
 
-  void AddEntry(std::uint64_t entry, std::uint64_t base, std::uint32_t size, const std::string& name, std::uint64_t next) {
+  void AddEntry(std::uint64_t entry, std::uint64_t base, std::uint32_t size, const std::string& name,
+                std::uint64_t next) {
     target_.Put(entry, next, 8);
     target_.Put(entry + 0x30, base, 8);
     target_.Put(entry + 0x40, size, 4);
@@ -60,7 +64,8 @@ class CommandTest : public testing::Test {
     stop.context.assign(0x4D0, std::byte{0});
     return stop;
   }
-  void Halt(std::uint64_t counter, std::vector<std::byte> context = std::vector<std::byte>(0x4D0), std::uint64_t at = 0) {
+  void Halt(std::uint64_t counter, std::vector<std::byte> context = std::vector<std::byte>(0x4D0),
+            std::uint64_t at = 0) {
     rpc::StopEvent stop;
     stop.stop_counter = counter;
     stop.processors = 2;
@@ -270,8 +275,13 @@ TEST_F(CommandTest, ModuleFiltersTellTheServer) {
 
 TEST(EscapeTargetText, MakesControlCharactersVisible) {
   EXPECT_EQ(EscapeTargetText("a\x1b[31mb\r\n\tc\x07"), "a\\x1b[31mb\n\tc\\x07");
-  EXPECT_EQ(EscapeTargetText("\xC2\x9B" "31m"), "\\xc2\\x9b31m");
-  EXPECT_EQ(EscapeTargetText("\x9B" "31m"), "\\x9b31m") << "the second half of a control that came in two pieces";
+  EXPECT_EQ(EscapeTargetText("\xC2\x9B"
+                             "31m"),
+            "\\xc2\\x9b31m");
+  EXPECT_EQ(EscapeTargetText("\x9B"
+                             "31m"),
+            "\\x9b31m")
+      << "the second half of a control that came in two pieces";
   EXPECT_EQ(EscapeTargetText("gr\xC3\xBC\xC3\x9F\xE2\x82\xAC"), "gr\xC3\xBC\xC3\x9F\xE2\x82\xAC");
   EXPECT_EQ(EscapeTargetText("\xC0\x9B\xE2\x82"), "\\xc0\\x9b\\xe2\\x82") << "overlong, cut off";
 }

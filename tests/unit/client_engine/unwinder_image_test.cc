@@ -118,10 +118,11 @@ class UnwinderImage : public ::testing::TestWithParam<const char*> {
 
   void ExpectCallers(const std::vector<StackFrame>& frames, const std::vector<Caller>& callers) {
     ASSERT_GE(frames.size(), callers.size() + 1);
-    // The outermost caller is this test, outside the image: there the walk may try one more step as a leaf, which depends
-    // on what the compiler left on the stack.
+    // The outermost caller is this test, outside the image: there the walk may try one more step as a leaf,
+    // which depends on what the compiler left on the stack.
     ASSERT_LE(frames.size(), callers.size() + 2);
-    if (frames.size() > callers.size() + 1) ASSERT_FALSE(Inside(frames[callers.size()].registers.program_counter()));
+    if (frames.size() > callers.size() + 1)
+      ASSERT_FALSE(Inside(frames[callers.size()].registers.program_counter()));
     for (std::size_t i = 0; i < callers.size(); ++i) {
       const Caller& caller = callers[callers.size() - 1 - i];
       const RegisterSet& found = frames[i + 1].registers;

@@ -68,7 +68,8 @@ class ScriptedService : public std::enable_shared_from_this<ScriptedService> {
 
   void Answer(const rpc::Envelope& envelope, const rpc::Request& request) {
     if (std::holds_alternative<rpc::OpenLink>(request)) {
-      Reply(envelope.id, rpc::LinkOpened{"COM:Port=test", 3, rpc::TargetState::kHalted, rpc::TargetDescription{}, Stop()});
+      Reply(envelope.id,
+            rpc::LinkOpened{"COM:Port=test", 3, rpc::TargetState::kHalted, rpc::TargetDescription{}, Stop()});
     } else if (auto* read = std::get_if<rpc::ReadMemory>(&request)) {
       ++reads;
       if (read->ranges[0].address == hang_up_at) return channel_->Close();
@@ -77,7 +78,8 @@ class ScriptedService : public std::enable_shared_from_this<ScriptedService> {
       rpc::MemoryRead answer;
       for (const rpc::ReadRange& range : read->ranges) {
         std::uint64_t size = 0;
-        if (range.address >= kMapped && range.address < kMappedEnd) size = std::min(range.size, kMappedEnd - range.address);
+        if (range.address >= kMapped && range.address < kMappedEnd)
+          size = std::min(range.size, kMappedEnd - range.address);
         answer.sizes.push_back(size);
         bulk.insert(bulk.end(), size, static_cast<std::byte>(fill.load()));
       }

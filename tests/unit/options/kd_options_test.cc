@@ -109,7 +109,8 @@ TEST(WorkedExamples, E40QueryStandsAlone) {
   EXPECT_EQ(options.action, KdOptions::Action::kQueryServers);
   EXPECT_EQ(options.action_argument, "\\\\BOX17");
   EXPECT_FALSE(options.stale_servers);
-  EXPECT_EQ(ErrorOf({"-k", "com:port=com1", "-QR", "h"}), "option -QR stands alone; leave the other options out");
+  EXPECT_EQ(ErrorOf({"-k", "com:port=com1", "-QR", "h"}),
+            "option -QR stands alone; leave the other options out");
   EXPECT_EQ(ErrorOf({"-QRa", "h", "--json", "-v"}), "option -QRa stands alone; leave the other options out");
   EXPECT_THAT(ErrorOf({"-QR"}), HasSubstr("-QR"));
 }

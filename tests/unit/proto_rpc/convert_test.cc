@@ -87,8 +87,8 @@ TEST(Convert, EveryEventRoundTrips) {
 }
 
 TEST(Convert, HelloOfANewerVersionIsAccepted) {
-  // Composed for this test, as a later version might say it: protocol 1..3, capabilities "plans" and "warp", and the extra fields 900
-  // (text), 901 (number) and, in the envelope, 950 (message).
+  // Composed for this test, as a later version might say it: protocol 1..3, capabilities "plans" and "warp",
+  // and the extra fields 900 (text), 901 (number) and, in the envelope, 950 (message).
   const auto bytes = Bytes({0x12, 0x2C, 0x08, 0x01, 0x10, 0x03, 0x18, 0x01, 0x22, 0x05, 0x70, 0x6C, 0x61,
                             0x6E, 0x73, 0x22, 0x04, 0x77, 0x61, 0x72, 0x70, 0x2A, 0x0E, 0x6C, 0x6F, 0x6E,
                             0x67, 0x77, 0x69, 0x72, 0x65, 0x20, 0x39, 0x2E, 0x30, 0x2E, 0x30, 0xA2, 0x38,
@@ -104,12 +104,14 @@ TEST(Convert, HelloOfANewerVersionIsAccepted) {
   EXPECT_EQ(hello->software, "longwire 9.0.0");
 }
 
-// What the first programs said on the wire, frame header included. Later versions must go on understanding it.
+// What the first programs said on the wire, frame header included. Later versions must go on understanding
+// it.
 //
 // kd 0.1.0 without a password, on a host named lab: the whole of what it sent before it was answered.
-const std::vector<unsigned char> kFirstHello = {
-    0x1d, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x12, 0x1b, 0x08, 0x01, 0x10, 0x01, 0x18, 0x01, 0x2a, 0x0e, 0x6c,
-    0x6f, 0x6e, 0x67, 0x77, 0x69, 0x72, 0x65, 0x20, 0x30, 0x2e, 0x31, 0x2e, 0x30, 0x3a, 0x03, 0x6c, 0x61, 0x62};
+const std::vector<unsigned char> kFirstHello = {0x1d, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x12, 0x1b,
+                                                0x08, 0x01, 0x10, 0x01, 0x18, 0x01, 0x2a, 0x0e, 0x6c, 0x6f,
+                                                0x6e, 0x67, 0x77, 0x69, 0x72, 0x65, 0x20, 0x30, 0x2e, 0x31,
+                                                0x2e, 0x30, 0x3a, 0x03, 0x6c, 0x61, 0x62};
 // kdsrv 0.1.0, to that hello.
 const std::vector<unsigned char> kFirstWelcome = {0x14, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00, 0x1a, 0x12,
                                                   0x08, 0x01, 0x1a, 0x0e, 0x6c, 0x6f, 0x6e, 0x67, 0x77, 0x69,
@@ -117,7 +119,8 @@ const std::vector<unsigned char> kFirstWelcome = {0x14, 0x00, 0x00, 0x00, 0x00, 
 
 Result<Envelope> DecodeFrame(const std::vector<unsigned char>& frame) {
   const std::vector<std::byte> bytes = Bytes(frame);
-  const auto header = DecodeFrameHeader(std::span<const std::byte, kFrameHeaderBytes>(bytes.data(), kFrameHeaderBytes), false);
+  const auto header = DecodeFrameHeader(
+      std::span<const std::byte, kFrameHeaderBytes>(bytes.data(), kFrameHeaderBytes), false);
   if (!header) return header.error();
   EXPECT_EQ(kFrameHeaderBytes + header->envelope_bytes, bytes.size());
   return DecodeEnvelope(std::span(bytes).subspan(kFrameHeaderBytes));

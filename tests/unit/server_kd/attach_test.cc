@@ -107,12 +107,13 @@ TEST(Attach, LostStreamGoesOfflineAndComesBack) {
   TargetSimulation sim;
   sim.AttachHalted();
   bool answered = false;
-  sim.target.Perform(sim.now, 77, rpc::ReadMemory{AddressSpace::Virtual(), {{TargetSimulation::kCode + 0x3000, 64}}, false}, {},
-                     [&](rpc::Answer answer, kd::Bytes) {
-                       answered = true;
-                       ASSERT_TRUE(std::holds_alternative<Error>(answer));
-                       EXPECT_EQ(std::get<Error>(answer).code, Errc::kLinkFailed);
-                     });
+  sim.target.Perform(
+      sim.now, 77, rpc::ReadMemory{AddressSpace::Virtual(), {{TargetSimulation::kCode + 0x3000, 64}}, false},
+      {}, [&](rpc::Answer answer, kd::Bytes) {
+        answered = true;
+        ASSERT_TRUE(std::holds_alternative<Error>(answer));
+        EXPECT_EQ(std::get<Error>(answer).code, Errc::kLinkFailed);
+      });
   sim.target.Lost(sim.now, Error{Errc::kLinkFailed, "gone"});
   EXPECT_TRUE(answered);
   EXPECT_EQ(sim.target.state(), rpc::TargetState::kOffline);
@@ -141,7 +142,8 @@ TEST(Attach, SyncMeansRestartAndBreakpointsAreGone) {
   EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
   EXPECT_TRUE(sim.stub.breakpoints.empty());
   bool told = false;
-  for (const auto& change : sim.Events<rpc::LinkChanged>()) told |= change.text.find("restarted") != std::string::npos;
+  for (const auto& change : sim.Events<rpc::LinkChanged>())
+    told |= change.text.find("restarted") != std::string::npos;
   EXPECT_TRUE(told);
 }
 

@@ -13,7 +13,8 @@ TEST(BugcheckWatch, FindsCodeAndParametersInPieces) {
   watch.OnPrint("  (0xC0000005,0xFFFFF800`00001234, 0x0 ,0x10)\n");
   ASSERT_TRUE(watch.found());
   EXPECT_EQ(watch.found()->code, 0x1Eu);
-  EXPECT_EQ(watch.found()->parameters, (std::array<std::uint64_t, 4>{0xC0000005, 0xFFFFF80000001234, 0, 0x10}));
+  EXPECT_EQ(watch.found()->parameters,
+            (std::array<std::uint64_t, 4>{0xC0000005, 0xFFFFF80000001234, 0, 0x10}));
 }
 
 TEST(BugcheckWatch, OtherTextIsNothing) {

@@ -28,7 +28,8 @@ TEST(Memory, H41UnreadableTailEndsTheRead) {
   TargetSimulation sim;
   sim.stub.Map(0xFFFFF90000000000, 0x1000);
   sim.AttachHalted();
-  const auto outcome = sim.Ask(rpc::ReadMemory{AddressSpace::Virtual(), {{0xFFFFF90000000F9C, 200}, {kCode, 4}}, false});
+  const auto outcome =
+      sim.Ask(rpc::ReadMemory{AddressSpace::Virtual(), {{0xFFFFF90000000F9C, 200}, {kCode, 4}}, false});
   ASSERT_NE(outcome.as<rpc::MemoryRead>(), nullptr);
   EXPECT_EQ(outcome.as<rpc::MemoryRead>()->sizes, (std::vector<std::uint64_t>{100, 4}));
 }
@@ -64,8 +65,8 @@ TEST(Memory, ALongWriteEndsWhenItIsCancelled) {
   TargetSimulation sim;
   sim.AttachHalted();
   std::optional<rpc::Answer> answer;
-  sim.target.Perform(sim.now, 501, rpc::WriteMemory{AddressSpace::Virtual(), kCode + 0x1000}, kd::Bytes(0x5000),
-                     [&](rpc::Answer given, kd::Bytes) { answer = std::move(given); });
+  sim.target.Perform(sim.now, 501, rpc::WriteMemory{AddressSpace::Virtual(), kCode + 0x1000},
+                     kd::Bytes(0x5000), [&](rpc::Answer given, kd::Bytes) { answer = std::move(given); });
   sim.target.Cancel(sim.now, 501);
   sim.Run();
   ASSERT_TRUE(answer.has_value());
@@ -98,7 +99,8 @@ TEST(Memory, WriteAndResumeMakeReadsFresh) {
   TargetSimulation sim;
   sim.AttachHalted();
   sim.Read(kCode + 0x3000, 16);
-  const auto written = sim.Ask(rpc::WriteMemory{AddressSpace::Virtual(), kCode + 0x3004}, {std::byte{0x11}, std::byte{0x22}});
+  const auto written =
+      sim.Ask(rpc::WriteMemory{AddressSpace::Virtual(), kCode + 0x3004}, {std::byte{0x11}, std::byte{0x22}});
   ASSERT_NE(written.as<rpc::MemoryWritten>(), nullptr);
   EXPECT_EQ(written.as<rpc::MemoryWritten>()->size, 2u);
   EXPECT_EQ(sim.Read(kCode + 0x3000, 16), sim.stub.Peek(kCode + 0x3000, 16));
@@ -135,7 +137,8 @@ TEST(Memory, PageTableReadsTranslateOnceAndPhysicalReadsAreNeverKept) {
   TargetSimulation sim;
   // Four levels in physical memory that map the virtual page 0x1000 to the physical page 0x9000.
   sim.stub.Map(0x10000, 0x4000);
-  for (const std::uint64_t table : {0x10000, 0x11000, 0x12000, 0x13000}) sim.stub.Poke(table, kd::Bytes(0x1000));
+  for (const std::uint64_t table : {0x10000, 0x11000, 0x12000, 0x13000})
+    sim.stub.Poke(table, kd::Bytes(0x1000));
   sim.stub.Poke64(0x10000, 0x11003);
   sim.stub.Poke64(0x11000, 0x12003);
   sim.stub.Poke64(0x12000, 0x13003);
@@ -170,7 +173,8 @@ TEST(Registers, TheDriverGoesBeforeObservers) {
   std::vector<std::pair<int, Errc>> answers;
   const auto note = [&](int who) {
     return [&answers, who](rpc::Answer answer, kd::Bytes) {
-      answers.emplace_back(who, std::holds_alternative<Error>(answer) ? std::get<Error>(answer).code : Errc::kClosed);
+      answers.emplace_back(
+          who, std::holds_alternative<Error>(answer) ? std::get<Error>(answer).code : Errc::kClosed);
     };
   };
   const rpc::ReadMemory all{AddressSpace::Virtual(), {{kCode, 0x6000}}, true};
@@ -178,7 +182,8 @@ TEST(Registers, TheDriverGoesBeforeObservers) {
   sim.target.Perform(sim.now, 502, all, {}, note(2), true);
   sim.target.Perform(sim.now, 503, rpc::GetContext{1}, {}, note(3));
   sim.Run();
-  EXPECT_EQ(answers, (std::vector<std::pair<int, Errc>>{{1, Errc::kBusy}, {3, Errc::kClosed}, {2, Errc::kClosed}}));
+  EXPECT_EQ(answers,
+            (std::vector<std::pair<int, Errc>>{{1, Errc::kBusy}, {3, Errc::kClosed}, {2, Errc::kClosed}}));
 }
 
 TEST(Registers, CancelTakesQueuedWorkBack) {
@@ -188,7 +193,8 @@ TEST(Registers, CancelTakesQueuedWorkBack) {
   const auto note = [&](rpc::Answer answer, kd::Bytes) {
     codes.push_back(std::holds_alternative<Error>(answer) ? std::get<Error>(answer).code : Errc::kClosed);
   };
-  sim.target.Perform(sim.now, 501, rpc::ReadMemory{AddressSpace::Virtual(), {{kCode, 0x6000}}, true}, {}, note);
+  sim.target.Perform(sim.now, 501, rpc::ReadMemory{AddressSpace::Virtual(), {{kCode, 0x6000}}, true}, {},
+                     note);
   sim.target.Perform(sim.now, 502, rpc::GetContext{0}, {}, note);
   sim.target.Cancel(sim.now, 502);
   sim.target.Cancel(sim.now, 501);

@@ -17,7 +17,8 @@ void PutList(ScriptedTarget& stub, int count) {
 plan::Plan WalkPlan(std::uint64_t limit) {
   plan::PlanBuilder builder;
   const auto head = builder.Constant(kHead);
-  builder.WalkList(head, limit, 8, [&](plan::Reg entry, plan::PlanBuilder::Label) { builder.EmitFixed(7, entry, 16, 8); });
+  builder.WalkList(head, limit, 8,
+                   [&](plan::Reg entry, plan::PlanBuilder::Label) { builder.EmitFixed(7, entry, 16, 8); });
   return builder.Build();
 }
 

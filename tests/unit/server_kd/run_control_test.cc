@@ -212,7 +212,8 @@ TEST(RunControl, H58SwitchProcessorWithoutAnswerIsAnErrorAfterTheTimeout) {
   sim.AttachHalted();
   sim.stub.mute.insert(Api::kSwitchProcessor);
   std::optional<rpc::Answer> answer;
-  sim.target.Perform(sim.now, 900, rpc::SwitchProcessor{1}, {}, [&](rpc::Answer given, kd::Bytes) { answer = given; });
+  sim.target.Perform(sim.now, 900, rpc::SwitchProcessor{1}, {},
+                     [&](rpc::Answer given, kd::Bytes) { answer = given; });
   sim.Run(std::chrono::seconds(10));
   ASSERT_TRUE(answer.has_value());
   ASSERT_TRUE(std::holds_alternative<Error>(*answer));
@@ -224,7 +225,9 @@ TEST(RunControl, H59BugcheckPrintThenBreakIsReportedAsBugcheck) {
   sim.AttachHalted();
   sim.Go();
   sim.stub.Print("\n*** Fatal System Error: 0x000000d1\n");
-  sim.stub.Print("                       (0xFFFFF80000001234,0x0000000000000002,0x0000000000000001,0xFFFFF80000005678)\n");
+  sim.stub.Print(
+      "                       "
+      "(0xFFFFF80000001234,0x0000000000000002,0x0000000000000001,0xFFFFF80000005678)\n");
   sim.stub.Stop(kd::kExceptionBreakpoint, kCode);
   sim.Run();
   ASSERT_TRUE(sim.target.stop().has_value()) << "not taken for a stale break-in";

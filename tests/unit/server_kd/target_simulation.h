@@ -11,7 +11,8 @@
 
 namespace longwire::test {
 
-/// A KdTarget and a scripted target joined by a line that costs 0.1 ms per direction, under a simulated clock.
+/// A KdTarget and a scripted target joined by a line that costs 0.1 ms per direction, under a simulated
+/// clock.
 class TargetSimulation {
  public:
   static constexpr std::uint64_t kCode = 0xFFFFF80000001000;  ///< mapped; break-in instruction at its begin
@@ -66,10 +67,11 @@ class TargetSimulation {
   };
   Outcome Ask(rpc::Request request, kd::Bytes bulk = {}) {
     Outcome outcome;
-    target.Perform(now, ++ticket, std::move(request), std::move(bulk), [&](rpc::Answer answer, kd::Bytes data) {
-      outcome.answer = std::move(answer);
-      outcome.bulk = std::move(data);
-    });
+    target.Perform(now, ++ticket, std::move(request), std::move(bulk),
+                   [&](rpc::Answer answer, kd::Bytes data) {
+                     outcome.answer = std::move(answer);
+                     outcome.bulk = std::move(data);
+                   });
     Run();
     EXPECT_TRUE(outcome.answer.has_value()) << "never answered";
     return outcome;

@@ -9,8 +9,8 @@ typedef unsigned long long ULONG64;
 typedef enum _SAMPLE_STATE { SampleStopped = 0, SampleStarted = 2, SampleFailed = -1 } SAMPLE_STATE;
 
 typedef struct _LIST_ENTRY {
-  struct _LIST_ENTRY *Flink;
-  struct _LIST_ENTRY *Blink;
+  struct _LIST_ENTRY* Flink;
+  struct _LIST_ENTRY* Blink;
 } LIST_ENTRY;
 
 typedef struct _SAMPLE_DEVICE {
@@ -35,8 +35,8 @@ typedef struct _SAMPLE_DEVICE {
   } Counter;
   UCHAR Name[16];
   ULONG64 Slots[4];
-  long (*Handler)(struct _SAMPLE_DEVICE *device, ULONG code);
-  void *Context;
+  long (*Handler)(struct _SAMPLE_DEVICE* device, ULONG code);
+  void* Context;
   char Tag;
   double Ratio;
 } SAMPLE_DEVICE;

@@ -32,7 +32,7 @@ Square square;
 
 }  // namespace shapes
 
-extern "C" __declspec(noinline) int SumOfAreas(const shapes::Square *squares, int count) {
+extern "C" __declspec(noinline) int SumOfAreas(const shapes::Square* squares, int count) {
   int total = 0;
   for (int i = 0; i < count; ++i) total += squares[i].Area();
   return total;
