@@ -27,12 +27,13 @@ struct KdLink::Timers {
   asio::steady_timer deadline, wake_writer, back_off, release;
 };
 
-KdLink::KdLink(Executor executor, std::string name, std::unique_ptr<LinkPort> port, TargetOptions options)
+KdLink::KdLink(Executor executor, std::string name, std::unique_ptr<LinkPort> port,
+               const TargetMaker& make_target)
     : executor_(executor),
       name_(std::move(name)),
       port_(std::move(port)),
       timers_(std::make_unique<Timers>(executor)),
-      target_(std::move(options), [this](rpc::Event event) { Tell(event); }) {}
+      target_(make_target([this](rpc::Event event) { Tell(event); })) {}
 
 KdLink::~KdLink() = default;
 
@@ -50,7 +51,7 @@ void KdLink::Start(std::unique_ptr<Stream> stream) {
 
 void KdLink::Close(const Error& why) {
   if (std::exchange(closed_, true)) return;
-  port_->Cancel();
+  if (port_) port_->Cancel();
   if (stream_) stream_->Close();
   timers_->deadline.cancel();
   timers_->wake_writer.cancel();
@@ -64,6 +65,11 @@ void KdLink::Close(const Error& why) {
 }
 
 Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream> stream) {
+  if (!self->port_) {
+    self->target_->Opened(Now());
+    self->AfterWork();
+    co_return;
+  }
   std::chrono::milliseconds back_off = kFirstBackOff;
   while (!self->closed_) {
     if (!stream) {
@@ -84,7 +90,7 @@ Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream
     self->stream_ = current;
     self->outgoing_.clear();
     asio::co_spawn(self->executor_, WriteAll(self, current), Finished(self));
-    self->target_.Opened(Now());
+    self->target_->Opened(Now());
     self->AfterWork();
     co_await ReadAll(self, current);
     current->Close();
@@ -113,11 +119,11 @@ Awaitable<void> KdLink::ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<St
         why = Error{Errc::kLinkFailed, "the link " + self->name_ + " failed: " + size.error().message, 0,
                     size.error().os_error};
       }
-      self->target_.Lost(Now(), why);
+      self->target_->Lost(Now(), why);
       self->AfterWork();
       co_return;
     }
-    self->target_.Receive(Now(), std::span(buffer).first(*size));
+    self->target_->Receive(Now(), std::span(buffer).first(*size));
     self->AfterWork();
   }
 }
@@ -142,7 +148,7 @@ Awaitable<void> KdLink::WriteAll(std::shared_ptr<KdLink> self, std::shared_ptr<S
 
 /// After anything that may have made the target speak: its bytes leave, its next deadline is known.
 void KdLink::AfterWork() {
-  const kd::Bytes output = target_.TakeOutput();
+  const kd::Bytes output = target_->TakeOutput();
   if (!output.empty() && stream_) {
     const bool idle = outgoing_.empty();
     outgoing_.insert(outgoing_.end(), output.begin(), output.end());
@@ -154,7 +160,7 @@ void KdLink::AfterWork() {
 
 /// Deadlines mostly move away: the timer is left alone then, and looks again when it fires.
 void KdLink::ArmTimer() {
-  const auto deadline = target_.Deadline();
+  const auto deadline = target_->Deadline();
   if (closed_ || !deadline || (armed_for_ && *armed_for_ <= *deadline)) return;
   armed_for_ = *deadline;
   timers_->deadline.expires_at(*deadline);
@@ -162,8 +168,8 @@ void KdLink::ArmTimer() {
     const auto self = weak.lock();
     if (error || !self || self->closed_) return;
     self->armed_for_.reset();
-    const auto due = self->target_.Deadline();
-    if (due && *due <= Now()) self->target_.Tick(Now());
+    const auto due = self->target_->Deadline();
+    if (due && *due <= Now()) self->target_->Tick(Now());
     self->AfterWork();
   });
 }
@@ -181,7 +187,7 @@ void KdLink::Tell(const rpc::Event& event) {
 void KdLink::TakeDriver(Subscriber& driver, std::string name) {
   driver_ = Holder{&driver, std::move(name), std::chrono::system_clock::now()};
   ++driver_epoch_;
-  target_.SetDriver(Now(), driver_epoch_, true);
+  target_->SetDriver(Now(), driver_epoch_, true);
   for (Subscriber* observer : observers_)
     observer->OnLinkEvent(rpc::DriverChanged{driver_->name, driver_epoch_});
   AfterWork();
@@ -191,7 +197,7 @@ void KdLink::Release(bool resume, std::function<void()> done) {
   if (leaving_ || closed_) return done();
   leaving_ = true;
   if (driver_) driver_->subscriber = nullptr;
-  target_.SetDriver(Now(), ++driver_epoch_, false);
+  target_->SetDriver(Now(), ++driver_epoch_, false);
   auto once = std::make_shared<std::function<void()>>(std::move(done));
   const auto finish = [self = shared_from_this(), once] {
     if (!*once) return;
@@ -204,7 +210,7 @@ void KdLink::Release(bool resume, std::function<void()> done) {
   timers_->release.async_wait([finish](boost::system::error_code error) {
     if (!error) finish();
   });
-  target_.Leave(Now(), resume, [self = shared_from_this(), finish] {
+  target_->Leave(Now(), resume, [self = shared_from_this(), finish] {
     // The last packets must leave before anyone closes the stream, and the caller may stand inside the
     // target.
     asio::co_spawn(
@@ -233,23 +239,23 @@ void KdLink::Part(Subscriber& observer, const std::string& name) {
 }
 
 void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk,
-                     KdTarget::Done done, bool observer) {
-  target_.Perform(Now(), ticket, std::move(request), std::move(bulk), std::move(done), observer);
+                     LinkTarget::Done done, bool observer) {
+  target_->Perform(Now(), ticket, std::move(request), std::move(bulk), std::move(done), observer);
   AfterWork();
 }
 
 void KdLink::Cancel(std::uint64_t ticket) {
-  target_.Cancel(Now(), ticket);
+  target_->Cancel(Now(), ticket);
   AfterWork();
 }
 
 void KdLink::SetBreakIn() {
-  target_.SetBreakIn(Now());
+  target_->SetBreakIn(Now());
   AfterWork();
 }
 
 rpc::LinkStatus KdLink::Status() const {
-  rpc::LinkStatus status = target_.Status();
+  rpc::LinkStatus status = target_->Status();
   status.link = name_;
   if (driver_) status.holder = driver_->name;
   return status;

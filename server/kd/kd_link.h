@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "server/kd/kd_target.h"
 #include "server/link/link_port.h"
+#include "server/link/link_target.h"
 
 namespace longwire {
 
@@ -30,7 +30,11 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
     std::chrono::system_clock::time_point since;
   };
 
-  KdLink(Executor executor, std::string name, std::unique_ptr<LinkPort> port, TargetOptions options);
+  /// Makes the target of a link; it reports events from its constructor on.
+  using TargetMaker = std::function<std::unique_ptr<LinkTarget>(LinkTarget::EventSink)>;
+
+  /// `port` null: the target needs no byte stream.
+  KdLink(Executor executor, std::string name, std::unique_ptr<LinkPort> port, const TargetMaker& make_target);
   ~KdLink();
 
   /// Starts with `stream`, or opens the port (again and again, when it reconnects).
@@ -47,7 +51,7 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
 
   /// A name for one piece of work, unlike that of any other client.
   std::uint64_t NextTicket() { return ++last_ticket_; }
-  void Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk, KdTarget::Done done,
+  void Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk, LinkTarget::Done done,
                bool observer);
   void Cancel(std::uint64_t ticket);
 
@@ -57,7 +61,7 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   std::size_t observers() const { return observers_.size(); }
   bool leaving() const { return leaving_; }
   bool closed() const { return closed_; }
-  KdTarget& target() { return target_; }
+  LinkTarget& target() { return *target_; }
   rpc::LinkStatus Status() const;
   void SetBreakIn();
 
@@ -88,7 +92,7 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   bool writing_ = false;  ///< bytes were taken out of `outgoing_` and are not written yet
   std::unique_ptr<Timers> timers_;
   std::optional<kd::TimePoint> armed_for_;
-  KdTarget target_;  ///< last: reports events from its constructor on
+  std::unique_ptr<LinkTarget> target_;  ///< last: reports events from its constructor on
 };
 
 }  // namespace longwire

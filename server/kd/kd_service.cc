@@ -30,12 +30,6 @@ std::string FormatTime(std::chrono::system_clock::time_point when) {
   return text;
 }
 
-kd::Timers TimersFor(const KernelLink& link) {
-  const auto* com = std::get_if<ComLink>(&link);
-  if (com != nullptr && com->kind == ComLink::Kind::kDevice) return kd::Timers::ForSerial(com->baud);
-  return kd::Timers::ForPipe();
-}
-
 }  // namespace
 
 KdService::KdService(Executor executor, KdServiceOptions options)
@@ -97,25 +91,27 @@ Awaitable<Result<std::shared_ptr<KdLink>>> KdService::OpenLink(rpc::OpenLink req
     co_return Error{Errc::kLinkInUse, "the link " + name + " is being opened by another client"};
   if (role != rpc::Role::kDriver) co_return Error{Errc::kNotFound, "nobody has the link " + name + " open"};
 
-  Result<std::unique_ptr<LinkPort>> port = options_.make_port(executor_, *parsed);
-  if (!port) co_return port.error();
+  Result<LinkBackEnd> back_end = options_.make_back_end(executor_, *parsed);
+  if (!back_end) co_return back_end.error();
+  std::unique_ptr<LinkPort>& port = back_end->port;
   TargetOptions target = options_.target;
-  target.timers = TimersFor(*parsed);
-  target.bytes_per_second = (*port)->bytes_per_second();
   target.log = [log = options_.log, name](const std::string& text) { log("link " + name + ": " + text); };
   target.break_in = request.break_in;
   target.break_on_reboot = request.break_on_reboot;
   target.left_halted = left_halted_.erase(device) != 0;
   std::unique_ptr<Stream> stream;
-  if (!(*port)->listens()) {
+  if (port && !port->listens()) {
     opening_.insert(device);
-    Result<std::unique_ptr<Stream>> opened = co_await (*port)->Open();
+    Result<std::unique_ptr<Stream>> opened = co_await port->Open();
     opening_.erase(device);
     if (stopping_) co_return Error{Errc::kClosed, "the server is ending"};
-    if (!opened && !(*port)->reconnects()) co_return opened.error();
+    if (!opened && !port->reconnects()) co_return opened.error();
     if (opened) stream = std::move(*opened);
   }
-  const auto link = std::make_shared<KdLink>(executor_, name, std::move(*port), std::move(target));
+  const auto link =
+      std::make_shared<KdLink>(executor_, name, std::move(port), [&](LinkTarget::EventSink events) {
+        return back_end->make_target(std::move(target), std::move(events));
+      });
   links_[device] = link;
   link->Start(std::move(stream));
   co_return link;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "server/kd/kd_session.h"
+#include "server/kd/link_back_end.h"
 #include "transport/kernel_string.h"
 
 namespace longwire {
@@ -27,8 +28,8 @@ struct KdServiceOptions {
   std::function<bool(const KernelLink&)> allows = [](const KernelLink&) { return true; };  ///< --links
   Environment environment = ProcessEnvironment();
   TargetOptions target;  ///< timers are chosen by the link
-  /// Opens ports; tests put their own targets here.
-  std::function<Result<std::unique_ptr<LinkPort>>(Executor, const KernelLink&)> make_port = MakeLinkPort;
+  /// What a link string stands for; tests put their own ports and targets here.
+  std::function<Result<LinkBackEnd>(Executor, const KernelLink&)> make_back_end = MakeLinkBackEnd;
   ChannelLimits channel;
   bool resume_when_lost = true;  ///< a client that vanished: breakpoints out, and let the target run
   std::function<void(const std::string&)> log = [](const std::string&) {};

@@ -16,66 +16,36 @@
 #include "server/kd/plan_runner.h"
 #include "server/kd/target_memory.h"
 #include "server/kd/target_registers.h"
+#include "server/link/link_target.h"
 
 namespace longwire {
 
-struct TargetOptions {
-  kd::Timers timers = kd::Timers::ForPipe();
-  std::uint32_t bytes_per_second = 0;  ///< of the line; 0: not paced
-  bool break_in = false;               ///< stay stopped after the attach
-  bool left_halted = false;  ///< we left this target stopped: attaching begins with a RESET, and it stays so
-  bool break_on_reboot = false;
-  std::function<void(const std::string&)> log = [](const std::string&) {};
-  kd::Duration plan_time = std::chrono::seconds(10);
-  kd::Duration prompt_patience =
-      std::chrono::seconds(30);                          ///< an empty answer after this, when nobody drives
-  kd::Duration file_patience = std::chrono::seconds(5);  ///< "not found" after this
-  kd::Duration switch_patience = std::chrono::seconds(3);
-  kd::Duration leave_patience = std::chrono::seconds(3);  ///< for the stop that removes the breakpoints
-};
-
-/// The truth of one debugged target: its state (offline -> synchronizing -> running <-> halted), its
-/// breakpoints, its memory as known during this stop, and the work that clients asked for, done in order.
-/// Sans-I/O: bytes, time and requests go in, bytes, events and answers come out; so it runs under a simulated
-/// clock. One thread. After every call take the output and call Tick no later than Deadline().
-class KdTarget : private KdLine::Owner {
+/// A target that speaks KD: its state (offline -> synchronizing -> running <-> halted), its breakpoints, its
+/// memory as known during this stop, and the work that clients asked for, done in order.
+class KdTarget final : public LinkTarget, private KdLine::Owner {
  public:
-  using EventSink = std::function<void(rpc::Event)>;
-  using Done = std::function<void(rpc::Answer, kd::Bytes bulk)>;
-
   KdTarget(TargetOptions options, EventSink events);
   ~KdTarget() override;
 
-  // ---- the byte stream
-  void Opened(kd::TimePoint now);
-  /// The stream ended: every piece of work fails with `why`.
-  void Lost(kd::TimePoint now, const Error& why);
-  void Receive(kd::TimePoint now, kd::ByteView bytes);
-  void Tick(kd::TimePoint now);
-  std::optional<kd::TimePoint> Deadline() const;
-  kd::Bytes TakeOutput() { return line_.TakeOutput(); }
+  void Opened(kd::TimePoint now) override;
+  void Lost(kd::TimePoint now, const Error& why) override;
+  void Receive(kd::TimePoint now, kd::ByteView bytes) override;
+  void Tick(kd::TimePoint now) override;
+  std::optional<kd::TimePoint> Deadline() const override;
+  kd::Bytes TakeOutput() override { return line_.TakeOutput(); }
 
-  // ---- clients
-  /// `done` is called exactly once, possibly before Perform returns. Break-in, answers to prompts and files,
-  /// status, settings and resynchronization overtake the queue. Work of an observer waits behind the
-  /// driver's, and ends early (kBusy) when the driver wants something.
   void Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done,
-               bool observer = false);
-  /// Takes a queued piece of work back (kCancelled), or tells the current one to end early.
-  void Cancel(kd::TimePoint now, std::uint64_t ticket);
-  /// Removes every breakpoint, stopping a running target for that if need be, and then lets it run if it ran
-  /// or if `resume`. Work not begun is cancelled. Bounded by the timers of the line and leave_patience.
-  void Leave(kd::TimePoint now, bool resume, std::function<void()> done);
-  /// Who drives: stamped into stops, demanded by Resume; nobody to answer prompts and files when not
-  /// `present`.
-  void SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present);
+               bool observer = false) override;
+  void Cancel(kd::TimePoint now, std::uint64_t ticket) override;
+  void Leave(kd::TimePoint now, bool resume, std::function<void()> done) override;
+  void SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present) override;
 
-  rpc::TargetState state() const { return state_; }
-  std::optional<rpc::TargetDescription> description() const;
-  const std::optional<rpc::StopEvent>& stop() const { return published_; }
-  rpc::LinkStatus Status() const;
-  void SetBreakIn(kd::TimePoint now);  ///< asks for a stop, now or as soon as the target answers
-  void SetBreakOnReboot(bool on) { options_.break_on_reboot = on; }
+  rpc::TargetState state() const override { return state_; }
+  std::optional<rpc::TargetDescription> description() const override;
+  const std::optional<rpc::StopEvent>& stop() const override { return published_; }
+  rpc::LinkStatus Status() const override;
+  void SetBreakIn(kd::TimePoint now) override;
+  void SetBreakOnReboot(bool on) override { options_.break_on_reboot = on; }
 
  private:
   struct Work {

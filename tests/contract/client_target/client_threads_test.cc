@@ -34,9 +34,8 @@ class ClientThreads : public testing::Test {
 
   std::shared_ptr<void> Serve(Executor executor, std::unique_ptr<Stream> stream) {
     KdServiceOptions options;
-    options.make_port = [machine = machine_](Executor on,
-                                             const KernelLink&) -> Result<std::unique_ptr<LinkPort>> {
-      return std::unique_ptr<LinkPort>(std::make_unique<MachinePort>(on, machine));
+    options.make_back_end = [machine = machine_](Executor on, const KernelLink& link) -> Result<LinkBackEnd> {
+      return MakeKdBackEnd(std::make_unique<MachinePort>(on, machine), link);
     };
     auto service = std::make_shared<KdService>(executor, std::move(options));
     auto serve = [](std::shared_ptr<KdService> held, std::unique_ptr<Stream> peer) -> Awaitable<void> {

@@ -97,8 +97,8 @@ struct Bench {
     for (auto& record : machine->target.contexts)
       kd::Store(std::span(record), 0x98, std::uint64_t{0xFFFFF88000010400});
     machine->target.Stop(kd::kExceptionBreakpoint, kCode);
-    options.make_port = [this](Executor executor, const KernelLink&) -> Result<std::unique_ptr<LinkPort>> {
-      return std::unique_ptr<LinkPort>(std::make_unique<MachinePort>(executor, machine));
+    options.make_back_end = [this](Executor executor, const KernelLink& link) -> Result<LinkBackEnd> {
+      return MakeKdBackEnd(std::make_unique<MachinePort>(executor, machine), link);
     };
     service = std::make_unique<KdService>(context.get_executor(), std::move(options));
   }

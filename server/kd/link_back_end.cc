@@ -1,0 +1,36 @@
+#include "server/kd/link_back_end.h"
+
+#include <utility>
+
+#include "server/kd/kd_target.h"
+
+namespace longwire {
+namespace {
+
+kd::Timers TimersFor(const KernelLink& link) {
+  const auto* com = std::get_if<ComLink>(&link);
+  if (com != nullptr && com->kind == ComLink::Kind::kDevice) return kd::Timers::ForSerial(com->baud);
+  return kd::Timers::ForPipe();
+}
+
+}  // namespace
+
+LinkBackEnd MakeKdBackEnd(std::unique_ptr<LinkPort> port, const KernelLink& link) {
+  LinkBackEnd back_end;
+  back_end.make_target = [timers = TimersFor(link), bytes_per_second = port->bytes_per_second()](
+                             TargetOptions options, LinkTarget::EventSink events) {
+    options.timers = timers;
+    options.bytes_per_second = bytes_per_second;
+    return std::make_unique<KdTarget>(std::move(options), std::move(events));
+  };
+  back_end.port = std::move(port);
+  return back_end;
+}
+
+Result<LinkBackEnd> MakeLinkBackEnd(Executor executor, const KernelLink& link) {
+  Result<std::unique_ptr<LinkPort>> port = MakeLinkPort(std::move(executor), link);
+  if (!port) return port.error();
+  return MakeKdBackEnd(std::move(*port), link);
+}
+
+}  // namespace longwire
