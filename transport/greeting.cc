@@ -57,7 +57,8 @@ Awaitable<Result<rpc::Welcome>> GreetServer(RpcChannel& channel, rpc::Hello hell
   co_return JudgeAnswer(std::move(*envelope), hello);
 }
 
-Awaitable<Result<rpc::Hello>> GreetClient(RpcChannel& channel, rpc::Welcome welcome) {
+Awaitable<Result<rpc::Hello>> GreetClient(RpcChannel& channel, rpc::Welcome welcome,
+                                          WelcomeCompletion complete) {
   const Executor executor = co_await boost::asio::this_coro::executor;
   const ScopedDeadline deadline(executor, kGreetingLimit, [&channel] { channel.Close(); });
   auto envelope = co_await channel.Receive();
@@ -83,6 +84,7 @@ Awaitable<Result<rpc::Hello>> GreetClient(RpcChannel& channel, rpc::Welcome welc
            hello->capabilities.end();
   });
   hello->capabilities = welcome.capabilities;
+  complete(*hello, welcome);
   if (const auto queued = channel.Enqueue({0, std::move(welcome), {}}); !queued) co_return queued.error();
   co_return std::move(*hello);
 }

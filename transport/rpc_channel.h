@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 
 #include "proto/rpc/messages.h"
@@ -45,8 +46,12 @@ class RpcChannel {
 /// Client side of the hello exchange: sends `hello`, returns the Welcome, or the Reject as an error
 /// (kVersionMismatch, kAuthentication, ...). Deadline 10 s.
 Awaitable<Result<rpc::Welcome>> GreetServer(RpcChannel& channel, rpc::Hello hello);
+/// What a server adds to its Welcome once it knows the Hello, whose capabilities are those both sides have.
+using WelcomeCompletion = std::function<void(const rpc::Hello& hello, rpc::Welcome& welcome)>;
 /// Server side: receives a Hello, answers Welcome (version chosen, capabilities intersected) or Reject. The
 /// Hello returned holds the capabilities both sides have. Deadline 10 s.
-Awaitable<Result<rpc::Hello>> GreetClient(RpcChannel& channel, rpc::Welcome welcome);
+Awaitable<Result<rpc::Hello>> GreetClient(
+    RpcChannel& channel, rpc::Welcome welcome,
+    WelcomeCompletion complete = [](const rpc::Hello&, rpc::Welcome&) {});
 
 }  // namespace longwire

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -50,6 +51,15 @@ Result<Enum> EnumFromWire(Wire wire, Enum last, std::string_view field, int shif
   if (number <= 0) return Malformed(field);
   if (number - shift > static_cast<int>(last)) return Unknown(field);
   return static_cast<Enum>(number - shift);
+}
+
+/// For what an older peer leaves out: 0 is nullopt. Values of a newer one are nullopt, too.
+inline std::optional<Role> OptionalRoleFromWire(pb::Role role) {
+  const auto known = EnumFromWire(role, Role::kAdmin, "role");
+  return known ? std::optional(*known) : std::nullopt;
+}
+inline pb::Role ToWire(const std::optional<Role>& role) {
+  return role ? static_cast<pb::Role>(*role) : pb::ROLE_UNSPECIFIED;
 }
 
 inline std::vector<std::byte> ToBytes(const std::string& text) {

@@ -9,6 +9,7 @@ void Put(const Output& from, pb::Event* to) {
   to->mutable_output()->set_text(from.text);
   to->mutable_output()->set_processor(from.processor);
   to->mutable_output()->set_skipped(from.skipped);
+  to->mutable_output()->set_history(from.history);
 }
 void Put(const PromptRequested& from, pb::Event* to) {
   to->mutable_prompt_requested()->set_text(from.text);
@@ -37,12 +38,24 @@ void Put(const LinkChanged& from, pb::Event* to) {
   wire->set_closed(from.closed);
 }
 void Put(const DriverChanged& from, pb::Event* to) {
-  to->mutable_driver_changed()->set_driver(from.driver);
-  to->mutable_driver_changed()->set_driver_epoch(from.driver_epoch);
+  pb::DriverChanged* wire = to->mutable_driver_changed();
+  wire->set_driver(from.driver);
+  wire->set_driver_epoch(from.driver_epoch);
+  wire->set_why(static_cast<pb::DriverChanged::Why>(from.why));
+  wire->set_self(from.self);
+  wire->set_client(from.client);
+  wire->set_kept_ms(from.kept_ms);
 }
 void Put(const ClientChanged& from, pb::Event* to) {
   to->mutable_client_changed()->set_client(from.client);
   to->mutable_client_changed()->set_joined(from.joined);
+  to->mutable_client_changed()->set_id(from.id);
+  to->mutable_client_changed()->set_role(ToWire(from.role));
+}
+void Put(const LinkQueued& from, pb::Event* to) {
+  to->mutable_link_queued()->set_position(from.position);
+  to->mutable_link_queued()->set_holder(from.holder);
+  to->mutable_link_queued()->set_link(from.link);
 }
 
 Result<Event> Get(const pb::FileRequested& from) {
@@ -69,6 +82,12 @@ Result<Event> Get(const pb::LinkChanged& from) {
   return Event(std::move(to));
 }
 
+DriverChanged Get(const pb::DriverChanged& from) {
+  const auto why = EnumFromWire(from.why(), DriverChanged::Why::kEvicted, "driver_changed.why");
+  return {from.driver(), from.driver_epoch(), why ? *why : DriverChanged::Why::kUnspecified,
+          from.self(),   from.client(),       from.kept_ms()};
+}
+
 }  // namespace
 
 void ToWire(const Event& from, pb::Event* to) {
@@ -85,7 +104,7 @@ Result<Event> FromWire(const pb::Event& from) {
     case pb::Event::kResumed: return Event(Resumed{from.resumed().stop_counter()});
     case pb::Event::kOutput: {
       const auto& wire = from.output();
-      return Event(Output{wire.text(), wire.processor(), wire.skipped()});
+      return Event(Output{wire.text(), wire.processor(), wire.skipped(), wire.history()});
     }
     case pb::Event::kPromptRequested: {
       const auto& wire = from.prompt_requested();
@@ -97,11 +116,14 @@ Result<Event> FromWire(const pb::Event& from) {
     }
     case pb::Event::kFileRequested: return Get(from.file_requested());
     case pb::Event::kLinkChanged: return Get(from.link_changed());
-    case pb::Event::kDriverChanged: {
-      return Event(DriverChanged{from.driver_changed().driver(), from.driver_changed().driver_epoch()});
-    }
+    case pb::Event::kDriverChanged: return Event(Get(from.driver_changed()));
     case pb::Event::kClientChanged: {
-      return Event(ClientChanged{from.client_changed().client(), from.client_changed().joined()});
+      const auto& wire = from.client_changed();
+      return Event(ClientChanged{wire.client(), wire.joined(), wire.id(), OptionalRoleFromWire(wire.role())});
+    }
+    case pb::Event::kLinkQueued: {
+      const auto& wire = from.link_queued();
+      return Event(LinkQueued{wire.position(), wire.holder(), wire.link()});
     }
     case pb::Event::KIND_NOT_SET: break;
   }

@@ -9,6 +9,9 @@ void Put(const OpenLink& from, pb::Request* to) {
   to->mutable_open_link()->set_link(from.link);
   to->mutable_open_link()->set_break_in(from.break_in);
   to->mutable_open_link()->set_break_on_reboot(from.break_on_reboot);
+  to->mutable_open_link()->set_when_busy(static_cast<pb::WhenBusy>(from.when_busy));
+  to->mutable_open_link()->set_scroll_back(from.scroll_back);
+  to->mutable_open_link()->set_since_ms(from.since_ms);
 }
 void Put(const CloseLink& from, pb::Request* to) { to->mutable_close_link()->set_resume(from.resume); }
 void Put(const ReadMemory& from, pb::Request* to) {
@@ -108,8 +111,20 @@ void Put(const Configure& from, pb::Request* to) {
 }
 void Put(const GetLinkStatus&, pb::Request* to) { to->mutable_get_link_status(); }
 void Put(const EndServer& from, pb::Request* to) { to->mutable_end_server()->set_force(from.force); }
+void Put(const TakeDriver& from, pb::Request* to) { to->mutable_take_driver()->set_force(from.force); }
+void Put(const HandOver& from, pb::Request* to) { to->mutable_hand_over()->set_client(from.client); }
+void Put(const ListClients&, pb::Request* to) { to->mutable_list_clients(); }
+void Put(const EvictClient& from, pb::Request* to) { to->mutable_evict_client()->set_client(from.client); }
 
 // ---- from the wire ----
+
+Result<Request> Get(const pb::OpenLink& from) {
+  if (from.when_busy() < 0 || from.when_busy() > static_cast<int>(WhenBusy::kObserve)) {
+    return Unknown("open_link.when_busy");
+  }
+  return Request(OpenLink{from.link(), from.break_in(), from.break_on_reboot(),
+                          static_cast<WhenBusy>(from.when_busy()), from.scroll_back(), from.since_ms()});
+}
 
 Result<Request> Get(const pb::ReadMemory& from) {
   const auto space = FromWire(from.space());
@@ -188,10 +203,7 @@ void ToWire(const Request& from, pb::Request* to) {
 
 Result<Request> FromWire(const pb::Request& from) {
   switch (from.kind_case()) {
-    case pb::Request::kOpenLink: {
-      const auto& wire = from.open_link();
-      return Request(OpenLink{wire.link(), wire.break_in(), wire.break_on_reboot()});
-    }
+    case pb::Request::kOpenLink: return Get(from.open_link());
     case pb::Request::kCloseLink: return Request(CloseLink{from.close_link().resume()});
     case pb::Request::kReadMemory: return Get(from.read_memory());
     case pb::Request::kWriteMemory: return Get(from.write_memory());
@@ -230,6 +242,10 @@ Result<Request> FromWire(const pb::Request& from) {
     case pb::Request::kConfigure: return Get(from.configure());
     case pb::Request::kGetLinkStatus: return Request(GetLinkStatus{});
     case pb::Request::kEndServer: return Request(EndServer{from.end_server().force()});
+    case pb::Request::kTakeDriver: return Request(TakeDriver{from.take_driver().force()});
+    case pb::Request::kHandOver: return Request(HandOver{from.hand_over().client()});
+    case pb::Request::kListClients: return Request(ListClients{});
+    case pb::Request::kEvictClient: return Request(EvictClient{from.evict_client().client()});
     case pb::Request::KIND_NOT_SET: break;
   }
   return Unknown("request");

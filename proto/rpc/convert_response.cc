@@ -13,6 +13,9 @@ void Put(const LinkOpened& from, pb::Response* to) {
   wire->set_state(static_cast<pb::TargetState>(from.state));
   if (from.description) ToWire(*from.description, wire->mutable_description());
   if (from.stop) ToWire(*from.stop, wire->mutable_stop());
+  wire->set_role(ToWire(from.role));
+  wire->set_client(from.client);
+  wire->set_driver(from.driver);
 }
 void Put(const MemoryRead& from, pb::Response* to) {
   to->mutable_memory_read()->mutable_sizes()->Add(from.sizes.begin(), from.sizes.end());
@@ -44,6 +47,27 @@ void Put(const LinkStatus& from, pb::Response* to) {
   wire->set_resets(from.resets);
   wire->set_checksum_errors(from.checksum_errors);
   wire->set_exchanges(from.exchanges);
+  wire->set_observers(from.observers);
+  wire->set_waiting(from.waiting);
+  wire->set_lost(from.lost);
+  wire->set_kept_ms(from.kept_ms);
+}
+void Put(const ClientList& from, pb::Response* to) {
+  pb::ClientList* wire = to->mutable_client_list();
+  for (const Client& client : from.clients) {
+    pb::Client* added = wire->add_clients();
+    added->set_id(client.id);
+    added->set_name(client.name);
+    added->set_role(ToWire(client.role));
+    added->set_link(client.link);
+    added->set_self(client.self);
+    added->set_lost(client.lost);
+    added->set_kept_ms(client.kept_ms);
+    added->set_waiting(client.waiting);
+    added->set_since(client.since);
+    added->set_queued_bytes(client.queued_bytes);
+    added->set_skipped_bytes(client.skipped_bytes);
+  }
 }
 void Put(const Error& from, pb::Response* to) {
   to->mutable_error()->set_code(static_cast<std::uint32_t>(from.code));
@@ -72,7 +96,22 @@ Result<Answer> Get(const pb::LinkOpened& from) {
     if (!stop) return Failed<Answer>(stop.error());
     to.stop = std::move(*stop);
   }
+  to.role = OptionalRoleFromWire(from.role());
+  to.client = from.client();
+  to.driver = from.driver();
   return Answer(std::move(to));
+}
+
+Answer Get(const pb::ClientList& from) {
+  ClientList to;
+  to.clients.reserve(static_cast<std::size_t>(from.clients_size()));
+  for (const pb::Client& client : from.clients()) {
+    to.clients.push_back({client.id(), client.name(),
+                          OptionalRoleFromWire(client.role()).value_or(Role::kObserver), client.link(),
+                          client.self(), client.lost(), client.kept_ms(), client.waiting(), client.since(),
+                          client.queued_bytes(), client.skipped_bytes()});
+  }
+  return to;
 }
 
 Result<Answer> Get(const pb::PlanResult& from) {
@@ -105,6 +144,10 @@ Result<Answer> Get(const pb::LinkStatus& from) {
   to.resets = from.resets();
   to.checksum_errors = from.checksum_errors();
   to.exchanges = from.exchanges();
+  to.observers = from.observers();
+  to.waiting = from.waiting();
+  to.lost = from.lost();
+  to.kept_ms = from.kept_ms();
   return Answer(std::move(to));
 }
 
@@ -123,6 +166,7 @@ Result<Answer> GetAnswer(const pb::Response& from) {
     case pb::Response::kPlanResult: return Get(from.plan_result());
     case pb::Response::kLinkStatus: return Get(from.link_status());
     case pb::Response::kError: return Get(from.error());
+    case pb::Response::kClientList: return Get(from.client_list());
     case pb::Response::ANSWER_NOT_SET: break;
   }
   return Failed<Answer>(Unknown("response"));

@@ -48,6 +48,8 @@ void Put(const Hello& from, pb::Envelope* to) {
   wire->set_user(from.user);
   wire->set_host(from.host);
   wire->set_resume_token(from.resume_token.data(), from.resume_token.size());
+  wire->set_last_event(from.last_event);
+  if (from.keep_ms) wire->set_keep_ms(*from.keep_ms);
 }
 void Put(const Welcome& from, pb::Envelope* to) {
   pb::Welcome* wire = to->mutable_welcome();
@@ -55,6 +57,11 @@ void Put(const Welcome& from, pb::Envelope* to) {
   for (const std::string& capability : from.capabilities) wire->add_capabilities(capability);
   wire->set_software(from.software);
   wire->set_resume_token(from.resume_token.data(), from.resume_token.size());
+  wire->set_resumed(from.resumed);
+  wire->set_keep_ms(from.keep_ms);
+  wire->set_next_event(from.next_event);
+  wire->set_restarted(from.restarted);
+  wire->set_notice(from.notice);
 }
 void Put(const Reject& from, pb::Envelope* to) {
   pb::Reject* wire = to->mutable_reject();
@@ -90,6 +97,8 @@ Result<Message> Get(const pb::Hello& from) {
   to.user = from.user();
   to.host = from.host();
   to.resume_token = ToBytes(from.resume_token());
+  to.last_event = from.last_event();
+  if (from.has_keep_ms()) to.keep_ms = from.keep_ms();
   return Message(std::move(to));
 }
 
@@ -102,6 +111,11 @@ Result<Message> Get(const pb::Welcome& from) {
   to.capabilities.assign(from.capabilities().begin(), from.capabilities().end());
   to.software = from.software();
   to.resume_token = ToBytes(from.resume_token());
+  to.resumed = from.resumed();
+  to.keep_ms = from.keep_ms();
+  to.next_event = from.next_event();
+  to.restarted = from.restarted();
+  to.notice = from.notice();
   return Message(std::move(to));
 }
 
@@ -142,6 +156,7 @@ std::vector<std::byte> Serialize(const Envelope& envelope, std::size_t room) {
   MessageMemory memory;
   pb::Envelope* wire = memory.NewEnvelope();
   wire->set_id(envelope.id);
+  wire->set_resent(envelope.resent);
   std::visit([wire](const auto& message) { Put(message, wire); }, envelope.message);
   std::vector<std::byte> bytes(room + wire->ByteSizeLong());
   wire->SerializeWithCachedSizesToArray(reinterpret_cast<std::uint8_t*>(bytes.data() + room));
@@ -200,7 +215,7 @@ Result<Envelope> DecodeEnvelope(std::span<const std::byte> bytes) {
     error.address = wire->id();
     return error;
   }
-  return Envelope{wire->id(), std::move(*message), {}};
+  return Envelope{wire->id(), std::move(*message), {}, wire->resent()};
 }
 
 }  // namespace longwire::rpc

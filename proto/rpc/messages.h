@@ -21,6 +21,14 @@ inline constexpr std::uint32_t kProtocolMaximum = 1;  ///< newest
 
 enum class Role : std::uint8_t { kDriver = 1, kObserver = 2, kAdmin = 3 };
 
+// Capabilities: what both sides name is in use on the connection.
+/// Sessions outlive connections: tokens, numbered events, requests sent again (docs/protocol.md, "Survival").
+inline constexpr char kResumeCapability[] = "resume";
+/// Taking over, handing over, waiting in line, lists of clients, and the events that tell of them.
+inline constexpr char kRolesCapability[] = "roles";
+/// Output printed before the client came (OpenLink::scroll_back).
+inline constexpr char kScrollBackCapability[] = "scroll-back";
+
 // ---- handshake
 // ------------------------------------------------------------------------------------------------
 
@@ -32,13 +40,22 @@ struct Hello {
   std::string software;                 ///< "longwire 0.1.0"
   std::string user, host;               ///< who the holder is, for listings and refusals; not trusted
   std::vector<std::byte> resume_token;  ///< of an earlier Welcome, empty for a new session
+  std::uint64_t last_event = 0;         ///< with a token: number of the newest event seen
+  /// How long a lost session shall be kept, at most as long as the server does; nullopt: so long.
+  std::optional<std::uint64_t> keep_ms;
 };
 
 struct Welcome {
   std::uint32_t protocol = kProtocolMaximum;  ///< the version both speak from now on
   std::vector<std::string> capabilities;
   std::string software;
-  std::vector<std::byte> resume_token;
+  std::vector<std::byte> resume_token;  ///< of this session, with the capability "resume"
+  bool resumed = false;                 ///< the session of the Hello's token goes on
+  std::uint64_t keep_ms = 0;            ///< how long a lost session is kept
+  /// Resumed: number of the first event that follows. More than last_event + 1: those between are gone.
+  std::uint64_t next_event = 0;
+  bool restarted = false;  ///< resumed by a server that was restarted meanwhile
+  std::string notice;      ///< not resumed: what became of the session, for a person
 };
 
 struct Reject {
@@ -128,12 +145,21 @@ struct StopEvent {
 // ---- requests (client to server) and what answers them
 // ----------------------------------------------------------
 
-/// Opens, or joins, a kernel link of the server's machine. Answered by LinkOpened at once; the target may
-/// answer later.
+/// What a client that wants to drive does when another one drives: be refused (kLinkInUse), wait in line,
+/// take over, or join as an observer.
+enum class WhenBusy : std::uint8_t { kRefuse = 0, kQueue = 1, kTake = 2, kObserve = 3 };
+
+/// Opens, or joins, a kernel link of the server's machine. Answered by LinkOpened at once (the target may
+/// answer later), or with WhenBusy::kQueue when its turn has come; LinkQueued events come meanwhile, and
+/// Cancel leaves the line. In a session that was resumed, OpenLink of its own link is answered with the
+/// present state.
 struct OpenLink {
   std::string link;       ///< text of trans=@{...}; empty: the server's environment decides
   bool break_in = false;  ///< ask the target to stop as soon as it answers
   bool break_on_reboot = false;
+  WhenBusy when_busy = WhenBusy::kRefuse;
+  std::uint64_t scroll_back = 0;  ///< bytes of past output wanted; they come as events behind the answer
+  std::uint64_t since_ms = 0;     ///< of these only what is younger than this; 0: any age
 };
 struct LinkOpened {
   std::string link;  ///< canonical, secrets masked
@@ -141,6 +167,9 @@ struct LinkOpened {
   TargetState state = TargetState::kOffline;
   std::optional<TargetDescription> description;
   std::optional<StopEvent> stop;  ///< when halted
+  std::optional<Role> role;       ///< of this client at the link; nullopt (older servers): as in its Hello
+  std::uint64_t client = 0;       ///< its number, as ListClients has it
+  std::string driver;             ///< who drives; empty: nobody
 };
 
 /// Gives the link back. The server removes every breakpoint first.
@@ -265,16 +294,53 @@ struct LinkStatus {
   std::uint64_t bytes_received = 0, bytes_sent = 0, packets_received = 0, packets_sent = 0;
   std::uint64_t retransmissions = 0, resends = 0, resets = 0, checksum_errors = 0;
   std::uint64_t exchanges = 0;  ///< KD request/reply pairs
+  std::uint32_t observers = 0, waiting = 0;
+  bool lost = false;          ///< the holder's connection is lost and its session kept
+  std::uint64_t kept_ms = 0;  ///< for so long yet
 };
 /// `.endpsrv`. Answered by Done, or kBusy naming the other clients.
 struct EndServer {
   bool force = false;
 };
 
+/// Makes an observer the driver of the link it has open. Answered by LinkOpened, or kLinkInUse. `force`: also
+/// from a driver who is there, and who goes on as an observer.
+struct TakeDriver {
+  bool force = false;
+};
+/// The driver makes another client of the link its driver and goes on as an observer. Answered by Done;
+/// kNotFound, kUnsupported (that client cannot drive).
+struct HandOver {
+  std::uint64_t client = 0;
+};
+/// Who uses the link of this connection; without a link, everybody. Answered by ClientList.
+struct ListClients {};
+struct Client {
+  std::uint64_t id = 0;
+  std::string name;  ///< user@host
+  Role role = Role::kObserver;
+  std::string link;
+  bool self = false;          ///< the one who asked
+  bool lost = false;          ///< its connection is lost and its session kept
+  std::uint64_t kept_ms = 0;  ///< for so long yet
+  bool waiting = false;       ///< waits to drive
+  std::uint64_t since = 0;    ///< Unix time, seconds
+  std::uint64_t queued_bytes = 0;
+  std::uint64_t skipped_bytes = 0;  ///< of output that it did not take
+};
+struct ClientList {
+  std::vector<Client> clients;
+};
+/// Ends the session of another client; only for the user who runs the server. Answered by Done.
+struct EvictClient {
+  std::uint64_t client = 0;
+};
+
 using Request = std::variant<OpenLink, CloseLink, ReadMemory, WriteMemory, RunPlan, GetContext, SetContext,
                              ReadControlSpace, WriteControlSpace, ReadMsr, WriteMsr, ReadIo, WriteIo,
                              SetBreakpoint, ClearBreakpoint, Resume, BreakIn, SwitchProcessor, AnswerPrompt,
-                             AnswerFile, Reboot, Crash, Resynchronize, Configure, GetLinkStatus, EndServer>;
+                             AnswerFile, Reboot, Crash, Resynchronize, Configure, GetLinkStatus, EndServer,
+                             TakeDriver, HandOver, ListClients, EvictClient>;
 
 struct Done {};
 struct Bytes {};  ///< the bulk part is the answer
@@ -282,8 +348,8 @@ struct Value {
   std::uint64_t value = 0;
 };
 
-using Answer =
-    std::variant<Done, Bytes, Value, LinkOpened, MemoryRead, MemoryWritten, PlanResult, LinkStatus, Error>;
+using Answer = std::variant<Done, Bytes, Value, LinkOpened, MemoryRead, MemoryWritten, PlanResult, LinkStatus,
+                            Error, ClientList>;
 struct Response {
   Answer answer;
 };
@@ -298,6 +364,7 @@ struct Output {
   std::string text;  ///< debug output, raw bytes of the target: escape before showing
   std::uint32_t processor = 0;
   std::uint64_t skipped = 0;  ///< bytes dropped before this text because the client was slow
+  bool history = false;       ///< printed before this client came (OpenLink::scroll_back)
 };
 struct PromptRequested {
   std::string text;
@@ -323,29 +390,53 @@ struct LinkChanged {
   bool failed = false;                           ///< the link itself failed (device gone, target silent)
   bool closed = false;                           ///< and nobody tries to open it again
 };
+/// Who drives the link changed; told to everyone who uses it, the former and the new driver included.
 struct DriverChanged {
-  std::string driver;
+  enum class Why : std::uint8_t {
+    kUnspecified = 0,  ///< an older server, or a newer reason
+    kOpened = 1,
+    kHandedOver = 2,
+    kTaken = 3,
+    kLost = 4,      ///< the driver's connection is lost; it may come back within `kept_ms`
+    kReturned = 5,  ///< and did
+    kLeft = 6,
+    kEvicted = 7
+  };
+  std::string driver;  ///< empty: nobody
   std::uint64_t driver_epoch = 0;
+  Why why = Why::kUnspecified;
+  bool self = false;         ///< the receiver of this event drives now
+  std::uint64_t client = 0;  ///< number of the driver; 0: nobody drives
+  std::uint64_t kept_ms = 0;
 };
 struct ClientChanged {
   std::string client;
   bool joined = true;
+  std::uint64_t id = 0;
+  std::optional<Role> role;
+};
+/// To a client whose OpenLink waits for the link; again whenever its place changes.
+struct LinkQueued {
+  std::uint32_t position = 0;  ///< 1: next
+  std::string holder;
+  std::string link;
 };
 
 using Event = std::variant<StopEvent, Resumed, Output, PromptRequested, ModuleChanged, FileRequested,
-                           LinkChanged, DriverChanged, ClientChanged>;
+                           LinkChanged, DriverChanged, ClientChanged, LinkQueued>;
 
 // ---- envelope
 // ----------------------------------------------------------------------------------------------------
 
 using Message = std::variant<Hello, Welcome, Reject, Goodbye, Keepalive, Cancel, Request, Response, Event>;
 
-/// The outer message. A request has an id unlike those of the sender's other requests; its response echoes
-/// it.
+/// The outer message. A request has an id unlike those of the session's other requests; its response echoes
+/// it. With the capability "resume" an event has its number in the session as id.
 struct Envelope {
-  std::uint64_t id = 0;  ///< 0 for everything but requests and responses
+  std::uint64_t id = 0;  ///< 0 for everything else
   Message message;
   std::vector<std::byte> bulk;  ///< rides behind the protobuf part
+  bool resent = false;          ///< a request that was sent before, on a connection that was lost
 };
 
 }  // namespace longwire::rpc

@@ -86,6 +86,25 @@ TEST(Convert, EveryEventRoundTrips) {
   CheckAll<Event, Event>(std::make_index_sequence<std::variant_size_v<Event>>());
 }
 
+TEST(Convert, NumberedEventsAndRequestsSentAgainKeepTheirMarks) {
+  const auto event = DecodeEnvelope(EncodeEnvelope({41, Event(Resumed{3}), {}}));
+  ASSERT_TRUE(event);
+  EXPECT_EQ(event->id, 41u);
+  EXPECT_FALSE(event->resent);
+  const auto request = DecodeEnvelope(EncodeEnvelope({42, Request(Crash{}), {}, true}));
+  ASSERT_TRUE(request);
+  EXPECT_TRUE(request->resent);
+}
+
+TEST(Convert, WhatAnOlderPeerLeavesOutIsKnownToBeAbsent) {
+  const auto opened = DecodeEnvelope(EncodeEnvelope({1, Response{LinkOpened{}}, {}}));
+  ASSERT_TRUE(opened);
+  EXPECT_FALSE(std::get<LinkOpened>(std::get<Response>(opened->message).answer).role);
+  const auto hello = DecodeEnvelope(EncodeEnvelope({0, Hello{}, {}}));
+  ASSERT_TRUE(hello);
+  EXPECT_FALSE(std::get<Hello>(hello->message).keep_ms);
+}
+
 TEST(Convert, HelloOfANewerVersionIsAccepted) {
   // Composed for this test, as a later version might say it: protocol 1..3, capabilities "plans" and "warp",
   // and the extra fields 900 (text), 901 (number) and, in the envelope, 950 (message).
