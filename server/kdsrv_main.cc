@@ -52,6 +52,14 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
   service_options.allows = [links = options.links](const longwire::KernelLink& link) {
     return longwire::AllowsLink(links, link);
   };
+  if (options.record_directory) {
+    longwire::RecordingOptions recording{*options.record_directory};
+    recording.log = service_options.warn;
+    service_options.make_back_end = [recording](longwire::Executor executor,
+                                                const longwire::KernelLink& link) {
+      return longwire::Recorded(longwire::MakeLinkBackEnd(std::move(executor), link), link, recording);
+    };
+  }
   longwire::KdServer server(context.get_executor(), std::move(service_options));
   const Result<void> listening = server.Listen(*options.endpoint, options.open);
   if (!listening) return Fail(listening.error());

@@ -27,6 +27,7 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"log", Argument::kNext, true, true},
     {"daemon", Argument::kNone, true, true},
     {"pidfile", Argument::kNext, true, true},
+    {"record", Argument::kNext, true, true},
 });
 
 Error UsageError(std::string message) { return Error{Errc::kUsage, std::move(message)}; }
@@ -55,6 +56,7 @@ Result<void> Take(const CommandLineItem& item, KdsrvOptions& options) {
   if (name == "daemon") options.daemon = true;
   if (name == "log") options.log_file = *item.argument;
   if (name == "pidfile") options.pid_file = *item.argument;
+  if (name == "record") options.record_directory = *item.argument;
   if (name == "release") {
     options.action = KdsrvOptions::Action::kRelease;
     options.release_link = *item.argument;
@@ -72,7 +74,7 @@ bool BeginsLink(std::string_view text) {
   if (colon == std::string_view::npos) return false;
   const std::string name = LowerCase(TrimBlanks(text.substr(0, colon)));
   return name == "com" || name == "net" || name == "usb" || name == "usb2" || name == "1394" ||
-         name == "exdi";
+         name == "exdi" || name == "replay";
 }
 
 /// COM ports in a pattern mean the device the link was opened on.
@@ -129,7 +131,7 @@ Result<std::vector<std::string>> SplitLinkPatterns(std::string_view list) {
     if (!ends) continue;
     const std::string pattern(TrimBlanks(list.substr(start, i - start)));
     if (!BeginsLink(pattern))
-      return UsageError("--links: a link pattern starts with com:, net:, usb:, 1394: or exdi:");
+      return UsageError("--links: a link pattern starts with com:, net:, usb:, 1394:, exdi: or replay:");
     if (auto parsed = ParseConnectionString(pattern); !parsed)
       return UsageError("--links: " + parsed.error().message);
     patterns.push_back(pattern);
@@ -162,6 +164,7 @@ std::string_view KdsrvUsage() {
   -v                  print where the server listens, and what happens
   --log FILE          write the log to FILE
   --daemon            go to the background; --pidfile FILE writes the process id
+  --record DIR        write down the traffic of every link: DIR/LINK.jsonl, at most 4 files of 64 MiB each
   --status [--json]   list the links, holders and states of the running server
   --release LINK      end the holder of LINK in the running server
   -version, -?        version; this text

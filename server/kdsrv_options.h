@@ -26,7 +26,8 @@ struct KdsrvOptions {
   bool daemon = false;               ///< --daemon
   std::string release_link;          ///< --release
   std::optional<std::string> log_file, pid_file;
-  std::vector<std::string> warnings;  ///< to be printed at start
+  std::optional<std::string> record_directory;  ///< --record
+  std::vector<std::string> warnings;            ///< to be printed at start
 };
 
 /// `words` is argv without the program's name. Errors are kUsage, one sentence, without secrets. No words at

@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <charconv>
 
 #include "transport/connection_string.h"
 #include "transport/endpoint_pipe.h"
@@ -366,6 +367,22 @@ Result<ExdiLink> ParseExdi(const ConnectionString& text) {
   return link;
 }
 
+Result<ReplayLink> ParseReplay(const ConnectionString& text) {
+  if (auto checked = CheckKeys(text, " file speed "); !checked) return checked.error();
+  ReplayLink link;
+  const auto file = ValueOf(text, "file");
+  if (!file || !IsPlainPath(*file))
+    return UsageError("a 'replay:' link needs 'file=/PATH', a recording on the machine that serves the link");
+  link.file = std::string(*file);
+  if (const auto speed = ValueOf(text, "speed")) {
+    const auto end = speed->data() + speed->size();
+    const auto read = std::from_chars(speed->data(), end, link.speed);
+    if (read.ec != std::errc() || read.ptr != end || !(link.speed >= 0 && link.speed <= 1000))
+      return UsageError(Named(*text.Find("speed")) + " is not a number from 0 (no waiting) to 1000");
+  }
+  return link;
+}
+
 template <class T>
 Result<KernelLink> Widen(Result<T> link) {
   if (!link) return link.error();
@@ -408,6 +425,12 @@ struct Printer {
            ",Arch=" + link.arch + ",Os=" + link.os + ",Kd=" + link.kd +
            (link.data_breaks ? ",Break=on" : ",Break=off");
   }
+  std::string operator()(const ReplayLink& link) const {
+    char speed[32];
+    const auto end = std::to_chars(speed, speed + sizeof(speed), link.speed).ptr;
+    return "REPLAY:File=" + QuoteValue(link.file) +
+           (link.speed > 0 ? ",Speed=" + std::string(speed, end) : std::string());
+  }
 };
 
 }  // namespace
@@ -427,7 +450,9 @@ Result<KernelLink> ParseKernelLink(std::string_view text, const Environment& env
   if (parsed->name == "usb" || parsed->name == "usb2") return Widen(ParseUsb(*parsed));
   if (parsed->name == "1394") return Widen(ParseFirewire(*parsed, environment));
   if (parsed->name == "exdi") return Widen(ParseExdi(*parsed));
-  return UsageError("unknown kernel link '" + parsed->name + "'; use com, net, usb, 1394 or kdsrv");
+  if (parsed->name == "replay") return Widen(ParseReplay(*parsed));
+  return UsageError("unknown kernel link '" + parsed->name +
+                    "'; use com, net, usb, 1394, exdi, replay or kdsrv");
 }
 
 std::string FormatKernelLink(const KernelLink& link) { return std::visit(Printer{}, link); }

@@ -44,7 +44,12 @@ struct ExdiLink {
   bool data_breaks = true;
   std::string note;  ///< keys that were accepted and ignored, for the user; empty if none
 };
-using KernelLink = std::variant<ComLink, NetLink, UsbLink, FirewireLink, ExdiLink>;
+/// `replay:file=PATH[,speed=N]`: a recorded link played back.
+struct ReplayLink {
+  std::string file;  ///< absolute
+  double speed = 0;  ///< of the recorded time, 0: as fast as the client follows
+};
+using KernelLink = std::variant<ComLink, NetLink, UsbLink, FirewireLink, ExdiLink, ReplayLink>;
 
 /// `text` empty: everything from the environment (_NT_DEBUG_PORT ..., 4.8). Errors are kUsage and never hold
 /// a key; kUnsupported: a VM pipe of another machine.

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/kd/kd_target.h"
+#include "server/replay/replay_port.h"
 
 namespace longwire {
 namespace {
@@ -28,9 +29,18 @@ LinkBackEnd MakeKdBackEnd(std::unique_ptr<LinkPort> port, const KernelLink& link
 }
 
 Result<LinkBackEnd> MakeLinkBackEnd(Executor executor, const KernelLink& link) {
+  if (const auto* replay = std::get_if<ReplayLink>(&link))
+    return MakeKdBackEnd(MakeReplayPort(std::move(executor), replay->file, replay->speed), link);
   Result<std::unique_ptr<LinkPort>> port = MakeLinkPort(std::move(executor), link);
   if (!port) return port.error();
   return MakeKdBackEnd(std::move(*port), link);
+}
+
+Result<LinkBackEnd> Recorded(Result<LinkBackEnd> back_end, const KernelLink& link,
+                             const RecordingOptions& recording) {
+  if (back_end && back_end->port)
+    back_end->port = MakeRecordingPort(std::move(back_end->port), FormatKernelLink(link), recording);
+  return back_end;
 }
 
 }  // namespace longwire

@@ -5,6 +5,7 @@
 
 #include "server/link/link_port.h"
 #include "server/link/link_target.h"
+#include "server/replay/recording_port.h"
 #include "transport/kernel_string.h"
 
 namespace longwire {
@@ -21,5 +22,9 @@ LinkBackEnd MakeKdBackEnd(std::unique_ptr<LinkPort> port, const KernelLink& link
 
 /// The back end of this build for `link`. Errors as MakeLinkPort.
 Result<LinkBackEnd> MakeLinkBackEnd(Executor executor, const KernelLink& link);
+
+/// `back_end` with the traffic of its port written down; one without a port is left as it is.
+Result<LinkBackEnd> Recorded(Result<LinkBackEnd> back_end, const KernelLink& link,
+                             const RecordingOptions& recording);
 
 }  // namespace longwire

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/e2e/acceptance/child_process.h"
+#include "tests/support/child_process.h"
 #include "tests/support/kd_probe.h"
 #include "tests/support/test_machine.h"
 

@@ -1,4 +1,4 @@
-#include "tests/e2e/acceptance/child_process.h"
+#include "tests/support/child_process.h"
 
 #include <fcntl.h>
 #include <poll.h>

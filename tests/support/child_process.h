@@ -1,5 +1,5 @@
-#ifndef TESTS_E2E_ACCEPTANCE_CHILD_PROCESS_H_
-#define TESTS_E2E_ACCEPTANCE_CHILD_PROCESS_H_
+#ifndef TESTS_SUPPORT_CHILD_PROCESS_H_
+#define TESTS_SUPPORT_CHILD_PROCESS_H_
 
 #include <sys/types.h>
 
@@ -57,4 +57,4 @@ class ChildProcess {
 
 }  // namespace longwire::test
 
-#endif  // TESTS_E2E_ACCEPTANCE_CHILD_PROCESS_H_
+#endif  // TESTS_SUPPORT_CHILD_PROCESS_H_
