@@ -13,6 +13,7 @@
 #include "transport/candidates.h"
 #include "transport/deadline.h"
 #include "transport/endpoint_pipe.h"
+#include "transport/line_limit.h"
 #include "transport/pipe_directory.h"
 #include "transport/reverse_listener.h"
 #include "transport/server_security.h"
@@ -51,6 +52,7 @@ struct Core {
   std::deque<std::unique_ptr<Stream>> ready;
   boost::asio::steady_timer wake;  ///< never expires; cancelled when `ready` or `closed` changed
   Candidates candidates;
+  LineLimit lines;
   bool closed = false;
 };
 using CorePointer = std::shared_ptr<Core>;
@@ -65,6 +67,21 @@ void HandOut(Core& core, std::unique_ptr<Stream> stream) {
   core.wake.cancel();
 }
 
+/// A wrong password is always told: guessing is slowed, so these lines are few. Other lines would fill the
+/// disk of a server that somebody connects to in a loop.
+void NoteRefusal(Core& core, const PeerInfo& peer, const Error& error) {
+  std::string line = "Refused " + peer.address + ": " + error.message;
+  if (error.code == Errc::kAuthentication) {
+    const std::size_t failures = core.security.failures(peer);
+    if (failures > 0) line += " Failures of this address within a minute: " + std::to_string(failures) + ".";
+    return core.Warn(line);
+  }
+  const auto skipped = core.lines.Take(Clock::now());
+  if (!skipped) return;
+  if (*skipped > 0) line += " " + std::to_string(*skipped) + " more were refused before this one.";
+  core.Warn(line);
+}
+
 Awaitable<void> Authenticate(CorePointer core, std::unique_ptr<Stream> stream) {
   const PeerInfo peer = stream->peer();
   const auto place = core->candidates.Add(stream.get(), HostOf(peer));
@@ -75,16 +92,16 @@ Awaitable<void> Authenticate(CorePointer core, std::unique_ptr<Stream> stream) {
       if (place->stream) place->stream->Close();
       place->stream = nullptr;
     });
-    proved = co_await core->security.Secure(core->executor, std::move(stream), deadline);
+    const std::function<void()> spoke = [core, place] {
+      if (place->stream) core->candidates.Spoke(place);
+    };
+    proved = co_await core->security.Secure(core->executor, std::move(stream), deadline, spoke);
   }
   core->candidates.Remove(place);
   if (proved) {
     HandOut(*core, std::move(*proved));
   } else if (!core->closed) {
-    const std::size_t failures = core->security.failures(peer);
-    core->Warn(
-        "Refused " + peer.address + ": " + proved.error().message +
-        (failures > 0 ? " Failures of this address within a minute: " + std::to_string(failures) + "." : ""));
+    NoteRefusal(*core, peer, proved.error());
   }
 }
 

@@ -22,8 +22,9 @@ struct ReverseTiming {
 
 struct ListenOptions {
   bool open = false;  ///< -open: unauthenticated tcp may listen beyond loopback
-  std::size_t unauthenticated_peers =
-      64;  ///< at the limit the oldest peer that has not proved itself is dropped
+  /// Of those that said nothing yet, and again of those that are proving themselves; at a limit the oldest is
+  /// dropped for the newest. The address of IPv6 is the /64 network.
+  std::size_t unauthenticated_peers = 64;
   std::size_t unauthenticated_per_address = 32;
   std::function<void(const std::string& line)>
       warn;  ///< refused peers, passing errors; never holds a secret; may be empty

@@ -31,9 +31,21 @@ void PasswordThrottle::Forget(Time now) {
   }
 }
 
+/// Who has thousands of addresses is not slowed by counting each of them; shutting out new ones would only
+/// punish everybody else.
+void PasswordThrottle::ForgetOldest() {
+  const auto age = [](const History& history) {
+    return history.pending > 0 ? Time::max() : history.failures.back();
+  };
+  const auto oldest =
+      std::min_element(addresses_.begin(), addresses_.end(),
+                       [&](const auto& a, const auto& b) { return age(a.second) < age(b.second); });
+  if (oldest->second.pending == 0) addresses_.erase(oldest);
+}
+
 std::optional<std::chrono::milliseconds> PasswordThrottle::Begin(const std::string& address, Time now) {
   Forget(now);
-  if (addresses_.size() >= kMaximumAddresses && !addresses_.contains(address)) return std::nullopt;
+  if (addresses_.size() >= kMaximumAddresses && !addresses_.contains(address)) ForgetOldest();
   History& history = addresses_[address];
   const std::size_t crowd = history.pending > kFreePending ? history.pending - kFreePending : 0;
   const std::size_t level = history.failures.empty() ? crowd : history.failures.size() + history.pending;

@@ -11,7 +11,8 @@ namespace longwire {
 
 /// Slows password guesses per address (remote-debugging.md 2.10): from the 4th failure within a minute an
 /// attempt waits 1, 2, 4 ... 30 s. Attempts under way count as failures once there was one, so that opening
-/// many connections at once gains nothing. Time is an argument.
+/// many connections at once gains nothing. Remembers a bounded number of addresses, the latest. Time is an
+/// argument.
 class PasswordThrottle {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -31,6 +32,7 @@ class PasswordThrottle {
     Time last_start{};
   };
   void Forget(Time now);
+  void ForgetOldest();
 
   std::map<std::string, History> addresses_;
 };

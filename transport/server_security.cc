@@ -1,5 +1,9 @@
 #include "transport/server_security.h"
 
+#include <arpa/inet.h>
+
+#include <algorithm>
+
 #include "proto/rpc/frame.h"
 #include "transport/tls_stream.h"
 
@@ -69,17 +73,20 @@ Awaitable<Error> ServerSecurity::RefusePlain(std::unique_ptr<Stream> stream) con
                                         " with its proto= and certificate in the client string."};
   }
   co_await Reject(*stream, error);
+  error.code = Errc::kMalformed;  // here: no password was guessed
   co_return error;
 }
 
 Awaitable<Result<std::unique_ptr<Stream>>> ServerSecurity::Secure(Executor executor,
                                                                   std::unique_ptr<Stream> stream,
-                                                                  ScopedDeadline& deadline) {
+                                                                  ScopedDeadline& deadline,
+                                                                  std::function<void()> on_first_bytes) {
   const std::string host = HostOf(stream->peer());
   std::vector<std::byte> first(4096);
   const auto count = co_await stream->ReadSome(first);
   if (!count) co_return count.error();
   if (*count == 0) co_return Error{Errc::kClosed, stream->peer().address + " said nothing."};
+  if (on_first_bytes) on_first_bytes();
   first.resize(*count);
   if (first[0] != kTlsHandshakeRecord) co_return co_await RefusePlain(std::move(stream));
   // Named, not a temporary: gcc 12 destroys temporary aggregates of a co_await expression twice.
@@ -94,7 +101,7 @@ Awaitable<Result<std::unique_ptr<Stream>>> ServerSecurity::Secure(Executor execu
   if (!hold) {
     const std::string text = "Too many wrong passwords from your address (Error 0x80004005); wait a minute.";
     (void)co_await RefusePassword(**tls, text);
-    co_return Error{Errc::kAuthentication, "too many attempts"};
+    co_return Error{Errc::kBusy, "too many attempts"};
   }
   if (hold->count() > 0) deadline.Extend(*hold);
   const auto checked = co_await CheckPassword(executor, **tls, *key_, *hold);
@@ -115,7 +122,14 @@ std::size_t ServerSecurity::failures(const PeerInfo& peer) const { return thrott
 
 std::string HostOf(const PeerInfo& peer) {
   if (peer.user_id) return "user " + std::to_string(*peer.user_id);
-  return peer.address.substr(0, peer.address.rfind(':'));
+  const std::string host = peer.address.substr(0, peer.address.rfind(':'));
+  in6_addr six{};
+  if (host.size() < 2 || host.front() != '[') return host;
+  const std::string inner = host.substr(1, host.find_first_of("%]") - 1);
+  if (::inet_pton(AF_INET6, inner.c_str(), &six) != 1 || IN6_IS_ADDR_V4MAPPED(&six)) return host;
+  std::fill(six.s6_addr + 8, six.s6_addr + 16, std::uint8_t{0});
+  char text[INET6_ADDRSTRLEN];
+  return std::string(::inet_ntop(AF_INET6, &six, text, sizeof text)) + "/64";
 }
 
 Result<TlsVersions> VersionsOf(const Endpoint& endpoint) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -26,9 +27,11 @@ class ServerSecurity {
   bool authenticates() const { return key_ || asks_certificate_; }
 
   /// Runs TLS and the password. The caller bounds the time with `deadline`, which a wait that was announced
-  /// to the peer extends, and keeps this object until the end.
+  /// to the peer extends, and keeps this object until the end. `on_first_bytes`: the peer is not silent; may
+  /// be empty.
   Awaitable<Result<std::unique_ptr<Stream>>> Secure(Executor executor, std::unique_ptr<Stream> stream,
-                                                    ScopedDeadline& deadline);
+                                                    ScopedDeadline& deadline,
+                                                    std::function<void()> on_first_bytes);
   /// Wrong passwords of this peer's address in the last minute.
   std::size_t failures(const PeerInfo& peer) const;
 
@@ -42,7 +45,8 @@ class ServerSecurity {
   PasswordThrottle throttle_;
 };
 
-/// Where guesses and connections are counted: the address without its port, or the user of a local socket.
+/// Where guesses and connections are counted: the address without its port, of IPv6 the /64 network, which is
+/// what one machine can have by itself, or the user of a local socket.
 std::string HostOf(const PeerInfo& peer);
 
 /// What `proto=` allows. With a password nothing below TLS 1.3; kUsage if the two contradict each other.

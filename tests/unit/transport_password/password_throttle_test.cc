@@ -64,6 +64,13 @@ TEST_F(PasswordThrottleTest, GuessesSideBySideQueueUp) {
   EXPECT_GE(refused, 30u) << "most of a crowd is turned away at once";
 }
 
+TEST_F(PasswordThrottleTest, ThousandsOfAddressesThatFailedShutNobodyOut) {
+  for (int i = 0; i < 5'000; ++i) Guess("10.1." + std::to_string(i / 250) + "." + std::to_string(i % 250));
+  EXPECT_EQ(throttle_.Begin("192.168.7.2", now_), milliseconds(0));
+  for (int i = 0; i < 4; ++i) Guess("10.9.9.9");
+  EXPECT_EQ(throttle_.Begin("10.9.9.9", now_), seconds(2));
+}
+
 TEST_F(PasswordThrottleTest, ManyClientsAtOnceAreFreeWhileNobodyFailed) {
   for (int i = 0; i < 16; ++i) EXPECT_EQ(throttle_.Begin("10.0.0.1", now_), milliseconds(0));
 }
