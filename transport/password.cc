@@ -126,11 +126,16 @@ Awaitable<Result<void>> ProvePassword(TlsStream& stream, PasswordKey key,
   co_return Result<void>();
 }
 
-Awaitable<Result<void>> CheckPassword(Executor executor, TlsStream& stream, PasswordKey key,
-                                      std::chrono::milliseconds hold) {
+Awaitable<Result<Spake2::Share>> HearGuess(TlsStream& stream) {
   Conversation conversation(stream);
   const auto share = Expect<PasswordShare>(co_await conversation.Hear());
   if (!share) co_return share.error();
+  co_return share->point;
+}
+
+Awaitable<Result<void>> JudgeGuess(Executor executor, TlsStream& stream, PasswordKey key, Spake2::Share guess,
+                                   std::chrono::milliseconds hold) {
+  Conversation conversation(stream);
   if (hold.count() > 0) {
     if (const auto said = co_await conversation.Say(PasswordHold{hold}); !said) co_return said.error();
     boost::asio::steady_timer timer(executor, hold);
@@ -138,7 +143,7 @@ Awaitable<Result<void>> CheckPassword(Executor executor, TlsStream& stream, Pass
   }
   const auto exchange = Begin(stream, key, Spake2::Side::kB);
   if (!exchange) co_return exchange.error();
-  const auto keys = exchange->Finish(share->point);
+  const auto keys = exchange->Finish(guess);
   if (!keys) co_return keys.error();
   if (const auto said = co_await conversation.Say(PasswordShare{exchange->share()}); !said)
     co_return said.error();

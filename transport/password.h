@@ -24,10 +24,13 @@ Result<PasswordKey> DerivePasswordKey(const Secret& password);
 Awaitable<Result<void>> ProvePassword(TlsStream& stream, PasswordKey key,
                                       std::function<void(std::chrono::milliseconds)> on_hold);
 
-/// Server. `hold` is announced and waited for before the guess is looked at. kAuthentication: the guess was
+/// Server: the client's share. Nothing of ours was shown until then, so whoever stops here has guessed
+/// nothing. kMalformed: something else than a password exchange.
+Awaitable<Result<Spake2::Share>> HearGuess(TlsStream& stream);
+/// Server: goes on. `hold` is announced and waited for before the guess is looked at. kAuthentication: it was
 /// wrong, and the client was told.
-Awaitable<Result<void>> CheckPassword(Executor executor, TlsStream& stream, PasswordKey key,
-                                      std::chrono::milliseconds hold);
+Awaitable<Result<void>> JudgeGuess(Executor executor, TlsStream& stream, PasswordKey key, Spake2::Share guess,
+                                   std::chrono::milliseconds hold);
 /// Tells a client that it is refused without looking at its guess.
 Awaitable<Result<void>> RefusePassword(TlsStream& stream, std::string text);
 

@@ -97,6 +97,15 @@ Awaitable<Result<std::unique_ptr<Stream>>> ServerSecurity::Secure(Executor execu
     (*tls)->LiftLimit();
     co_return std::move(*tls);
   }
+  const auto guess = co_await HearGuess(**tls);
+  if (!guess && guess.error().code == Errc::kMalformed) {
+    // Most likely a frame: a client with the certificate and without the password.
+    Error error = NoPassword();
+    co_await Reject(**tls, error);
+    error.code = Errc::kMalformed;
+    co_return error;
+  }
+  if (!guess) co_return guess.error();
   const auto hold = throttle_.Begin(host, Clock::now());
   if (!hold) {
     const std::string text = "Too many wrong passwords from your address (Error 0x80004005); wait a minute.";
@@ -104,16 +113,10 @@ Awaitable<Result<std::unique_ptr<Stream>>> ServerSecurity::Secure(Executor execu
     co_return Error{Errc::kBusy, "too many attempts"};
   }
   if (hold->count() > 0) deadline.Extend(*hold);
-  const auto checked = co_await CheckPassword(executor, **tls, *key_, *hold);
+  const auto judged = co_await JudgeGuess(executor, **tls, *key_, *guess, *hold);
   // Breaking off after seeing the server's share is a guess too, so only success is not counted.
-  throttle_.End(host, Clock::now(), !checked);
-  if (!checked && checked.error().code == Errc::kMalformed) {
-    // Most likely a frame: a client with the certificate and without the password.
-    const Error error = NoPassword();
-    co_await Reject(**tls, error);
-    co_return error;
-  }
-  if (!checked) co_return checked.error();
+  throttle_.End(host, Clock::now(), !judged);
+  if (!judged) co_return judged.error();
   (*tls)->LiftLimit();
   co_return std::move(*tls);
 }

@@ -53,6 +53,15 @@ std::string RecordingRelay::recorded() const {
   return recorded_;
 }
 
+std::string RecordingRelay::from_client() const {
+  const std::lock_guard lock(mutex_);
+  return from_[0];
+}
+std::string RecordingRelay::from_server() const {
+  const std::lock_guard lock(mutex_);
+  return from_[1];
+}
+
 int RecordingRelay::Dial() const {
   const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const sockaddr_in address = Loopback(server_port_);
@@ -88,6 +97,7 @@ void RecordingRelay::Pump(int client) {
       if (got <= 0) continue;
       const std::lock_guard lock(mutex_);
       recorded_.append(buffer, static_cast<size_t>(got));
+      from_[i].append(buffer, static_cast<size_t>(got));
     }
   }
   close(server);

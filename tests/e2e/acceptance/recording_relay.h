@@ -19,6 +19,8 @@ class RecordingRelay {
   int port() const { return port_; }
   /// Everything that went by so far, in both directions.
   std::string recorded() const;
+  std::string from_client() const;
+  std::string from_server() const;
 
  private:
   void Accept();
@@ -28,7 +30,7 @@ class RecordingRelay {
   int listener_ = -1, port_ = 0, server_port_ = 0;
   int stop_[2] = {-1, -1};
   mutable std::mutex mutex_;
-  std::string recorded_;
+  std::string recorded_, from_[2];
   std::thread thread_;
 };
 
