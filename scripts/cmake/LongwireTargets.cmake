@@ -6,6 +6,10 @@ function(lw_compile_options target)
   target_compile_options(${target} PRIVATE -Wall -Wextra -Wno-missing-field-initializers
     $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-mismatched-new-delete -Wno-maybe-uninitialized>
     $<$<BOOL:${LONGWIRE_WERROR}>:-Werror>)
+  if(LONGWIRE_FUZZERS)
+    # Coverage in the rooms, too: without it a fuzzer is blind in the code it tests.
+    target_compile_options(${target} PRIVATE -fsanitize=fuzzer-no-link)
+  endif()
   if(LONGWIRE_SANITIZE)
     target_compile_options(${target} PRIVATE -fsanitize=${LONGWIRE_SANITIZE} -fno-omit-frame-pointer)
     target_link_options(${target} PUBLIC -fsanitize=${LONGWIRE_SANITIZE})
