@@ -1,7 +1,5 @@
 #include <unistd.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <csignal>
 #include <cstdio>
 
@@ -12,7 +10,7 @@
 #include "client/extensions/extension_host.h"
 #include "client/options/kd_options.h"
 #include "client/target/connect.h"
-#include "server/kd/kd_service.h"
+#include "server/kd/local_service.h"
 #include "transport/command_line.h"
 
 using namespace longwire;
@@ -25,16 +23,6 @@ int Fail(const Error& error) {
   // A server that has not proved who it is has words in some of these.
   std::fprintf(stderr, "kd: %s\n", EscapeTargetText(error.message).c_str());
   return error.code == Errc::kCancelled ? 130 : ExitCodeFor(error.code);
-}
-
-/// Links of this process: the KD service of kdsrv, on the RPC thread, over a memory stream.
-std::shared_ptr<void> ServeLocally(Executor executor, std::unique_ptr<Stream> stream) {
-  auto service = std::make_shared<KdService>(executor, KdServiceOptions{});
-  auto serve = [](std::shared_ptr<KdService> held, std::unique_ptr<Stream> peer) -> Awaitable<void> {
-    co_await held->Serve(std::move(peer));
-  };
-  boost::asio::co_spawn(executor, serve(service, std::move(stream)), boost::asio::detached);
-  return service;
 }
 
 void AddAllCommands(CommandTable& table) {
@@ -59,7 +47,9 @@ int Debug(const KdOptions& options, Interrupt& interrupt) {
       options.break_on_connect || options.reboot_break == KdOptions::RebootBreak::kInitialization;
   connect.break_on_reboot = options.reboot_break != KdOptions::RebootBreak::kNone;
   connect.software = "longwire " LONGWIRE_VERSION;
-  connect.serve_locally = ServeLocally;
+  connect.serve_locally = [](Executor executor, std::unique_ptr<Stream> stream) {
+    return StartLocalService(executor, std::move(stream));
+  };
   connect.open = options.open;
   connect.notice = [](const std::string& line) { std::fprintf(stderr, "kd: %s\n", line.c_str()); };
   Result<std::unique_ptr<Target>> target = ConnectTarget(options.kernel, connect, interrupt);

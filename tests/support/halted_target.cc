@@ -1,28 +1,16 @@
 #include "tests/support/halted_target.h"
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <chrono>
 #include <utility>
 
 #include "client/target/connect.h"
-#include "server/kd/kd_service.h"
+#include "server/kd/local_service.h"
 
 namespace longwire::test {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kPatience{30};
-
-/// The KD service of kdsrv on the client's RPC thread, as kd has it for links of its own.
-std::shared_ptr<void> ServeLocally(Executor executor, std::unique_ptr<Stream> stream) {
-  auto service = std::make_shared<KdService>(executor, KdServiceOptions{});
-  auto serve = [](std::shared_ptr<KdService> held, std::unique_ptr<Stream> peer) -> Awaitable<void> {
-    co_await held->Serve(std::move(peer));
-  };
-  boost::asio::co_spawn(executor, serve(service, std::move(stream)), boost::asio::detached);
-  return service;
-}
 
 }  // namespace
 
@@ -32,7 +20,9 @@ Result<std::unique_ptr<Target>> ConnectForTest(const std::string& kernel, Interr
   ConnectOptions connect;
   connect.break_in = true;
   connect.software = "longwire test";
-  connect.serve_locally = ServeLocally;
+  connect.serve_locally = [](Executor executor, std::unique_ptr<Stream> stream) {
+    return StartLocalService(executor, std::move(stream));
+  };
   return ConnectTarget(*parsed, connect, interrupt);
 }
 

@@ -1,11 +1,9 @@
 #include <gtest/gtest.h>
 
-#include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <thread>
 
 #include "client/target/connect.h"
-#include "server/kd/kd_service.h"
+#include "server/kd/local_service.h"
 #include "tests/support/machine_port.h"
 
 namespace longwire::test {
@@ -37,12 +35,7 @@ class ClientThreads : public testing::Test {
     options.make_back_end = [machine = machine_](Executor on, const KernelLink& link) -> Result<LinkBackEnd> {
       return MakeKdBackEnd(std::make_unique<MachinePort>(on, machine), link);
     };
-    auto service = std::make_shared<KdService>(executor, std::move(options));
-    auto serve = [](std::shared_ptr<KdService> held, std::unique_ptr<Stream> peer) -> Awaitable<void> {
-      co_await held->Serve(std::move(peer));
-    };
-    boost::asio::co_spawn(executor, serve(service, std::move(stream)), boost::asio::detached);
-    return service;
+    return StartLocalService(executor, std::move(stream), std::move(options));
   }
 
   /// Handles events until the target is in `state`.

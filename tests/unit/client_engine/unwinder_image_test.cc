@@ -121,8 +121,9 @@ class UnwinderImage : public ::testing::TestWithParam<const char*> {
     // The outermost caller is this test, outside the image: there the walk may try one more step as a leaf,
     // which depends on what the compiler left on the stack.
     ASSERT_LE(frames.size(), callers.size() + 2);
-    if (frames.size() > callers.size() + 1)
+    if (frames.size() > callers.size() + 1) {
       ASSERT_FALSE(Inside(frames[callers.size()].registers.program_counter()));
+    }
     for (std::size_t i = 0; i < callers.size(); ++i) {
       const Caller& caller = callers[callers.size() - 1 - i];
       const RegisterSet& found = frames[i + 1].registers;

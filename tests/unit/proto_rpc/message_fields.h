@@ -56,7 +56,7 @@ class Filler {
       value.emplace();
       Fill(*value);
     } else {
-      boost::pfr::for_each_field(value, [this](auto& field) { Fill(field); });
+      boost::pfr::for_each_field(value, [&](auto& field) { Fill(field); });
     }
   }
 
