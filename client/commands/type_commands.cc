@@ -14,7 +14,6 @@ namespace {
 constexpr std::size_t kMaxListed = 100'000;
 constexpr unsigned kDefaultDepth = 10;
 constexpr std::size_t kMaxListElements = 65'536;
-constexpr std::uint64_t kPrefetchBytes = 4096;
 
 struct TypeRequest {
   TypePrintOptions options;
@@ -185,22 +184,27 @@ Result<bool> PrintLocal(Session& session, const TypeRequest& request, Report& re
   return true;
 }
 
+/// The structure travels with the answer that identifies the symbols.
+void Prepare(Session& session, const TypeRequest& request) {
+  if (!session.halted()) return;
+  const std::size_t mark = request.name.find('!');
+  Module* module = mark == std::string::npos
+                       ? nullptr
+                       : session.modules().FindByName(std::string_view(request.name).substr(0, mark));
+  const std::span<Module* const> images(&module, module == nullptr ? 0 : 1);
+  if (request.address && !request.options.physical) {
+    session.PrepareStructure(images, *request.address);
+  } else {
+    session.PrepareImages(images);
+  }
+}
+
 Result<CommandFlow> DisplayType(Session& session, Arguments& arguments, Report& report) {
   Result<TypeRequest> request = ParseRequest(session, arguments);
   if (!request) return request.error();
   if (session.halted()) (void)session.RefreshModules(false);
-  // The structure travels with the first answer that identifies the symbols.
-  if (request->address && session.halted() && !request->options.physical) {
-    const rpc::ReadRange range{*request->address, kPrefetchBytes};
-    session.target().Prefetch(session.address_space(), std::span(&range, 1));
-  }
   if (Wildcard::IsPattern(request->name)) return List(session, *request, report);
-  const std::size_t mark = request->name.find('!');
-  if (mark != std::string::npos && session.halted()) {
-    if (Module* module = session.modules().FindByName(std::string_view(request->name).substr(0, mark))) {
-      session.PrepareImages(std::span(&module, 1));
-    }
-  }
+  Prepare(session, *request);
   Result<bool> local = PrintLocal(session, *request, report);
   if (!local) return local.error();
   if (*local) return CommandFlow::kPrompt;
@@ -209,7 +213,10 @@ Result<CommandFlow> DisplayType(Session& session, Arguments& arguments, Report& 
     Result<SymbolTable::Found> symbol = session.symbols().FindSymbol(request->name);
     if (!symbol || symbol->symbol.type == 0) return type.error();
     type = TypeReference{symbol->module, symbol->symbol.type};
-    if (!request->address) request->address = symbol->address();
+    if (!request->address) {
+      request->address = symbol->address();
+      if (!request->options.physical) session.PrepareStructure({}, *request->address);
+    }
   }
   if (request->address && !session.halted())
     return Error{Errc::kTargetRunning, "The target is running; break in first (Ctrl-C)"};

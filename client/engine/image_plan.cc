@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "client/engine/module_reader.h"
-#include "proto/plan/plan_builder.h"
 
 namespace longwire {
 namespace {
@@ -28,55 +27,6 @@ enum Tag : std::uint32_t {
   kUnwind = 7,
   kCode = 8
 };
-
-void AppendIdentity(PlanBuilder& b, const ImageRange& image) {
-  PlanBuilder::Label done = b.NewLabel(), wide = b.NewLabel(), loop = b.NewLabel(), next = b.NewLabel();
-  Reg base = b.Constant(image.base);
-  Reg header = b.Allocate(), value = b.Allocate(), constant = b.Allocate(), size = b.Allocate(),
-      left = b.Allocate();
-  b.EmitFixed(kHeader, base, 0, std::min(image.size, kHeaderBytes));
-  b.Load(value, 4, base, 0x3C, done);
-  b.Add(header, base, value);
-  b.Load(value, 2, header, 0x18, done);
-  b.Const(constant, 0x20B);  // PE32+
-  b.JumpEqual(value, constant, wide);
-  b.AddImmediate(header, header, static_cast<std::uint64_t>(-0x10));  // its directories lie 16 bytes earlier
-  b.Bind(wide);
-  b.Load(value, 4, header, 0x18 + 0x70 + 6 * 8, done);
-  b.Load(size, 4, header, 0x18 + 0x70 + 6 * 8 + 4, done);
-  b.JumpZero(value, done);
-  b.Const(constant, 0x1C * 16);
-  b.Minimum(size, size, constant);
-  b.Add(header, base, value);
-  b.Emit(kDirectory, header, 0, size);
-  b.Const(left, 16);
-  b.Bind(loop);
-  b.JumpZero(left, done);
-  b.Const(constant, 0x1C);
-  b.JumpBelow(size, constant, done);
-  b.AddImmediate(left, left, kMinusOne);
-  b.Load(value, 4, header, 0x0C, done);
-  b.Const(constant, 2);  // IMAGE_DEBUG_TYPE_CODEVIEW
-  b.JumpNotEqual(value, constant, next);
-  b.Load(constant, 4, header, 0x10, done);
-  b.Const(value, kMaxCodeViewBytes);
-  b.Minimum(constant, constant, value);
-  b.Load(value, 4, header, 0x14, done);
-  b.JumpZero(value, next);
-  b.Add(value, base, value);
-  b.Emit(kCodeView, value, 0, constant);
-  b.Bind(next);
-  b.AddImmediate(header, header, 0x1C);
-  b.AddImmediate(size, size, static_cast<std::uint64_t>(-0x1C));
-  b.Jump(loop);
-  b.Bind(done);
-  b.Release(left);
-  b.Release(size);
-  b.Release(constant);
-  b.Release(value);
-  b.Release(header);
-  b.Release(base);
-}
 
 /// Emits UNWIND_INFO of the RUNTIME_FUNCTION at `function`, following indirect and chained entries
 /// (engine.md 8.1). Goes on at `out` when done or unreadable. Changes `function`.
@@ -160,11 +110,60 @@ void AppendFunctionSearch(PlanBuilder& b, const ImageRange& image, std::uint64_t
 
 }  // namespace
 
+void AppendImageIdentity(PlanBuilder& b, const ImageRange& image) {
+  PlanBuilder::Label done = b.NewLabel(), wide = b.NewLabel(), loop = b.NewLabel(), next = b.NewLabel();
+  Reg base = b.Constant(image.base);
+  Reg header = b.Allocate(), value = b.Allocate(), constant = b.Allocate(), size = b.Allocate(),
+      left = b.Allocate();
+  b.EmitFixed(kHeader, base, 0, std::min(image.size, kHeaderBytes));
+  b.Load(value, 4, base, 0x3C, done);
+  b.Add(header, base, value);
+  b.Load(value, 2, header, 0x18, done);
+  b.Const(constant, 0x20B);  // PE32+
+  b.JumpEqual(value, constant, wide);
+  b.AddImmediate(header, header, static_cast<std::uint64_t>(-0x10));  // its directories lie 16 bytes earlier
+  b.Bind(wide);
+  b.Load(value, 4, header, 0x18 + 0x70 + 6 * 8, done);
+  b.Load(size, 4, header, 0x18 + 0x70 + 6 * 8 + 4, done);
+  b.JumpZero(value, done);
+  b.Const(constant, 0x1C * 16);
+  b.Minimum(size, size, constant);
+  b.Add(header, base, value);
+  b.Emit(kDirectory, header, 0, size);
+  b.Const(left, 16);
+  b.Bind(loop);
+  b.JumpZero(left, done);
+  b.Const(constant, 0x1C);
+  b.JumpBelow(size, constant, done);
+  b.AddImmediate(left, left, kMinusOne);
+  b.Load(value, 4, header, 0x0C, done);
+  b.Const(constant, 2);  // IMAGE_DEBUG_TYPE_CODEVIEW
+  b.JumpNotEqual(value, constant, next);
+  b.Load(constant, 4, header, 0x10, done);
+  b.Const(value, kMaxCodeViewBytes);
+  b.Minimum(constant, constant, value);
+  b.Load(value, 4, header, 0x14, done);
+  b.JumpZero(value, next);
+  b.Add(value, base, value);
+  b.Emit(kCodeView, value, 0, constant);
+  b.Bind(next);
+  b.AddImmediate(header, header, 0x1C);
+  b.AddImmediate(size, size, static_cast<std::uint64_t>(-0x1C));
+  b.Jump(loop);
+  b.Bind(done);
+  b.Release(left);
+  b.Release(size);
+  b.Release(constant);
+  b.Release(value);
+  b.Release(header);
+  b.Release(base);
+}
+
 void ReadImageIdentities(Target& target, std::span<const ImageRange> images) {
   while (!images.empty()) {
     PlanBuilder b;
     std::size_t batch = std::min(images.size(), kImagesPerIdentityPlan);
-    for (const ImageRange& image : images.first(batch)) AppendIdentity(b, image);
+    for (const ImageRange& image : images.first(batch)) AppendImageIdentity(b, image);
     b.End();
     // What cannot be read now is asked for, and reported, by whoever needs it.
     if (!target.Run(b.Build())) return;
@@ -179,7 +178,7 @@ Result<void> FunctionFinder::Prepare(Target& target, std::span<const ImageRange>
     PlanBuilder b;
     std::size_t batch = std::min(images.size(), kImagesPerFunctionPlan);
     const std::size_t identities = std::min(unidentified.size(), kImagesPerFunctionPlan);
-    for (const ImageRange& image : unidentified.first(identities)) AppendIdentity(b, image);
+    for (const ImageRange& image : unidentified.first(identities)) AppendImageIdentity(b, image);
     unidentified = unidentified.subspan(identities);
     for (const ImageRange& image : images.first(batch))
       AppendFunctionSearch(b, image, program_counter, stack, words);

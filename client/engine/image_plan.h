@@ -10,6 +10,7 @@
 
 #include "client/target/target.h"
 #include "proto/error.h"
+#include "proto/plan/plan_builder.h"
 
 namespace longwire {
 
@@ -21,6 +22,9 @@ struct ImageRange {
 /// Reads the headers, the debug directory and the CodeView record of 64- or 32-bit images with one plan, so
 /// that their identity can be told from memory already read. Failures show up when the memory is asked for.
 void ReadImageIdentities(Target& target, std::span<const ImageRange> images);
+
+/// The part of a plan that does this for one image.
+void AppendImageIdentity(plan::PlanBuilder& builder, const ImageRange& image);
 
 /// The functions of x64 images found by looking next to the target: one plan looks at every word of a stack
 /// segment that may be a return address into one of the images, and reads the function's table entry, its

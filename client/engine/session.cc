@@ -8,6 +8,7 @@
 #include "client/engine/event_filters.h"
 #include "client/engine/image_plan.h"
 #include "client/engine/module_reader.h"
+#include "client/engine/structure_plan.h"
 
 namespace longwire {
 namespace {
@@ -260,6 +261,13 @@ void Session::PrepareImages(std::span<Module* const> images) {
   if (!halted()) return;
   std::vector<ImageRange> ranges = Unidentified(images);
   if (!ranges.empty()) ReadImageIdentities(target_, ranges);
+}
+
+void Session::PrepareStructure(std::span<Module* const> images, std::uint64_t address) {
+  if (!halted()) return;
+  const std::vector<ImageRange> ranges = Unidentified(images);
+  if (ranges.empty() && target_.Knows(address_space(), address, pointer_size())) return;
+  ReadStructure(target_, address_space(), address, pointer_size(), ranges);
 }
 
 }  // namespace longwire

@@ -115,6 +115,9 @@ class Session {
   /// Reads what is needed to identify these images (headers, debug directory) in one round trip, for those
   /// that are not loaded yet and have no file here.
   void PrepareImages(std::span<Module* const> modules);
+  /// The same together with a structure in memory that will be shown (structure_plan.h); asks the target for
+  /// nothing that is known at this stop.
+  void PrepareStructure(std::span<Module* const> modules, std::uint64_t address);
   /// Those of the images for which PrepareImages would ask the target.
   std::vector<ImageRange> Unidentified(std::span<Module* const> modules);
   Result<std::vector<StackFrame>> Walk(const RegisterSet& from, std::size_t maximum);

@@ -249,6 +249,10 @@ Result<std::size_t> RemoteTarget::Read(AddressSpace space, std::uint64_t address
   return ReadUncached(space, address, out);
 }
 
+bool RemoteTarget::Knows(AddressSpace space, std::uint64_t address, std::uint64_t size) const {
+  return CacheUsable() && StopMemory::Keeps(space) && memory_.Missing(space, address, size).empty();
+}
+
 Result<std::size_t> RemoteTarget::ReadUncached(AddressSpace space, std::uint64_t address,
                                                std::span<std::byte> out) {
   std::size_t done = 0;

@@ -29,6 +29,7 @@ class RemoteTarget final : public Target {
   TargetCounters counters() const override { return client_->counters(); }
 
   Result<std::size_t> Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) override;
+  bool Knows(AddressSpace space, std::uint64_t address, std::uint64_t size) const override;
   Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address,
                                    std::span<std::byte> out) override;
   Result<std::size_t> Write(AddressSpace space, std::uint64_t address,

@@ -41,6 +41,8 @@ class Target {
   /// Reads the readable prefix of [address, address + out.size()) and returns its length; kUnreadable (with
   /// the address) when the first byte cannot be read.
   virtual Result<std::size_t> Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) = 0;
+  /// Whether Read() of this range would be answered from memory.
+  virtual bool Knows(AddressSpace space, std::uint64_t address, std::uint64_t size) const = 0;
   virtual Result<std::size_t> ReadUncached(AddressSpace space, std::uint64_t address,
                                            std::span<std::byte> out) = 0;
   virtual Result<std::size_t> Write(AddressSpace space, std::uint64_t address,

@@ -46,6 +46,7 @@ class FakeTarget final : public Target {
                                    std::span<std::byte> out) override;
   Result<std::size_t> Write(AddressSpace space, std::uint64_t address,
                             std::span<const std::byte> data) override;
+  bool Knows(AddressSpace, std::uint64_t, std::uint64_t) const override { return false; }
   void Prefetch(AddressSpace, std::span<const rpc::ReadRange>) override {}
   Result<plan::Output> Run(const plan::Plan& plan) override;
   Result<std::vector<std::byte>> ReadContext(std::uint32_t processor) override;
