@@ -16,7 +16,7 @@ namespace longwire::kd {
 class Framer {
  public:
   enum class Kind : std::uint8_t { kData, kControl, kBad };
-  enum class Reason : std::uint8_t { kNone, kByteCount, kTrailer, kChecksum, kGap };
+  enum class Reason : std::uint8_t { kNone, kByteCount, kTrailer, kChecksum, kGap, kHeader };
 
   struct Item {
     Kind kind = Kind::kBad;

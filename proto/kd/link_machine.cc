@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "proto/kd/manipulate.h"
+
 namespace longwire::kd {
 namespace {
 
@@ -10,6 +12,39 @@ namespace {
 /// idea.
 constexpr std::chrono::seconds kLateResetAnswer{10};
 constexpr int kMostUnansweredResets = 16;
+/// Where requests name what they are about, and replies echo it (3.3).
+constexpr std::size_t kSubjectOffset = 0x10;
+
+/// Serial ids alternate between two values; every reply follows an acknowledged packet, so none begins a
+/// stream. Anything else is a header that was damaged, which no checksum covers (1.5).
+bool HeaderIsSound(const Framer::Item& item) {
+  const bool sync = (item.id & kSyncBit) != 0;
+  return (item.id & ~(kSyncBit | 1)) == kInitialPacketId &&
+         !(sync && item.type == PacketType::kStateManipulate);
+}
+
+/// A reply whose request was given up may come after a RESET, when another request of that kind waits.
+bool Answers(ByteView reply, ByteView request) {
+  if (Load32(reply, 0) != Load32(request, 0)) return false;
+  switch (static_cast<Api>(Load32(request, 0))) {
+    case Api::kReadVirtual:
+    case Api::kWriteVirtual:
+    case Api::kReadPhysical:
+    case Api::kWritePhysical:
+    case Api::kReadControlSpace:
+    case Api::kWriteControlSpace:
+    case Api::kWriteBreakpoint:
+    case Api::kRestoreBreakpoint:
+    case Api::kReadIoSpace:
+    case Api::kWriteIoSpace:
+    case Api::kReadMsr:
+    case Api::kWriteMsr: break;
+    default: return true;
+  }
+  // Stubs that clear what they do not fill in are believed.
+  const std::uint32_t subject = Load32(reply, kSubjectOffset);
+  return subject == 0 || subject == Load32(request, kSubjectOffset);
+}
 
 }  // namespace
 
@@ -27,6 +62,7 @@ void LinkMachine::Tick(TimePoint now) {
   framer_.Tick(now);
   Drain(now);
   if (resend_due_ && now >= *resend_due_) SendResend(now);
+  if (repeating_until_ && now >= *repeating_until_) repeating_until_.reset();
   TickOutstanding(now);
   TickReset(now);
   TickAttach(now);
@@ -38,6 +74,7 @@ std::optional<TimePoint> LinkMachine::Deadline() const {
     if (time && (!earliest || *time < *earliest)) earliest = time;
   };
   consider(resend_due_);
+  consider(repeating_until_);
   if (outstanding_) consider(outstanding_->deadline);
   if (resetting_) consider(resetting_->deadline);
   if (attach_) {
@@ -82,7 +119,12 @@ void LinkMachine::OnBad(TimePoint now, Framer::Reason reason) {
 }
 
 void LinkMachine::OnData(TimePoint now, Framer::Item item) {
+  if (!HeaderIsSound(item)) {
+    OnBad(now, Framer::Reason::kHeader);
+    return;
+  }
   ++counters_.data_packets_received;
+  repeating_until_.reset();
   good_packet_seen_ = true;
   resend_due_.reset();
   const std::uint32_t id = item.id & ~kSyncBit;
@@ -152,7 +194,7 @@ void LinkMachine::DeliverManipulate(TimePoint now, Framer::Item item) {
     Drop(std::move(item), "a reply came that nobody waits for");
     return;
   }
-  if (Load32(item.payload, 0) != Load32(outstanding_->payload, 0)) {
+  if (!Answers(item.payload, outstanding_->payload)) {
     Drop(std::move(item), "a reply to another request came; waiting on");
     return;
   }
@@ -210,6 +252,7 @@ void LinkMachine::OnReset(TimePoint now) {
   expect_rx_ = kInitialPacketId;
   rx_known_ = true;
   realigned_ = true;
+  AwaitRepetition(now);
   if (resetting_ || late) {
     // An answer to one of ours. With several under way the target repeats its packet after each: see
     // IsRepetition.
@@ -227,6 +270,11 @@ void LinkMachine::OnReset(TimePoint now) {
   }
   synchronized_ = true;
   Emit(LinkEvent::Kind::kLinkReset);
+}
+
+/// A target that has nothing to repeat is not waited for longer than for an acknowledge.
+void LinkMachine::AwaitRepetition(TimePoint now) {
+  repeating_until_ = now + timers_.acknowledge + timers_.FrameTime(kMaxFrame);
 }
 
 // ---- Sending
@@ -251,7 +299,7 @@ Result<void> LinkMachine::Send(TimePoint now, PacketType type, Bytes payload, Ex
   if (payload.empty() || payload.size() > kMaxPayload) {
     return Error{Errc::kLimitExceeded, "a KD packet carries 1 to 4000 bytes; split the request"};
   }
-  outstanding_ = Outstanding{type, std::move(payload), expect, false, timers_.tries, reply_timeout, {}};
+  outstanding_ = Outstanding{type, std::move(payload), expect, false, timers_.tries, reply_timeout, now, {}};
   Transmit(now);
   return {};
 }
@@ -262,6 +310,13 @@ void LinkMachine::Transmit(TimePoint now) {
   outstanding_->deadline = now + timers_.acknowledge + timers_.FrameTime(frame.size());
   ++counters_.data_packets_sent;
   Write(frame);
+}
+
+/// The acknowledge of what made the target run was lost, and it has had nothing to say since.
+bool LinkMachine::RunsSilently() const {
+  return outstanding_->expect == Expect::kAcknowledge &&
+         timers_.tries - outstanding_->tries_left >= std::min(kSilentTries, timers_.tries) &&
+         (!last_received_ || *last_received_ <= outstanding_->sent_at);
 }
 
 void LinkMachine::TransmitAgain(TimePoint now) {
@@ -328,6 +383,7 @@ void LinkMachine::Reopen() {
   rx_known_ = synchronized_ = stream_seen_ = good_packet_seen_ = false;
   realigned_ = true;
   resetting_.reset();
+  repeating_until_.reset();
   attach_.reset();
   first_packet_.reset();
   last_reset_sent_.reset();
@@ -356,7 +412,11 @@ void LinkMachine::Attach(TimePoint now, AttachMode mode) {
 void LinkMachine::TickOutstanding(TimePoint now) {
   if (!outstanding_ || now < outstanding_->deadline) return;
   if (!outstanding_->acknowledged) {
-    TransmitAgain(now);
+    if (RunsSilently()) {
+      OnAcknowledge(now, next_tx_);
+    } else {
+      TransmitAgain(now);
+    }
     return;
   }
   Fail(Errc::kTimedOut, "the target acknowledged a request but did not reply; the link is being reset");

@@ -71,6 +71,8 @@ class LinkMachine {
     kReset,    ///< for a target that is known to be stopped: the same, but a RESET comes first and at once
   };
 
+  static constexpr int kSilentTries = 3;
+
   explicit LinkMachine(Timers timers);
 
   /// Bytes that arrived from the target.
@@ -95,12 +97,13 @@ class LinkMachine {
   Result<void> SendRequest(TimePoint now, Bytes payload,
                            std::optional<Duration> reply_timeout = std::nullopt);
   /// A manipulate request without reply, such as Continue2. The target's next new data packet counts as its
-  /// acknowledge.
+  /// acknowledge, and so does silence after kSilentTries copies: a target that had still to take it would
+  /// answer one, and one that runs cannot.
   Result<void> SendNoReply(TimePoint now, Bytes payload);
   /// An answer of another type: prompt (kDebugIo), kFileIo, kControlRequest. Acknowledged like SendNoReply.
   Result<void> SendData(TimePoint now, PacketType type, Bytes payload);
-  /// No packet is in flight and no RESET procedure runs.
-  bool CanSend() const { return !outstanding_ && !resetting_; }
+  /// No packet is in flight, no RESET procedure runs, and what the target repeats after a RESET has come.
+  bool CanSend() const { return !outstanding_ && !resetting_ && !repeating_until_; }
 
   /// One break-in byte.
   void BreakIn(TimePoint now);
@@ -128,6 +131,7 @@ class LinkMachine {
     bool acknowledged = false;
     int tries_left = 0;
     Duration reply_timeout{};
+    TimePoint sent_at{};  ///< first
     TimePoint deadline{};
   };
   struct Resetting {
@@ -164,6 +168,7 @@ class LinkMachine {
   Result<void> Send(TimePoint now, PacketType type, Bytes payload, Expect expect, Duration reply_timeout);
   void Transmit(TimePoint now);
   void TransmitAgain(TimePoint now);
+  bool RunsSilently() const;
   void Write(const Bytes& bytes);
   void SendReset(TimePoint now);
   void WriteReset();
@@ -173,6 +178,7 @@ class LinkMachine {
   void Emit(LinkEvent::Kind kind);
   void TickOutstanding(TimePoint now);
   void TickReset(TimePoint now);
+  void AwaitRepetition(TimePoint now);
   void TickAttach(TimePoint now);
 
   Timers timers_;
@@ -190,6 +196,9 @@ class LinkMachine {
   bool good_packet_seen_ = false;
   std::optional<Outstanding> outstanding_;
   std::optional<Resetting> resetting_;
+  /// After a RESET the target sends its unfinished packet again; a reply among them must not meet a new
+  /// request.
+  std::optional<TimePoint> repeating_until_;
   std::optional<Attachment> attach_;
   std::optional<FirstPacket> first_packet_;
   std::optional<TimePoint> last_reset_sent_;

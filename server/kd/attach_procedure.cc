@@ -51,6 +51,14 @@ Task<Result<void>> ReadDebuggerData(TargetMemory& memory, TargetFacts& facts) {
 
 }  // namespace
 
+Task<Result<void>> ClearBreakpointSlots(KdLine& line) {
+  for (std::uint32_t handle = 1; handle <= kd::kBreakpointSlots; ++handle) {
+    Result<kd::Bytes> cleared = co_await line.Exchange(kd::EncodeRestoreBreakpoint(handle));
+    if (!cleared) co_return cleared.error();
+  }
+  co_return Result<void>{};
+}
+
 Task<Result<void>> IdentifyTarget(KdLine& line, TargetMemory& memory, TargetFacts& facts,
                                   const kd::StateChange& change) {
   co_await AwaitQuiet(line);
@@ -75,10 +83,8 @@ Task<Result<void>> IdentifyTarget(KdLine& line, TargetMemory& memory, TargetFact
   description.debugger_data_list = version.debugger_data_list;
   description.processors = std::clamp<std::uint32_t>(change.processor_count, 1, 4096);
 
-  for (std::uint32_t handle = 1; handle <= kd::kBreakpointSlots; ++handle) {
-    Result<kd::Bytes> cleared = co_await line.Exchange(kd::EncodeRestoreBreakpoint(handle));
-    if (!cleared) co_return cleared.error();
-  }
+  Result<void> cleared = co_await ClearBreakpointSlots(line);
+  if (!cleared) co_return cleared;
   memory.OnStop(change.processor, change.program_counter);
   Result<void> data = co_await ReadDebuggerData(memory, facts);
   if (!data) co_return data;

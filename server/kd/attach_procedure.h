@@ -10,4 +10,7 @@ namespace longwire {
 Task<Result<void>> IdentifyTarget(KdLine& line, TargetMemory& memory, TargetFacts& facts,
                                   const kd::StateChange& change);
 
+/// Takes out whatever stands in the target's breakpoint slots; a slot that is free is no error.
+Task<Result<void>> ClearBreakpointSlots(KdLine& line);
+
 }  // namespace longwire

@@ -4,6 +4,8 @@
 #include <cstdio>
 #include <string>
 
+#include "server/kd/attach_procedure.h"
+
 namespace longwire {
 namespace {
 
@@ -23,8 +25,10 @@ Task<Result<void>> BreakpointPlanter::Plant(std::uint64_t address) {
   Result<void> read =
       co_await memory_.Read(AddressSpace::Virtual(), address, table_.instruction_size(), false, original);
   if (!read) co_return read;
+  unsettled_ = true;
   Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeWriteBreakpoint(address));
   if (!reply) co_return reply.error();
+  unsettled_ = false;
   const auto decoded = kd::DecodeReply(*reply);
   if (!decoded) co_return decoded.error();
   const std::uint32_t handle = kd::DecodeBreakpointHandle(*decoded);
@@ -43,11 +47,23 @@ Task<Result<void>> BreakpointPlanter::Lift(std::uint64_t address) {
   CodeBreakpoint* point = table_.FindCode(address);
   if (point == nullptr || point->handle == 0) co_return Result<void>{};
   const std::uint32_t handle = point->handle;
+  unsettled_ = true;
   Result<void> lifted =
       co_await registers_.Ask(kd::EncodeRestoreBreakpoint(handle), "to remove a breakpoint");
   if (!lifted && IsLinkError(lifted.error())) co_return lifted;
+  unsettled_ = false;
   // A refusal means that the target does not know the handle any more: it is out as well.
   if ((point = table_.FindCode(address)) != nullptr) point->handle = 0;
+  co_return Result<void>{};
+}
+
+Task<Result<void>> BreakpointPlanter::Settle() {
+  if (!unsettled_) co_return Result<void>{};
+  Result<void> cleared = co_await ClearBreakpointSlots(line_);
+  if (!cleared) co_return cleared;
+  for (const std::uint64_t address : table_.CodeAddresses()) table_.FindCode(address)->handle = 0;
+  memory_.Forget();
+  unsettled_ = false;
   co_return Result<void>{};
 }
 
@@ -117,6 +133,13 @@ Task<Result<void>> BreakpointPlanter::RemoveTemporary() {
 Task<Result<void>> BreakpointPlanter::PlantMissing(std::optional<std::uint64_t> except) {
   for (const std::uint64_t address : table_.CodeAddresses()) {
     const CodeBreakpoint* point = table_.FindCode(address);
+    if (point != nullptr && !point->wanted()) {
+      // Its removal was cut short.
+      Result<void> lifted = co_await Lift(address);
+      if (!lifted) co_return lifted;
+      table_.EraseCode(address);
+      continue;
+    }
     if (point == nullptr || point->handle != 0 || address == except) continue;
     Result<void> planted = co_await Plant(address);
     if (!planted && IsLinkError(planted.error())) co_return planted;

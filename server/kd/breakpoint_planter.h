@@ -21,8 +21,11 @@ class BreakpointPlanter {
   Task<Result<void>> AddTemporary(std::uint64_t address);
   Task<Result<void>> RemoveTemporary();
 
-  /// Plants what the reports of the target took out, except at `except`. A refusal of the target skips that
-  /// one.
+  /// After a request of unknown outcome, because line or stop ended under it: takes everything out, so that
+  /// the table is true again. Costs nothing otherwise. Call it first in every piece of work.
+  Task<Result<void>> Settle();
+  /// Plants what the reports of the target took out, except at `except`, and takes out what nobody wants. A
+  /// refusal of the target skips that one.
   Task<Result<void>> PlantMissing(std::optional<std::uint64_t> except);
   /// Takes the one at `address` out for now.
   Task<Result<void>> Lift(std::uint64_t address);
@@ -38,6 +41,7 @@ class BreakpointPlanter {
   BreakpointTable& table_;
   TargetMemory& memory_;
   TargetRegisters& registers_;
+  bool unsettled_ = false;  ///< a breakpoint was being planted or lifted; cleared by the target's answer
 };
 
 }  // namespace longwire

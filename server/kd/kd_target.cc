@@ -13,6 +13,9 @@ std::size_t LineBytes(std::uint32_t bytes_per_second) {
   return bytes_per_second != 0 && bytes_per_second <= 11520 ? 64 : 128;
 }
 
+/// Break-ins sent for one request before the link itself is in doubt.
+constexpr int kMostBreakIns = 3;
+
 Error Cancelled() { return Error{Errc::kCancelled, "cancelled"}; }
 
 }  // namespace
@@ -41,6 +44,7 @@ void KdTarget::Opened(kd::TimePoint now) {
 
 void KdTarget::BeginAttach() {
   first_stop_ = true;
+  ran_at_attach_.reset();
   break_ins_at_attach_ = line_.counters().break_ins_sent;
   resets_at_attach_ = line_.counters().resets_received;
   using Mode = kd::LinkMachine::AttachMode;
@@ -83,6 +87,7 @@ void KdTarget::Receive(kd::TimePoint now, kd::ByteView bytes) {
 void KdTarget::Tick(kd::TimePoint now) {
   line_.Tick(now);
   TickQuestions();
+  TickBreakIn();
   Pump();
 }
 
@@ -93,6 +98,7 @@ std::optional<kd::TimePoint> KdTarget::Deadline() const {
   };
   if (prompt_deadline_) earlier(*prompt_deadline_);
   if (file_) earlier(file_->deadline);
+  if (break_in_due_) earlier(*break_in_due_);
   return deadline;
 }
 
@@ -247,13 +253,33 @@ bool KdTarget::PerformAtOnce(Work& work) {
 }
 
 void KdTarget::BreakIn() {
-  if (state_ == rpc::TargetState::kHalted) return;
+  const bool resuming = current_ && std::holds_alternative<rpc::Resume>(current_->request);
+  if (state_ == rpc::TargetState::kHalted && !resuming) return;
   break_in_wanted_ = true;
   // While the target is stopped for a reason of its own, the byte would be lost; Continue() sends it.
-  if (state_ == rpc::TargetState::kRunning && !stop_ && !pending_stop_) {
-    stale_.OnBreakInRequested();
-    line_.BreakIn();
+  if (state_ == rpc::TargetState::kRunning && !stop_ && !pending_stop_) SendBreakIn();
+}
+
+void KdTarget::SendBreakIn() {
+  stale_.OnBreakInRequested();
+  line_.BreakIn();
+  break_ins_unanswered_ = 0;
+  break_in_due_ = line_.now() + line_.timers().alternation;
+}
+
+/// One byte is easily lost, and not every target that seems to run does. Whether anybody is there at all
+/// shows a RESET, after which the link is attached to anew.
+void KdTarget::TickBreakIn() {
+  if (!break_in_due_ || line_.now() < *break_in_due_) return;
+  break_in_due_.reset();
+  if (!break_in_wanted_ || state_ != rpc::TargetState::kRunning || stop_ || pending_stop_ || !task_.empty())
+    return;
+  if (++break_ins_unanswered_ >= kMostBreakIns) {
+    line_.Reset();
+    return;
   }
+  line_.BreakIn();
+  break_in_due_ = line_.now() + line_.timers().alternation;
 }
 
 void KdTarget::SetBreakIn(kd::TimePoint now) {

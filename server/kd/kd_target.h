@@ -75,6 +75,8 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   void DropTask(const Error& why);
   bool PerformAtOnce(Work& work);
   void BreakIn();
+  void SendBreakIn();
+  void TickBreakIn();
   void Resynchronize();
   void SetState(rpc::TargetState state, std::string text = {});
   void ForgetStop();
@@ -136,11 +138,14 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   bool driver_present_ = false;
   bool stop_on_module_ = false;
 
-  bool restarted_ = false;        ///< since the last published stop
-  bool first_stop_ = true;        ///< of this attachment
-  bool keep_halted_ = false;      ///< the next stop of an attach is wanted
-  bool break_in_wanted_ = false;  ///< asked for and not yet answered by a stop
-  bool stepping_over_ = false;    ///< one silent step off an own breakpoint is under way
+  bool restarted_ = false;                     ///< since the last published stop
+  bool first_stop_ = true;                     ///< of this attachment
+  bool keep_halted_ = false;                   ///< the next stop of an attach is wanted
+  bool break_in_wanted_ = false;               ///< asked for and not yet answered by a stop
+  std::optional<kd::TimePoint> break_in_due_;  ///< when the next one is sent, if the target still runs
+  int break_ins_unanswered_ = 0;
+  std::optional<bool> ran_at_attach_;  ///< the target ran when it was attached to; known at its first stop
+  bool stepping_over_ = false;         ///< one silent step off an own breakpoint is under way
   std::uint64_t break_ins_at_attach_ = 0, resets_at_attach_ = 0;
   std::vector<std::uint64_t> hits_;  ///< breakpoints of the stop in `stop_`
   bool stop_is_break_in_ = false;

@@ -40,6 +40,8 @@ Task<void> KdTarget::Execute() {
     answer = *error;
   } else if (work.limit.cancelled) {
     answer = Error{Errc::kCancelled, "cancelled"};
+  } else if (Result<void> settled = co_await planter_.Settle(); !settled) {
+    answer = settled.error();
   } else if (work.request.index() >= 2 && work.request.index() <= 4) {
     answer = co_await ExecuteMemory(work, bulk);
   } else if (work.request.index() >= 5 && work.request.index() <= 12) {

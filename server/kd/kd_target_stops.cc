@@ -11,6 +11,8 @@ constexpr std::uint64_t kPage = MemoryCache::kPageBytes;
 constexpr std::uint64_t kCodeBytes = 64;
 /// Reported instruction bytes of machines whose control report is not trusted (2.5).
 constexpr std::uint64_t kAssumedStreamBytes = 16;
+/// Break-ins of a departure.
+constexpr int kLeaveTries = 3;
 
 /// The target answered, though not as wished; anything else is trouble of the line and ends what is under
 /// way.
@@ -59,8 +61,9 @@ void KdTarget::BeginStop(const kd::StateChange& change) {
   stop_bugcheck_.reset();
   stop_is_break_in_ = false;
 
+  // Not whether it is planted: a report that is repeated found it taken out by the first.
   const CodeBreakpoint* own = table_.FindCode(change.program_counter);
-  const bool at_own = own != nullptr && own->handle != 0;
+  const bool at_own = own != nullptr && own->wanted();
   if (at_own && stop_->code() == kd::kExceptionBreakpoint) hits_ = own->ids;
   if (stop_->code() == kd::kExceptionSingleStep) hits_ = table_.DataHits(stop_->report.dr6);
   table_.OnReported(change.program_counter,
@@ -91,8 +94,10 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
     events_(rpc::LinkChanged{state_, facts_.description, {}, Errc::kInternal, false});
   }
   BeginStop(*change);
-  Result<void> done;
-  if (symbols) {
+  Result<void> done = co_await planter_.Settle();
+  if (!done) {
+    // The target reports again.
+  } else if (symbols) {
     done = co_await HandleModule();
   } else if (const auto* command = std::get_if<kd::CommandStringReport>(&stop_->change.report)) {
     events_(rpc::Output{command->name + ": " + command->command + "\n", stop_->processor(), 0});
@@ -127,11 +132,15 @@ Task<Result<void>> KdTarget::HandleException(bool first) {
   const std::uint32_t code = stop_->code();
   const CodeBreakpoint* own = table_.FindCode(stop_->program_counter);
   const bool at_own = own != nullptr && own->wanted() && code == kd::kExceptionBreakpoint;
-  if (std::exchange(stepping_over_, false) && code == kd::kExceptionSingleStep && hits_.empty()) {
+  // What the stop is stays true until it is dealt with: a failing line makes the target report it again.
+  if (stepping_over_ && code == kd::kExceptionSingleStep && hits_.empty()) {
     Result<void> planted = co_await planter_.PlantMissing(std::nullopt);
     if (!planted) co_return planted;
-    co_return co_await Continue(kd::kContinue, false, false);
+    Result<void> gone = co_await Continue(kd::kContinue, false, false);
+    stepping_over_ = !gone.has_value();
+    co_return gone;
   }
+  stepping_over_ = false;
   const bool asked = break_in_wanted_ || first_stop_;
   if (code == kd::kExceptionBreakpoint && !at_own) {
     stop_bugcheck_ = bugcheck_.found();
@@ -143,17 +152,23 @@ Task<Result<void>> KdTarget::HandleException(bool first) {
   }
   const bool plain_break = code == kd::kExceptionBreakpoint && !at_own && !stop_bugcheck_;
   stop_is_break_in_ = plain_break && break_in_wanted_;
-  if (std::exchange(first_stop_, false)) {
+  if (first_stop_) {
     // Only a target that ran until our break-in byte goes on: one that was stopped, because it crashed or an
     // earlier debugger left it so, reports without being asked, or answers a RESET, which a running one
     // cannot.
     const std::uint64_t break_in_address = facts_.DataField(kd::dd::kBreakpointWithStatus);
     const bool at_break_in =
         plain_break && (break_in_address == 0 || stop_->program_counter == break_in_address);
-    const bool ran = line_.counters().break_ins_sent > break_ins_at_attach_ &&
-                     line_.counters().resets_received == resets_at_attach_;
-    const bool keep = std::exchange(keep_halted_, false) || break_in_wanted_ || !ran || !at_break_in;
-    if (!keep) co_return co_await GoOn(false, true, true);
+    if (!ran_at_attach_) {
+      ran_at_attach_ = line_.counters().break_ins_sent > break_ins_at_attach_ &&
+                       line_.counters().resets_received == resets_at_attach_;
+    }
+    if (!keep_halted_ && !break_in_wanted_ && *ran_at_attach_ && at_break_in) {
+      Result<void> gone = co_await GoOn(false, true, true);
+      first_stop_ = !gone.has_value();
+      co_return gone;
+    }
+    first_stop_ = keep_halted_ = false;
   } else if (!first && !stop_bugcheck_) {
     const std::uint64_t break_in_address = facts_.DataField(kd::dd::kBreakpointWithStatus);
     const bool hard_coded = stop_->report.valid && stop_->program_counter != break_in_address &&
@@ -334,10 +349,7 @@ Task<Result<void>> KdTarget::Continue(std::uint32_t status, bool trace, bool by_
   } else {
     SetState(rpc::TargetState::kRunning);
   }
-  if (break_in_wanted_) {
-    stale_.OnBreakInRequested();
-    line_.BreakIn();
-  }
+  if (break_in_wanted_) SendBreakIn();
   co_return Result<void>{};
 }
 
@@ -350,8 +362,11 @@ Task<void> KdTarget::Depart() {
       state_ == rpc::TargetState::kRunning && (table_.AnyPlanted() || table_.HasData() || break_in_wanted_);
   if (!attaching && !running && state_ != rpc::TargetState::kHalted) co_return;
   if (state_ != rpc::TargetState::kHalted) {
-    if (running && !break_in_wanted_) line_.BreakIn();
-    Result<kd::Bytes> report = co_await line_.NextStateChange(line_.now() + options_.leave_patience);
+    Result<kd::Bytes> report = Error{Errc::kTimedOut, "the target did not report in time"};
+    for (int tries = 0; tries < kLeaveTries && !report; ++tries) {
+      if (running && (tries > 0 || !break_in_wanted_)) line_.BreakIn();
+      report = co_await line_.NextStateChange(line_.now() + options_.leave_patience / kLeaveTries);
+    }
     if (!report) co_return;
     Result<kd::StateChange> change = kd::DecodeStateChange(*report);
     if (!change) co_return;
@@ -361,6 +376,8 @@ Task<void> KdTarget::Depart() {
     }
     BeginStop(*change);
   }
+  Result<void> settled = co_await planter_.Settle();
+  if (!settled) co_return;
   break_in_wanted_ = false;
   stepping_over_ = false;
   const bool was_halted = published_.has_value();

@@ -211,6 +211,7 @@ void ScriptedTarget::Receive(kd::ByteView bytes) {
 
 void ScriptedTarget::Reply(kd::Bytes head, std::uint32_t status, kd::ByteView data) {
   head.resize(kd::kManipulateSize);
+  if (unanswered.contains(static_cast<kd::Api>(kd::Load32(head, 0)))) return;
   Put(head, 8, status);
   head.insert(head.end(), data.begin(), data.end());
   Send(kd::PacketType::kStateManipulate, std::move(head));

@@ -46,6 +46,7 @@ class ScriptedTarget {
   std::array<kd::Bytes, 4> specials;           ///< E0 bytes each
   std::set<kd::Api> refused;                   ///< answered with C0000001
   std::set<kd::Api> mute;                      ///< acknowledged and not answered
+  std::set<kd::Api> unanswered;                ///< carried out, and the reply is lost
   std::uint32_t most_read = 3944;              ///< longer reads are clipped and succeed
   std::optional<std::uint32_t> claimed_bytes;  ///< what reads say they gave, whatever they gave
   bool whole_reads = false;                    ///< a read that meets an absent page gives nothing at all

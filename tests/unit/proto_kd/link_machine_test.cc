@@ -211,6 +211,8 @@ TEST(KdHost, H22_UnsolicitedReset) {
   host.Advance(milliseconds(1));
   host.FeedReset();
   EXPECT_THAT(host.Sent(), ElementsAre("reset"));
+  host.FeedData(PacketType::kStateChange64, kN, PayloadOf(kE05));
+  EXPECT_THAT(host.Sent(), ElementsAre("ack 80800000"));
   Request(host);
   EXPECT_THAT(host.Sent(), ElementsAre("data 2 80800000 56"));
 }

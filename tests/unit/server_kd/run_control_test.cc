@@ -295,6 +295,70 @@ TEST(RunControl, ResynchronizeInTheMiddleOfAStopReportBeginsAnew) {
   EXPECT_EQ(sim.Events<rpc::StopEvent>()[0].program_counter, kCode + 0x40);
 }
 
+TEST(BadLine, AStopIsStillThatOfItsBreakpointWhenItHasToBeReportedAgain) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  const std::uint64_t id = sim.SetBreakpoint(kCode + 0x100);
+  sim.Go();
+  sim.stub.mute = {Api::kGetContext, Api::kGetContextEx};
+  sim.stub.Stop(kd::kExceptionBreakpoint, kCode + 0x100);
+  sim.Run(std::chrono::seconds(4));
+  ASSERT_TRUE(sim.Events<rpc::StopEvent>().empty());
+  sim.stub.mute.clear();
+  sim.Run(std::chrono::seconds(10));
+  ASSERT_EQ(sim.Events<rpc::StopEvent>().size(), 1u);
+  EXPECT_EQ(sim.Events<rpc::StopEvent>()[0].breakpoints, std::vector{id});
+}
+
+TEST(BadLine, ABreakpointOfUnknownFateIsTakenOut) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.stub.Poke(kCode + 0x100, {std::byte{0x90}});
+  sim.stub.unanswered = {Api::kWriteBreakpoint};
+  std::optional<rpc::Answer> answer;
+  sim.target.Perform(
+      sim.now, 100, rpc::SetBreakpoint{rpc::BreakpointKind::kCode, kCode + 0x100, 1}, {},
+      [&](rpc::Answer got, kd::Bytes) { answer = std::move(got); }, false);
+  sim.Run(std::chrono::seconds(8));
+  ASSERT_TRUE(answer && std::holds_alternative<Error>(*answer));
+  ASSERT_EQ(sim.stub.breakpoints.size(), 1u) << "the target planted it, and nobody knows";
+  sim.stub.unanswered.clear();
+  EXPECT_EQ(sim.Read(kCode + 0x100, 1), kd::Bytes{std::byte{0x90}});
+  EXPECT_TRUE(sim.stub.breakpoints.empty());
+}
+
+TEST(BadLine, ABreakInThatWasLostIsSentAgain) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.Go();
+  sim.stub.stop_on_break_in = false;
+  const int before = sim.stub.break_ins;
+  sim.Ask(rpc::BreakIn{});
+  sim.Run(std::chrono::seconds(1));
+  sim.stub.stop_on_break_in = true;
+  EXPECT_EQ(sim.stub.break_ins, before + 1);
+  sim.Run(std::chrono::seconds(2));
+  EXPECT_EQ(sim.stub.break_ins, before + 2);
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
+}
+
+TEST(BadLine, ATargetThatNeverAnswersTheBreakInIsReportedMissingAndAttachedToLater) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.Go();
+  sim.stub.stop_on_break_in = false;
+  sim.Ask(rpc::BreakIn{});
+  sim.Run(std::chrono::seconds(13));
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kOffline);
+  const auto changes = sim.Events<rpc::LinkChanged>();
+  ASSERT_FALSE(changes.empty());
+  EXPECT_TRUE(changes.back().failed);
+  EXPECT_NE(changes.back().text.find("check the cable"), std::string::npos);
+  sim.stub.stop_on_break_in = true;
+  sim.Run(std::chrono::seconds(20));
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
+}
+
 TEST(Leave, ARunningTargetThatRestartsMeanwhileRunsOn) {
   TargetSimulation sim;
   sim.AttachHalted();

@@ -1,0 +1,101 @@
+// What a line that damages headers, repeats and loses packets must not lead to.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "proto/kd/link_machine.h"
+#include "proto/kd/manipulate.h"
+#include "tests/unit/proto_kd/simulated_host.h"
+
+namespace longwire::kd::testing {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr auto kVersionReply = kE07;
+
+void Request(SimulatedHost& host) {
+  ASSERT_TRUE(host.machine.SendRequest(host.now, EncodeGetVersion()).has_value());
+  host.Advance(Duration::zero());
+}
+void Continue(SimulatedHost& host) {
+  ASSERT_TRUE(host.machine.SendNoReply(host.now, EncodeContinue2(Machine::kAmd64, 0, kContinue, false, 0x400))
+                  .has_value());
+  host.Advance(Duration::zero());
+}
+
+TEST(KdHost, H23_AReplyRepeatedAfterAResetMeetsNoNewRequest) {
+  SimulatedHost host;
+  host.Stop();
+  Request(host);
+  host.Advance(seconds(10));
+  EXPECT_THAT(host.Events(), ElementsAre("failed timed-out"));
+  host.FeedReset();
+  EXPECT_FALSE(host.machine.CanSend());
+  host.FeedData(PacketType::kStateManipulate, kN, PayloadOf(kVersionReply));
+  EXPECT_THAT(host.Events(), ElementsAre("synchronized", "dropped"));
+  EXPECT_TRUE(host.machine.CanSend());
+}
+
+TEST(KdHost, H23_ATargetWithNothingToRepeatIsNotWaitedForLong) {
+  SimulatedHost host;
+  host.machine.Reset(host.now);
+  host.FeedReset();
+  EXPECT_FALSE(host.machine.CanSend());
+  host.Advance(seconds(2));
+  EXPECT_TRUE(host.machine.CanSend());
+}
+
+TEST(KdHost, DamagedHeadersAreAskedForAgain) {
+  SimulatedHost host;
+  host.Stop();
+  Request(host);
+  host.FeedAck(kN);
+  host.Sent();
+  host.FeedData(PacketType::kStateManipulate, kN1 ^ 0x10000, PayloadOf(kVersionReply));
+  EXPECT_THAT(host.Sent(), ElementsAre("resend"));
+  // No reply begins a stream.
+  host.Advance(seconds(1));
+  host.FeedData(PacketType::kStateManipulate, kN1 | kSyncBit, PayloadOf(kVersionReply));
+  EXPECT_THAT(host.Sent(), ElementsAre("resend"));
+  host.FeedData(PacketType::kStateManipulate, kN1, PayloadOf(kVersionReply));
+  EXPECT_THAT(host.Events(), ElementsAre("reply"));
+}
+
+TEST(KdHost, H44_ReplyAboutAnotherAddress) {
+  SimulatedHost host;
+  host.Stop();
+  Bytes reply = EncodeReadVirtual(0, 0x2000, 8);
+  ASSERT_TRUE(host.machine.SendRequest(host.now, EncodeReadVirtual(0, 0x1000, 8)).has_value());
+  host.FeedAck(kN);
+  host.FeedData(PacketType::kStateManipulate, kN1, reply);
+  EXPECT_THAT(host.Events(), ElementsAre("dropped"));
+  // A stub that leaves the address out is believed.
+  std::fill_n(reply.begin() + 0x10, 8, std::byte{0});
+  host.FeedData(PacketType::kStateManipulate, kN, reply);
+  EXPECT_THAT(host.Events(), ElementsAre("reply"));
+}
+
+TEST(KdHost, ContinueIntoSilenceIsTakenAfterThreeCopies) {
+  SimulatedHost host;
+  host.Stop();
+  Continue(host);
+  host.Advance(milliseconds(5999));
+  EXPECT_THAT(host.Sent(), ElementsAre("data 2 80800000 56", "data 2 80800000 56", "data 2 80800000 56"));
+  EXPECT_THAT(host.Events(), IsEmpty());
+  host.Advance(milliseconds(1));
+  EXPECT_THAT(host.Events(), ElementsAre("acknowledged"));
+  host.Advance(seconds(60));
+  EXPECT_THAT(host.Sent(), IsEmpty());
+}
+
+TEST(KdHost, ContinueRefusedByALivingTargetFails) {
+  SimulatedHost host;
+  host.Stop();
+  Continue(host);
+  for (int i = 0; i < 5; ++i) host.FeedResend();
+  EXPECT_THAT(host.Events(), ElementsAre("failed timed-out"));
+}
+
+}  // namespace
+}  // namespace longwire::kd::testing
