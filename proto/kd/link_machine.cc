@@ -132,7 +132,9 @@ void LinkMachine::OnData(TimePoint now, Framer::Item item) {
 
   const bool sync = (item.id & kSyncBit) != 0;
   const bool repetition = IsRepetition(item);
-  const bool fresh = !repetition && (sync || !rx_known_ || id == expect_rx_);
+  // A target that takes a repeated request for an acknowledge (1.7) goes on to the next id with a packet that
+  // never arrived; so only what equals the last packet is a retransmission.
+  const bool fresh = !repetition && (sync || !rx_known_ || id == expect_rx_ || !EqualsLast(item));
   if (!fresh) {
     ++counters_.duplicates;
     if (repetition) Align(id);
@@ -142,7 +144,8 @@ void LinkMachine::OnData(TimePoint now, Framer::Item item) {
   if (sync) OnSync();
   Align(id);
   first_packet_.reset();
-  if (first) first_packet_ = FirstPacket{item.type, item.payload};
+  if (first) first_packet_ = Packet{item.type, item.payload};
+  last_packet_ = {item.type, item.payload};
   MarkSynchronized();
   stream_seen_ = true;
   Deliver(now, std::move(item));
@@ -152,6 +155,10 @@ void LinkMachine::Align(std::uint32_t id) {
   expect_rx_ = id ^ 1;
   rx_known_ = true;
   realigned_ = false;
+}
+
+bool LinkMachine::EqualsLast(const Framer::Item& item) const {
+  return last_packet_.type == item.type && last_packet_.payload == item.payload;
 }
 
 bool LinkMachine::IsRepetition(const Framer::Item& item) const {

@@ -144,9 +144,7 @@ class LinkMachine {
     TimePoint deadline{};
     std::optional<TimePoint> give_up;
   };
-  /// The packet delivered first after ids were realigned: seen again before anything else happened, it is a
-  /// repetition.
-  struct FirstPacket {
+  struct Packet {
     PacketType type;
     Bytes payload;
   };
@@ -160,6 +158,7 @@ class LinkMachine {
   void OnSync();
   void Align(std::uint32_t id);
   bool IsRepetition(const Framer::Item& item) const;
+  bool EqualsLast(const Framer::Item& item) const;
   void Deliver(TimePoint now, Framer::Item item);
   void DeliverManipulate(TimePoint now, Framer::Item item);
   void Drop(Framer::Item item, std::string why);
@@ -200,7 +199,10 @@ class LinkMachine {
   /// request.
   std::optional<TimePoint> repeating_until_;
   std::optional<Attachment> attach_;
-  std::optional<FirstPacket> first_packet_;
+  /// The packet delivered first after ids were realigned: seen again before anything else happened, it is a
+  /// repetition.
+  std::optional<Packet> first_packet_;
+  Packet last_packet_{PacketType::kUnused, {}};  ///< delivered last
   std::optional<TimePoint> last_reset_sent_;
   int resets_unanswered_ = 0;
   std::optional<TimePoint> last_resend_;

@@ -306,16 +306,7 @@ bool SoakSession::Prompt() {
   prompted_ = answered_ = false;
   scratch_known_ = false;  // the answer is left there
   return RunCommand(
-      kPrompt, 0,
-      [&] {
-        // After a RESET the target asks again.
-        if (std::exchange(prompted_, false)) {
-          Result<void> answered = target_.AnswerPrompt(answer_);
-          if (!answered && answered.error().code != Errc::kNotFound) Allow(answered.error());
-        }
-        return answered_;
-      },
-      "the answer to a prompt");
+      kPrompt, 0, [this] { return answered_; }, "the answer to a prompt");
 }
 
 }  // namespace longwire::test

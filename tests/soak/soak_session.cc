@@ -87,6 +87,10 @@ bool SoakSession::Wait(Clock::duration patience, const std::function<bool()>& do
     if (!*event) return false;
     OnEvent(**event);
     if (failed()) return false;
+    // After a RESET the target asks again; it cannot halt before it has its answer.
+    if (!std::exchange(prompted_, false)) continue;
+    Result<void> answered = target_.AnswerPrompt(answer_);
+    if (!answered && answered.error().code != Errc::kNotFound) Allow(answered.error());
   }
   return true;
 }
@@ -162,10 +166,8 @@ bool SoakSession::EnsureHalted() {
   Quiet();
   if (failed()) return false;
   if (target_.state() == rpc::TargetState::kHalted) return true;
-  const auto began = Clock::now();
   target_.BreakIn();
   if (Wait(kHaltPatience, [this] { return target_.state() == rpc::TargetState::kHalted; })) return true;
-  static_cast<void>(began);
   return Fail("the target does not halt; state " + std::to_string(static_cast<int>(target_.state())));
 }
 

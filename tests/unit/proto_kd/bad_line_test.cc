@@ -46,6 +46,21 @@ TEST(KdHost, H23_ATargetWithNothingToRepeatIsNotWaitedForLong) {
   EXPECT_TRUE(host.machine.CanSend());
 }
 
+TEST(KdHost, APacketUnderASkippedIdIsDelivered) {
+  SimulatedHost host;
+  host.Stop();
+  Continue(host);
+  host.FeedAck(kN);
+  host.Sent();
+  host.Events();
+  // The target took a second copy of Continue for the acknowledge of its print, which was lost.
+  host.FeedData(PacketType::kDebugIo, kN, PayloadOf(kE15));
+  EXPECT_THAT(host.Sent(), ElementsAre("ack 80800000"));
+  EXPECT_THAT(host.Events(), ElementsAre("data 3"));
+  host.FeedData(PacketType::kDebugIo, kN, PayloadOf(kE15));
+  EXPECT_THAT(host.Events(), IsEmpty());
+}
+
 TEST(KdHost, DamagedHeadersAreAskedForAgain) {
   SimulatedHost host;
   host.Stop();
