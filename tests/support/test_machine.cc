@@ -1,6 +1,7 @@
 #include "tests/support/test_machine.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
@@ -14,6 +15,8 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
+#include <string_view>
 #include <thread>
 #include <vector>
 
@@ -31,6 +34,22 @@ std::string AppendLine(const TestMachineOptions& options) {
   if (options.report_symbols) line += "symbols ";
   if (options.ack_timeout_ms != 0) line += "timeout=" + std::to_string(options.ack_timeout_ms) + " ";
   return line;
+}
+
+/// What the monitor prints up to its next prompt; ends early when it hangs up or stays silent.
+std::string ReadToPrompt(int monitor) {
+  constexpr std::string_view kPrompt = "(qemu) ";
+  std::string text;
+  while (!text.ends_with(kPrompt)) {
+    pollfd ready{monitor, POLLIN, 0};
+    char buffer[4096];
+    const int patience = static_cast<int>(std::chrono::milliseconds(kPatience).count());
+    if (poll(&ready, 1, patience) <= 0) break;
+    const ssize_t count = read(monitor, buffer, sizeof buffer);
+    if (count <= 0) break;
+    text.append(buffer, static_cast<std::size_t>(count));
+  }
+  return text;
 }
 
 // The file appears before QEMU listens on it, so the kernel's table of sockets is asked instead.
@@ -91,6 +110,7 @@ bool TestMachine::Launch(const TestMachineOptions& options, std::string* error) 
   }
   directory_ = pattern;
   socket_path_ = directory_ + "/com1";
+  monitor_path_ = directory_ + "/monitor";
   const std::vector<std::string> arguments = {
       "qemu-system-x86_64",
       "-M",
@@ -106,6 +126,8 @@ bool TestMachine::Launch(const TestMachineOptions& options, std::string* error) 
       kernel,
       "-append",
       AppendLine(options),
+      "-monitor",
+      "unix:" + monitor_path_ + ",server=on,wait=off",
       "-serial",
       "unix:" + socket_path_ + (options.boot_when_connected ? ",server=on,wait=on" : ",server=on,wait=off")};
   const pid_t parent = getpid();
@@ -117,7 +139,7 @@ bool TestMachine::Launch(const TestMachineOptions& options, std::string* error) 
 
 bool TestMachine::WaitUntilListening(std::string* error) const {
   for (const auto deadline = steady_clock::now() + kPatience; steady_clock::now() < deadline;) {
-    if (Listens(socket_path_)) return true;
+    if (Listens(socket_path_) && Listens(monitor_path_)) return true;
     if (!alive()) break;
     std::this_thread::sleep_for(kPollInterval);
   }
@@ -131,11 +153,13 @@ TestMachine::~TestMachine() {
   if (!directory_.empty()) std::filesystem::remove_all(directory_, ignored);
 }
 
-int TestMachine::Connect() const {
+int TestMachine::Connect() const { return ConnectTo(socket_path_); }
+
+int TestMachine::ConnectTo(const std::string& path) const {
   sockaddr_un address = {};
   address.sun_family = AF_UNIX;
-  if (socket_path_.size() >= sizeof(address.sun_path)) return -1;
-  std::memcpy(address.sun_path, socket_path_.data(), socket_path_.size());
+  if (path.size() >= sizeof(address.sun_path)) return -1;
+  std::memcpy(address.sun_path, path.data(), path.size());
   for (const auto deadline = steady_clock::now() + kPatience; steady_clock::now() < deadline;) {
     const int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd < 0) return -1;
@@ -144,6 +168,29 @@ int TestMachine::Connect() const {
     std::this_thread::sleep_for(kPollInterval);
   }
   return -1;
+}
+
+// Lines of "ffff800000001000: 0x48 0x8b"; the monitor echoes the command before them.
+std::vector<std::uint8_t> TestMachine::Memory(std::uint64_t address, std::size_t size) const {
+  std::vector<std::uint8_t> bytes;
+  const int monitor = ConnectTo(monitor_path_);
+  if (monitor < 0) return bytes;
+  ReadToPrompt(monitor);
+  std::ostringstream command;
+  command << "x /" << size << "xb 0x" << std::hex << address << "\n";
+  const std::string text = command.str();
+  if (write(monitor, text.data(), text.size()) == static_cast<ssize_t>(text.size())) {
+    std::istringstream lines(ReadToPrompt(monitor));
+    for (std::string line; std::getline(lines, line);) {
+      const std::size_t colon = line.find(": 0x");
+      if (colon == std::string::npos) continue;
+      std::istringstream values(line.substr(colon + 1));
+      for (std::string value; values >> value;)
+        bytes.push_back(static_cast<std::uint8_t>(std::stoul(value, nullptr, 16)));
+    }
+  }
+  close(monitor);
+  return bytes;
 }
 
 // Exited children stay zombies until Kill() reaps them, so the pid cannot be somebody else's.

@@ -3,8 +3,10 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 namespace longwire::test {
 
@@ -42,14 +44,18 @@ class TestMachine {
   void Pause();
   void Continue();
   bool alive() const;
+  /// Memory at a virtual address as the processor sees it, from QEMU's monitor: no debugger is asked. Shorter
+  /// when QEMU cannot read it.
+  std::vector<std::uint8_t> Memory(std::uint64_t address, std::size_t size) const;
 
  private:
   TestMachine() = default;
   bool Launch(const TestMachineOptions& options, std::string* error);
   bool WaitUntilListening(std::string* error) const;
+  int ConnectTo(const std::string& path) const;
 
   std::string directory_;
-  std::string socket_path_;
+  std::string socket_path_, monitor_path_;
   std::string symbol_directory_;
   pid_t pid_ = -1;
 };
