@@ -5,6 +5,7 @@
 
 #include "client/commands/number_text.h"
 #include "client/engine/module_reader.h"
+#include "proto/utf16.h"
 
 namespace longwire {
 namespace {

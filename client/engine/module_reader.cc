@@ -2,6 +2,8 @@
 
 #include <set>
 
+#include "proto/utf16.h"
+
 namespace longwire {
 namespace {
 
@@ -70,24 +72,6 @@ plan::Plan MakePlan(const ModuleListAddresses& addresses, const Layout& layout, 
   return b.Build();
 }
 
-void AppendUtf8(std::string& out, std::uint32_t code) {
-  if (code < 0x80) {
-    out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    out += static_cast<char>(0xC0 | code >> 6);
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    out += static_cast<char>(0xE0 | code >> 12);
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  } else {
-    out += static_cast<char>(0xF0 | code >> 18);
-    out += static_cast<char>(0x80 | (code >> 12 & 0x3F));
-    out += static_cast<char>(0x80 | (code >> 6 & 0x3F));
-    out += static_cast<char>(0x80 | (code & 0x3F));
-  }
-}
-
 ModuleRecord ParseEntry(std::span<const std::byte> entry, const Layout& layout, unsigned pointer_size) {
   ModuleRecord record;
   record.base = LoadLittle(entry, layout.base, pointer_size);
@@ -105,24 +89,6 @@ std::uint64_t LoadLittle(std::span<const std::byte> bytes, std::size_t offset, u
   std::uint64_t value = 0;
   for (unsigned i = size; i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[offset + i]);
   return value;
-}
-
-std::string Utf8FromUtf16(std::span<const std::byte> bytes) {
-  std::string text;
-  for (std::size_t i = 0; i + 1 < bytes.size(); i += 2) {
-    std::uint32_t unit = static_cast<std::uint32_t>(LoadLittle(bytes, i, 2));
-    if (unit >= 0xD800 && unit < 0xE000) {
-      std::uint32_t low = static_cast<std::uint32_t>(LoadLittle(bytes, i + 2, 2));
-      if (unit < 0xDC00 && low >= 0xDC00 && low < 0xE000) {
-        unit = 0x10000 + ((unit - 0xD800) << 10) + (low - 0xDC00);
-        i += 2;
-      } else {
-        unit = 0xFFFD;
-      }
-    }
-    AppendUtf8(text, unit);
-  }
-  return text;
 }
 
 Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresses& addresses,

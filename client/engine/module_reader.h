@@ -30,7 +30,5 @@ Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresse
 
 /// Little-endian value of `size` (1..8) bytes; 0 if they are not there.
 std::uint64_t LoadLittle(std::span<const std::byte> bytes, std::size_t offset, unsigned size);
-/// UTF-16LE to UTF-8; unpaired surrogates become U+FFFD.
-std::string Utf8FromUtf16(std::span<const std::byte> bytes);
 
 }  // namespace longwire

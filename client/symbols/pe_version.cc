@@ -5,6 +5,7 @@
 #include <span>
 
 #include "client/symbols/byte_cursor.h"
+#include "proto/utf16.h"
 
 namespace longwire {
 namespace {
@@ -44,33 +45,6 @@ std::optional<std::uint32_t> FindEntry(const RvaReader& read, PeDirectory root, 
   return std::nullopt;
 }
 
-std::string Utf8(std::u16string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    std::uint32_t c = text[i];
-    if (c >= 0xd800 && c < 0xdc00 && i + 1 < text.size() && text[i + 1] >= 0xdc00 && text[i + 1] < 0xe000)
-      c = 0x10000 + ((c - 0xd800) << 10) + (text[++i] - 0xdc00u);
-    else if (c >= 0xd800 && c < 0xe000)
-      c = 0xfffd;
-    if (c < 0x80) {
-      out += static_cast<char>(c);
-    } else if (c < 0x800) {
-      out += static_cast<char>(0xc0 | c >> 6);
-      out += static_cast<char>(0x80 | (c & 0x3f));
-    } else {
-      if (c < 0x10000) {
-        out += static_cast<char>(0xe0 | c >> 12);
-      } else {
-        out += static_cast<char>(0xf0 | c >> 18);
-        out += static_cast<char>(0x80 | (c >> 12 & 0x3f));
-      }
-      out += static_cast<char>(0x80 | (c >> 6 & 0x3f));
-      out += static_cast<char>(0x80 | (c & 0x3f));
-    }
-  }
-  return out;
-}
-
 /// One node of the version tree: wLength, wValueLength, wType, key, value, children.
 struct Node {
   std::string key;
@@ -91,7 +65,7 @@ Node TakeNode(Bytes& bytes) {
   const Bytes own = bytes.first(length);
   std::u16string key;
   for (char16_t c; (c = cursor.U16()) != 0 && cursor.ok();) key += c;
-  node.key = Utf8(key);
+  node.key = Utf8FromUtf16(key);
   cursor.Skip(std::min(Padding(cursor.position()), cursor.remaining()));
   const std::size_t value_bytes = is_text == 1 ? std::size_t{value_length} * 2 : value_length;
   std::size_t at = std::min(cursor.position(), own.size());
@@ -112,7 +86,7 @@ std::string TextOf(Bytes value) {
     if (c == 0) break;
     text += c;
   }
-  return Utf8(text);
+  return Utf8FromUtf16(text);
 }
 
 void ReadFixed(Bytes value, PeVersion& version) {

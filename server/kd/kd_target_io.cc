@@ -1,34 +1,9 @@
 #include <utility>
 
+#include "proto/utf16.h"
 #include "server/kd/kd_target.h"
 
 namespace longwire {
-namespace {
-
-/// UTF-16 of the target as UTF-8; unpaired surrogates become U+FFFD.
-std::string ToUtf8(std::u16string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    char32_t code = text[i];
-    if (code >= 0xD800 && code < 0xE000) {
-      const bool pair = code < 0xDC00 && i + 1 < text.size() && text[i + 1] >= 0xDC00 && text[i + 1] < 0xE000;
-      code = pair ? 0x10000 + ((code - 0xD800) << 10) + (text[++i] - 0xDC00) : 0xFFFD;
-    }
-    if (code < 0x80) {
-      out.push_back(static_cast<char>(code));
-      continue;
-    }
-    const int more = code < 0x800 ? 1 : code < 0x10000 ? 2 : 3;
-    static constexpr unsigned char kLead[] = {0, 0xC0, 0xE0, 0xF0};
-    out.push_back(static_cast<char>(kLead[more] | code >> (6 * more)));
-    for (int shift = 6 * (more - 1); shift >= 0; shift -= 6)
-      out.push_back(static_cast<char>(0x80 | (code >> shift & 0x3F)));
-  }
-  return out;
-}
-
-}  // namespace
-
 void KdTarget::OnDebugIo(kd::ByteView payload) {
   Result<kd::DebugIo> io = kd::DecodeDebugIo(payload);
   if (!io) return;
@@ -68,7 +43,7 @@ void KdTarget::OnFileRequest(kd::ByteView payload) {
   using Operation = rpc::FileRequested::Operation;
   if (const auto* create = std::get_if<kd::FileCreate>(&request->request)) {
     event.operation = Operation::kCreate;
-    event.name = ToUtf8(create->name);
+    event.name = Utf8FromUtf16(create->name);
   } else if (const auto* read = std::get_if<kd::FileRead>(&request->request)) {
     event.operation = Operation::kRead;
     event.handle = read->handle;

@@ -1,0 +1,39 @@
+// A kernel dump: opened, then read at the places it names and some others.
+#include <algorithm>
+
+#include "proto/dump/kernel_dump.h"
+
+using namespace longwire;
+
+namespace {
+
+class InputFile final : public dump::DumpFile {
+ public:
+  explicit InputFile(kd::ByteView bytes) : bytes_(bytes) {}
+  std::uint64_t size() const override { return bytes_.size(); }
+  std::size_t Read(std::uint64_t offset, std::span<std::byte> out) const override {
+    if (offset >= bytes_.size()) return 0;
+    const std::size_t count = std::min<std::size_t>(out.size(), bytes_.size() - offset);
+    std::copy_n(bytes_.begin() + static_cast<std::ptrdiff_t>(offset), count, out.begin());
+    return count;
+  }
+
+ private:
+  kd::ByteView bytes_;
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  const auto dump = dump::KernelDump::Open(std::make_unique<InputFile>(std::as_bytes(std::span(data, size))));
+  if (!dump) return 0;
+  kd::Bytes out(0x3000);
+  for (const std::uint64_t address :
+       {std::uint64_t{0}, dump->header().directory_table_base, dump->header().debugger_data_address}) {
+    dump->ReadPhysical(address, out);
+    dump->ReadVirtual(address, out);
+  }
+  if (dump->triage() != nullptr) dump->ReadVirtual(dump->triage()->stack_pointer(), out);
+  for (const auto& run : dump->header().runs) dump->ReadPhysical(run.first_page * dump::kPageBytes, out);
+  return 0;
+}
