@@ -20,12 +20,30 @@ function(lw_compile_options target)
   endif()
 endfunction()
 
-# lw_room(LAYER ROOM SOURCES ... [LINKS ...]): one folder of a layer.
+# lw_room(LAYER ROOM SOURCES ... [LINKS ...]): one folder of a layer. Tests link rooms, programs link layers.
 function(lw_room layer room)
   cmake_parse_arguments(ARG "" "" "SOURCES;LINKS" ${ARGN})
   add_library(lw_${layer}_${room} STATIC ${ARG_SOURCES})
   lw_compile_options(lw_${layer}_${room})
   target_link_libraries(lw_${layer}_${room} PUBLIC ${ARG_LINKS})
+  set_property(GLOBAL APPEND PROPERTY LW_ROOMS_${layer} lw_${layer}_${room})
+endfunction()
+
+# lw_layer(LAYER [BELOW]): one static library of all rooms of a layer, on top of the layer below. Called when the last
+# room is known. The rooms behind it on a link line bring their outside libraries and headers; none of their members is
+# taken any more.
+function(lw_layer layer)
+  get_property(rooms GLOBAL PROPERTY LW_ROOMS_${layer})
+  set(objects)
+  foreach(room ${rooms})
+    list(APPEND objects $<TARGET_OBJECTS:${room}>)
+  endforeach()
+  add_library(longwire_${layer} STATIC ${objects})
+  set_target_properties(longwire_${layer} PROPERTIES LINKER_LANGUAGE CXX)
+  foreach(below ${ARGN})
+    target_link_libraries(longwire_${layer} INTERFACE longwire_${below})
+  endforeach()
+  target_link_libraries(longwire_${layer} INTERFACE ${rooms})
 endfunction()
 
 # lw_program(NAME SOURCES ... LINKS ...): a program of the suite, into build/PRESET/bin.
