@@ -4,6 +4,7 @@
 #include "transport/endpoint_pipe.h"
 #include "transport/listener.h"
 #include "transport/reverse_dialer.h"
+#include "transport/serial_channel.h"
 
 namespace longwire {
 namespace {
@@ -38,8 +39,10 @@ Awaitable<Result<std::unique_ptr<Stream>>> DialRaw(Executor executor, const Endp
       co_return co_await DialTcp(executor, endpoint.server, endpoint.port.first, endpoint.ip_version, limit);
     case Protocol::kNamedPipe:
     case Protocol::kSecurePipe: co_return co_await DialPipe(executor, endpoint, limit);
-    case Protocol::kCom:
-      co_return Error{Errc::kUnsupported, "com: is not supported yet; use tcp: or npipe:."};
+    case Protocol::kCom: {
+      const SerialPlace place{endpoint.device, endpoint.baud, endpoint.channel};
+      co_return co_await DialSerialChannel(executor, place, limit);
+    }
   }
   co_return Error{Errc::kInternal, "unknown protocol"};
 }

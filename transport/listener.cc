@@ -16,6 +16,7 @@
 #include "transport/line_limit.h"
 #include "transport/pipe_directory.h"
 #include "transport/reverse_listener.h"
+#include "transport/serial_channel.h"
 #include "transport/server_security.h"
 
 namespace longwire {
@@ -197,14 +198,21 @@ Result<void> BindPipeEndpoint(Core& core) {
   return {};
 }
 
+Result<void> BindSerialEndpoint(Core& core) {
+  const Endpoint& endpoint = core.endpoint;
+  auto acceptor = BindSerialChannel(core.executor, {endpoint.device, endpoint.baud, endpoint.channel});
+  if (!acceptor) return acceptor.error();
+  core.acceptors.push_back(std::move(*acceptor));
+  return {};
+}
+
 Result<void> Bind(Core& core) {
   switch (core.endpoint.protocol) {
     case Protocol::kTcp:
     case Protocol::kSsl: return BindTcpEndpoint(core);
     case Protocol::kNamedPipe:
     case Protocol::kSecurePipe: return BindPipeEndpoint(core);
-    case Protocol::kCom:
-      return Error{Errc::kUnsupported, "Serving over com: is not supported yet; use tcp: or npipe:."};
+    case Protocol::kCom: return BindSerialEndpoint(core);
   }
   return Error{Errc::kInternal, "unknown protocol"};
 }

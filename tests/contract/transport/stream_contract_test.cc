@@ -66,7 +66,7 @@ TEST_P(StreamContract, EchoesBothWays) {
 }
 
 TEST_P(StreamContract, CarriesMuchBothWaysAtOnce) {
-  const std::size_t size = GetParam().name == "Serial" ? 300'000 : 8'000'000;
+  const std::size_t size = GetParam().name.find("Serial") != std::string::npos ? 300'000 : 8'000'000;
   Run([size](Stream& near, Stream& far) -> Awaitable<void> {
     const auto there = Pattern(size, 3), back = Pattern(size, 4);
     const auto [sent, returned, at_far, at_near] =
@@ -80,8 +80,8 @@ TEST_P(StreamContract, CarriesMuchBothWaysAtOnce) {
 
 TEST_P(StreamContract, HalfCloseEndsOneDirectionOnly) {
   if (!GetParam().half_closes) GTEST_SKIP() << "this kind of stream cannot half-close";
-  Run([](Stream& near, Stream& far) -> Awaitable<void> {
-    const auto bytes = Pattern(50'000);
+  Run([size = GetParam().buffers - 1000](Stream& near, Stream& far) -> Awaitable<void> {
+    const auto bytes = Pattern(size);
     CO_ASSERT_OK(co_await near.WriteAll(bytes));
     CO_ASSERT_OK(co_await near.ShutdownWrite());
     CO_ASSERT_TRUE(co_await ReadUpTo(far, bytes.size() + 1) == bytes);
@@ -96,8 +96,8 @@ TEST_P(StreamContract, HalfCloseEndsOneDirectionOnly) {
 
 TEST_P(StreamContract, CloseDeliversWhatWasWritten) {
   if (!GetParam().delivers_on_close) GTEST_SKIP() << "a serial line drops what its driver holds";
-  Run([](Stream& near, Stream& far) -> Awaitable<void> {
-    const auto bytes = Pattern(64u << 10);
+  Run([size = GetParam().buffers](Stream& near, Stream& far) -> Awaitable<void> {
+    const auto bytes = Pattern(size);
     CO_ASSERT_OK(co_await near.WriteAll(bytes));
     near.Close();
     CO_ASSERT_TRUE(co_await ReadUpTo(far, bytes.size() + 1) == bytes);

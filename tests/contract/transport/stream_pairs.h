@@ -19,9 +19,17 @@ struct StreamKind {
   bool half_closes = true;  ///< a serial line cannot
   bool delivers_on_close =
       true;  ///< closing delivers what was written before; a line drops what its driver holds
+  std::size_t buffers = 64u << 10;  ///< what can be written though nobody reads
 };
 
 std::vector<StreamKind> AllStreamKinds();
+
+/// A cable between two serial lines, which are ptys: the paths of its ends. It loses one byte in `lose_every`
+/// of each direction (0: none), and hangs up when an end that was open is closed.
+struct Cable {
+  std::string near, far;
+};
+Result<Cable> LayCable(Executor executor, unsigned lose_every = 0);
 
 /// A directory of its own for sockets, removed when the program ends.
 const std::string& ScratchDirectory();
