@@ -1,6 +1,8 @@
 #pragma once
 
-#include "server/kd/target_memory.h"
+#include "server/kd/kd_line.h"
+#include "server/kd/target_facts.h"
+#include "server/target/target_memory.h"
 
 namespace longwire {
 

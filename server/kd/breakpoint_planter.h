@@ -2,9 +2,9 @@
 
 #include <optional>
 
-#include "server/kd/breakpoint_table.h"
-#include "server/kd/target_memory.h"
 #include "server/kd/target_registers.h"
+#include "server/target/breakpoint_table.h"
+#include "server/target/target_memory.h"
 
 namespace longwire {
 

@@ -6,7 +6,7 @@
 
 #include "proto/error.h"
 #include "proto/kd/link_machine.h"
-#include "server/kd/task.h"
+#include "server/target/task.h"
 
 namespace longwire {
 

@@ -13,10 +13,10 @@
 #include "server/kd/breakpoint_planter.h"
 #include "server/kd/bugcheck_watch.h"
 #include "server/kd/kd_line.h"
-#include "server/kd/plan_runner.h"
-#include "server/kd/target_memory.h"
+#include "server/kd/kd_memory.h"
 #include "server/kd/target_registers.h"
 #include "server/link/link_target.h"
+#include "server/target/target_memory.h"
 
 namespace longwire {
 
@@ -100,10 +100,8 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
 
   // Requests (kd_target_requests.cc).
   Task<void> Execute();
-  Task<rpc::Answer> ExecuteMemory(Work& work, kd::Bytes& bulk);
   Task<rpc::Answer> ExecuteRegisters(Work& work, kd::Bytes& bulk);
   Task<rpc::Answer> ExecuteControl(Work& work);
-  Task<rpc::Answer> ReadRanges(const rpc::ReadMemory& request, WorkLimit& limit, kd::Bytes& bulk);
   Task<Result<void>> Resume(const rpc::Resume& request);
   Task<Result<void>> SwitchProcessor(std::uint32_t processor);
   Task<Result<void>> LeaveForGood(kd::Bytes request, const char* text);
@@ -124,6 +122,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   KdLine line_;
   TargetFacts facts_;
   BreakpointTable table_;
+  KdMemory raw_memory_;
   TargetMemory memory_;
   TargetRegisters registers_;
   BreakpointPlanter planter_;

@@ -1,16 +1,11 @@
 #include <algorithm>
 #include <utility>
 
-#include "proto/rpc/frame.h"
 #include "server/kd/kd_target.h"
+#include "server/target/memory_requests.h"
 
 namespace longwire {
 namespace {
-
-/// Part of a range read between two looks at the cancel flag; the size of one KD read keeps a long range
-/// seamless.
-constexpr std::uint64_t kSlice = kd::kMaxManipulateData;
-constexpr std::size_t kMaxRanges = 65'536;
 
 rpc::Answer DoneOr(const Result<void>& result) {
   if (!result) return result.error();
@@ -43,7 +38,8 @@ Task<void> KdTarget::Execute() {
   } else if (Result<void> settled = co_await planter_.Settle(); !settled) {
     answer = settled.error();
   } else if (work.request.index() >= 2 && work.request.index() <= 4) {
-    answer = co_await ExecuteMemory(work, bulk);
+    answer =
+        co_await AnswerMemoryRequest(work.request, work.bulk, memory_, options_.plan_time, work.limit, bulk);
   } else if (work.request.index() >= 5 && work.request.index() <= 12) {
     answer = co_await ExecuteRegisters(work, bulk);
   } else {
@@ -60,57 +56,6 @@ Task<void> KdTarget::Execute() {
   // The client may close the link from within the answer: `current_` is released first.
   const auto finished = std::move(current_);
   finished->done(std::move(answer), std::move(bulk));
-}
-
-Task<rpc::Answer> KdTarget::ExecuteMemory(Work& work, kd::Bytes& bulk) {
-  if (const auto* read = std::get_if<rpc::ReadMemory>(&work.request)) {
-    co_return co_await ReadRanges(*read, work.limit, bulk);
-  }
-  if (const auto* write = std::get_if<rpc::WriteMemory>(&work.request)) {
-    Result<std::uint64_t> written =
-        co_await memory_.Write(write->space, write->address, work.bulk, work.limit);
-    if (!written) co_return written.error();
-    if (*written == 0 && work.limit.cancelled) co_return Error{Errc::kCancelled, "cancelled"};
-    if (*written == 0 && !work.bulk.empty()) {
-      co_return Error{Errc::kUnreadable, "the target refused to write there", write->address};
-    }
-    co_return rpc::Answer(rpc::MemoryWritten{*written});
-  }
-  const auto& run = std::get<rpc::RunPlan>(work.request);
-  if (const Result<void> valid = plan::Validate(run.plan); !valid) co_return valid.error();
-  work.limit.deadline = line_.now() + options_.plan_time;
-  Result<plan::Output> output = co_await RunReadPlan(run.plan, {}, memory_, line_, work.limit);
-  if (!output) co_return output.error();
-  bulk = std::move(output->data);
-  co_return rpc::Answer(rpc::PlanResult{std::move(output->records), output->ending});
-}
-
-Task<rpc::Answer> KdTarget::ReadRanges(const rpc::ReadMemory& request, WorkLimit& limit, kd::Bytes& bulk) {
-  if (request.ranges.size() > kMaxRanges)
-    co_return Error{Errc::kLimitExceeded, "too many ranges in one read"};
-  std::uint64_t total = 0;
-  for (const rpc::ReadRange& range : request.ranges) {
-    if (range.size > rpc::kMaxBulkBytes - total) {
-      co_return Error{Errc::kLimitExceeded, "one read may ask for 32 MiB; split it"};
-    }
-    total += range.size;
-  }
-  rpc::MemoryRead answer;
-  for (const rpc::ReadRange& range : request.ranges) {
-    const std::size_t start = bulk.size();
-    while (bulk.size() - start < range.size) {
-      if (limit.cancelled) co_return Error{Errc::kCancelled, "cancelled"};
-      const std::uint64_t done = bulk.size() - start;
-      const std::uint64_t slice = std::min(kSlice, range.size - done);
-      if (range.address + done < range.address) break;  // the end of the address space
-      Result<void> read =
-          co_await memory_.Read(request.space, range.address + done, slice, request.uncached, bulk);
-      if (!read) co_return read.error();
-      if (bulk.size() - start < done + slice) break;
-    }
-    answer.sizes.push_back(bulk.size() - start);
-  }
-  co_return rpc::Answer(std::move(answer));
 }
 
 Task<rpc::Answer> KdTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {

@@ -1,11 +1,11 @@
-#include "server/kd/plan_runner.h"
+#include "server/target/plan_runner.h"
 
 #include <array>
 
 namespace longwire {
 
 Task<Result<plan::Output>> RunReadPlan(const plan::Plan& plan, plan::Limits limits, TargetMemory& memory,
-                                       KdLine& line, const WorkLimit& limit) {
+                                       const WorkLimit& limit) {
   using Kind = plan::Interpreter::Action::Kind;
   plan::Interpreter interpreter(plan, limits);
   std::array<std::byte, 8> small;
@@ -13,14 +13,14 @@ Task<Result<plan::Output>> RunReadPlan(const plan::Plan& plan, plan::Limits limi
   for (;;) {
     const plan::Interpreter::Action action = interpreter.Next();
     if (action.kind == Kind::kDone) break;
-    if (limit.Over(line.now())) {
+    if (limit.Over(memory.now())) {
       interpreter.Stop(limit.cancelled ? plan::Ending::kCancelled : plan::Ending::kTimeLimit);
       break;
     }
     if (action.kind == Kind::kSearch) {
       auto found = co_await memory.Search(action.space, action.address, action.length, action.pattern, limit);
       if (!found) co_return found.error();
-      if (!*found && limit.Over(line.now())) {
+      if (!*found && limit.Over(memory.now())) {
         interpreter.Stop(limit.cancelled ? plan::Ending::kCancelled : plan::Ending::kTimeLimit);
         break;
       }

@@ -1,4 +1,4 @@
-#include "server/kd/target_memory.h"
+#include "server/target/target_memory.h"
 
 #include <algorithm>
 #include <cstring>
@@ -87,61 +87,12 @@ Task<Result<void>> TargetMemory::Read(AddressSpace space, std::uint64_t address,
 Task<Result<TargetMemory::Chunk>> TargetMemory::ReadChunk(AddressSpace space, std::uint64_t address,
                                                           std::uint32_t count, bool uncached) {
   switch (space.kind) {
-    case AddressSpace::Kind::kVirtual: co_return co_await ReadVirtual(address, count);
-    case AddressSpace::Kind::kPhysical: co_return co_await ReadPhysical(address, count, uncached);
+    case AddressSpace::Kind::kVirtual: co_return co_await source_.ReadVirtual(processor_, address, count);
+    case AddressSpace::Kind::kPhysical:
+      co_return co_await source_.ReadPhysical(processor_, address, count, uncached);
     case AddressSpace::Kind::kPageTable: break;
   }
   co_return co_await ReadTranslated(space, address, count, uncached);
-}
-
-Task<Result<TargetMemory::Chunk>> TargetMemory::ReadVirtual(std::uint64_t address, std::uint32_t count) {
-  Chunk chunk;
-  bool page_bound = false;
-  while (chunk.data.size() < count) {
-    const std::uint64_t at = address + chunk.data.size();
-    std::uint64_t want = count - chunk.data.size();
-    if (page_bound) want = std::min(want, ToPageEnd(at));
-    Result<kd::Bytes> reply =
-        co_await line_.Exchange(kd::EncodeReadVirtual(processor_, at, static_cast<std::uint32_t>(want)));
-    if (!reply) co_return reply.error();
-    const auto decoded = kd::DecodeReply(*reply);
-    if (!decoded) co_return decoded.error();
-    const kd::ReadResult read = kd::DecodeRead(*decoded, static_cast<std::uint32_t>(want));
-    facts_.inconsistent_reply |= read.inconsistent;
-    chunk.data.insert(chunk.data.end(), read.data.begin(), read.data.end());
-    if (read.complete) continue;
-    if (decoded->Succeeded() && !read.data.empty()) continue;  // clipped by the target: go on behind it (H42)
-    // A request across pages may have failed as a whole because of its second page: ask again page by page.
-    if (!page_bound && want > ToPageEnd(at) && read.data.size() < ToPageEnd(at)) {
-      page_bound = true;
-      continue;
-    }
-    chunk.ended = true;
-    break;
-  }
-  co_return chunk;
-}
-
-Task<Result<TargetMemory::Chunk>> TargetMemory::ReadPhysical(std::uint64_t address, std::uint32_t count,
-                                                             bool uncached) {
-  Chunk chunk;
-  const auto caching = uncached ? kd::Caching::kUncached : kd::Caching::kDefault;
-  while (chunk.data.size() < count) {
-    const std::uint64_t at = address + chunk.data.size();
-    const auto want =
-        static_cast<std::uint32_t>(std::min<std::uint64_t>(count - chunk.data.size(), ToPageEnd(at)));
-    Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeReadPhysical(processor_, at, want, caching));
-    if (!reply) co_return reply.error();
-    const auto decoded = kd::DecodeReply(*reply);
-    if (!decoded) co_return decoded.error();
-    const kd::ReadResult read = kd::DecodeRead(*decoded, want);
-    facts_.inconsistent_reply |= read.inconsistent;
-    chunk.data.insert(chunk.data.end(), read.data.begin(), read.data.end());
-    if (read.complete || (decoded->Succeeded() && !read.data.empty())) continue;
-    chunk.ended = true;
-    break;
-  }
-  co_return chunk;
 }
 
 Task<Result<TargetMemory::Chunk>> TargetMemory::ReadTranslated(AddressSpace space, std::uint64_t address,
@@ -157,7 +108,7 @@ Task<Result<TargetMemory::Chunk>> TargetMemory::ReadTranslated(AddressSpace spac
     }
     const auto want =
         static_cast<std::uint32_t>(std::min<std::uint64_t>(count - chunk.data.size(), ToPageEnd(at)));
-    Result<Chunk> part = co_await ReadPhysical(mapping->physical, want, uncached);
+    Result<Chunk> part = co_await source_.ReadPhysical(processor_, mapping->physical, want, uncached);
     if (!part) co_return part.error();
     chunk.data.insert(chunk.data.end(), part->data.begin(), part->data.end());
     chunk.ended = part->ended;
@@ -172,37 +123,12 @@ Task<Result<kd::Bytes>> TargetMemory::ReadTable(std::uint64_t physical, std::uin
     // Page tables are RAM: neighbours of the entry are wanted next.
     constexpr std::uint64_t kLine = 64;
     const std::uint64_t from = physical - physical % kLine;
-    Result<Chunk> chunk = co_await ReadPhysical(from, kLine, false);
+    Result<Chunk> chunk = co_await source_.ReadPhysical(processor_, from, kLine, false);
     if (!chunk) co_return chunk.error();
     tables_.Store(space, from, chunk->data);
     entry.resize(tables_.Copy(space, physical, entry));
   }
   co_return entry;
-}
-
-Task<Result<kd::PagingMode>> TargetMemory::FindPagingMode() {
-  if (paging_) co_return *paging_;
-  if (facts_.machine == kd::Machine::kArm64) {
-    paging_ = kd::PagingMode::kArm64;
-    co_return *paging_;
-  }
-  const kd::SpecialLayout* special = kd::FindSpecialLayout(facts_.machine);
-  const kd::RegisterField* cr4 = kd::FindSpecialRegister(facts_.machine, "cr4");
-  if (special == nullptr || cr4 == nullptr) {
-    co_return Error{Errc::kUnsupported, "page tables of this machine type are not known"};
-  }
-  Result<kd::Bytes> reply = co_await line_.Exchange(
-      kd::EncodeReadControlSpace(processor_, special->control_selector, special->size));
-  if (!reply) co_return reply.error();
-  const auto decoded = kd::DecodeReply(*reply);
-  if (!decoded) co_return decoded.error();
-  const std::uint64_t value = kd::Load64(kd::DecodeRead(*decoded, special->size).data, cr4->offset);
-  if (facts_.machine == kd::Machine::kAmd64) {
-    paging_ = (value >> 12 & 1) != 0 ? kd::PagingMode::kX64FiveLevel : kd::PagingMode::kX64FourLevel;
-  } else {
-    paging_ = (value >> 5 & 1) != 0 ? kd::PagingMode::kX86Pae : kd::PagingMode::kX86Plain;
-  }
-  co_return *paging_;
 }
 
 Task<Result<TargetMemory::Mapping>> TargetMemory::Translate(AddressSpace space, std::uint64_t address) {
@@ -212,9 +138,12 @@ Task<Result<TargetMemory::Mapping>> TargetMemory::Translate(AddressSpace space, 
     mapping.physical += address % kPage;
     co_return mapping;
   }
-  Result<kd::PagingMode> mode = co_await FindPagingMode();
-  if (!mode) co_return mode.error();
-  kd::Translation walk(*mode, space.directory_base, key.second);
+  if (!paging_) {
+    Result<kd::PagingMode> mode = co_await source_.ReadPagingMode(processor_);
+    if (!mode) co_return mode.error();
+    paging_ = *mode;
+  }
+  kd::Translation walk(*paging_, space.directory_base, key.second);
   while (walk.Next().outcome == kd::Translation::Outcome::kRead) {
     Result<kd::Bytes> entry = co_await ReadTable(walk.Next().address, walk.Next().length);
     if (!entry) co_return entry.error();
@@ -230,7 +159,7 @@ Task<Result<TargetMemory::Mapping>> TargetMemory::Translate(AddressSpace space, 
 bool TargetMemory::BreakpointsShowIn(const AddressSpace& space, std::uint64_t address) const {
   if (space.kind == AddressSpace::Kind::kVirtual) return true;
   const bool kernel =
-      kd::PointerSize(facts_.machine) == 8 ? (address >> 63) != 0 : (address & 0x80000000u) != 0;
+      kd::PointerSize(source_.machine()) == 8 ? (address >> 63) != 0 : (address & 0x80000000u) != 0;
   return space.kind == AddressSpace::Kind::kPageTable && kernel;
 }
 
@@ -239,7 +168,7 @@ Task<Result<std::uint64_t>> TargetMemory::Write(AddressSpace space, std::uint64_
   data = data.first(ClipToSpace(address, data.size()));
   std::uint64_t done = 0;
   Forget();
-  while (done < data.size() && !limit.Over(line_.now())) {
+  while (done < data.size() && !limit.Over(source_.now())) {
     std::uint64_t at = address + done;
     std::uint64_t want = std::min<std::uint64_t>(data.size() - done, kd::kMaxManipulateData);
     want = std::min(want, ToPageEnd(at));
@@ -253,7 +182,8 @@ Task<Result<std::uint64_t>> TargetMemory::Write(AddressSpace space, std::uint64_
       at = mapping->physical;
       target = AddressSpace::Physical();
     }
-    Result<std::uint32_t> written = co_await WriteChunk(target, at, std::move(bytes));
+    const bool physical = target.kind == AddressSpace::Kind::kPhysical;
+    Result<std::uint32_t> written = co_await source_.Write(processor_, physical, at, std::move(bytes));
     if (!written) co_return written.error();
     done += *written;
     if (*written < want) break;
@@ -261,19 +191,6 @@ Task<Result<std::uint64_t>> TargetMemory::Write(AddressSpace space, std::uint64_
   // What was written may be page tables: translations made for this write are dropped as well.
   Forget();
   co_return done;
-}
-
-Task<Result<std::uint32_t>> TargetMemory::WriteChunk(AddressSpace space, std::uint64_t address,
-                                                     kd::Bytes data) {
-  const auto size = static_cast<std::uint32_t>(data.size());
-  kd::Bytes request = space.kind == AddressSpace::Kind::kPhysical
-                          ? kd::EncodeWritePhysical(processor_, address, data)
-                          : kd::EncodeWriteVirtual(processor_, address, data);
-  Result<kd::Bytes> reply = co_await line_.Exchange(std::move(request));
-  if (!reply) co_return reply.error();
-  const auto decoded = kd::DecodeReply(*reply);
-  if (!decoded) co_return decoded.error();
-  co_return kd::DecodeWritten(*decoded, size);
 }
 
 Task<Result<std::optional<std::uint64_t>>> TargetMemory::Search(AddressSpace space, std::uint64_t start,
@@ -284,30 +201,21 @@ Task<Result<std::optional<std::uint64_t>>> TargetMemory::Search(AddressSpace spa
   if (space.kind != AddressSpace::Kind::kVirtual || length < 2 * kPage) {
     co_return co_await SearchByReading(space, start, length, pattern, limit);
   }
-  if (!facts_.search_works) {
-    Result<void> probed = co_await ProbeSearch();
-    if (!probed) co_return probed.error();
-  }
-  if (!facts_.search_works.value_or(false)) {
+  Result<bool> searches = co_await SourceSearches();
+  if (!searches) co_return searches.error();
+  if (!*searches) {
     co_return co_await SearchByReading(space, start, length, pattern, limit);
   }
   co_return co_await SearchRemote(start, length, pattern, limit);
 }
 
-/// A failed search and a target that cannot search answer alike (kd-protocol.md 3.6), so ask for something
-/// known.
-Task<Result<void>> TargetMemory::ProbeSearch() {
+Task<Result<bool>> TargetMemory::SourceSearches() {
   constexpr std::uint32_t kProbe = 8;
   kd::Bytes known;
   Result<void> read = co_await Read(AddressSpace::Virtual(), program_counter_, kProbe, false, known);
-  if (!read) co_return read;
-  if (known.size() < kProbe) co_return Result<void>{};
-  Result<kd::Bytes> reply =
-      co_await line_.Exchange(kd::EncodeSearchMemory(program_counter_, 2 * kProbe, known));
-  if (!reply) co_return reply.error();
-  const auto decoded = kd::DecodeReply(*reply);
-  facts_.search_works = decoded && kd::DecodeFound(*decoded) == program_counter_;
-  co_return Result<void>{};
+  if (!read) co_return read.error();
+  if (known.size() < kProbe) co_return false;
+  co_return co_await source_.Searches(program_counter_, known);
 }
 
 Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchRemote(std::uint64_t start,
@@ -327,13 +235,10 @@ Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchRemote(std::uint6
     if (*found && (!first || **found < *first)) first = *found;
   }
   const std::uint64_t end = start + length;
-  while (start < end && !limit.Over(line_.now())) {
-    kd::Bytes copy(pattern.begin(), pattern.end());
-    Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeSearchMemory(start, end - start, copy));
-    if (!reply) co_return reply.error();
-    const auto decoded = kd::DecodeReply(*reply);
-    if (!decoded) co_return decoded.error();
-    const std::optional<std::uint64_t> hit = kd::DecodeFound(*decoded);
+  while (start < end && !limit.Over(source_.now())) {
+    auto found = co_await source_.Search(start, end - start, pattern);
+    if (!found) co_return found.error();
+    const std::optional<std::uint64_t> hit = *found;
     if (!hit || *hit < start || *hit >= end || (first && *first <= *hit)) break;
     kd::Bytes seen;
     Result<void> read = co_await Read(AddressSpace::Virtual(), *hit, pattern.size(), false, seen);
@@ -351,7 +256,7 @@ Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchByReading(Address
                                                                          const WorkLimit& limit) {
   const std::uint64_t reach = pattern.size() - 1;
   std::uint64_t done = 0;
-  while (done < length && !limit.Over(line_.now())) {
+  while (done < length && !limit.Over(source_.now())) {
     const std::uint64_t at = start + done;
     const std::uint64_t starts = std::min<std::uint64_t>(length - done, kd::kMaxManipulateData - reach);
     kd::Bytes bytes;

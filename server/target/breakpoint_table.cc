@@ -1,4 +1,4 @@
-#include "server/kd/breakpoint_table.h"
+#include "server/target/breakpoint_table.h"
 
 #include <algorithm>
 #include <string>

@@ -4,19 +4,12 @@
 #include <optional>
 #include <span>
 
-#include "server/kd/breakpoint_table.h"
-#include "server/kd/kd_line.h"
-#include "server/kd/memory_cache.h"
-#include "server/kd/target_facts.h"
+#include "server/target/breakpoint_table.h"
+#include "server/target/memory_cache.h"
+#include "server/target/memory_source.h"
+#include "server/target/work_limit.h"
 
 namespace longwire {
-
-/// How long one piece of work may go on. Checked between exchanges.
-struct WorkLimit {
-  kd::TimePoint deadline = kd::TimePoint::max();
-  bool cancelled = false;
-  bool Over(kd::TimePoint now) const { return cancelled || now >= deadline; }
-};
 
 /// Memory of a stopped target as the user shall see it: through the cache of this stop, without our
 /// breakpoints, in any address space. Unreadable memory is no error: reads give the readable prefix. Errors
@@ -24,8 +17,10 @@ struct WorkLimit {
 class TargetMemory {
  public:
   /// `line_bytes`: what a small read is widened to, never across a page.
-  TargetMemory(KdLine& line, TargetFacts& facts, BreakpointTable& breakpoints, std::size_t line_bytes)
-      : line_(line), facts_(facts), breakpoints_(breakpoints), line_bytes_(line_bytes) {}
+  TargetMemory(MemorySource& source, BreakpointTable& breakpoints, std::size_t line_bytes)
+      : source_(source), breakpoints_(breakpoints), line_bytes_(line_bytes) {}
+
+  kd::TimePoint now() const { return source_.now(); }
 
   /// Appends the readable prefix of [address, address + size) to `out`. `uncached` reads exactly what is
   /// asked for.
@@ -50,10 +45,7 @@ class TargetMemory {
   void OnStop(std::uint16_t processor, std::uint64_t program_counter);
 
  private:
-  struct Chunk {
-    kd::Bytes data;
-    bool ended = false;  ///< the byte behind `data` is unreadable
-  };
+  using Chunk = MemorySource::Chunk;
   struct Mapping {
     std::uint64_t physical = 0, page_size = 0;
     bool resolved = false;
@@ -61,14 +53,11 @@ class TargetMemory {
 
   Task<Result<Chunk>> ReadChunk(AddressSpace space, std::uint64_t address, std::uint32_t count,
                                 bool uncached);
-  Task<Result<Chunk>> ReadVirtual(std::uint64_t address, std::uint32_t count);
-  Task<Result<Chunk>> ReadPhysical(std::uint64_t address, std::uint32_t count, bool uncached);
   Task<Result<Chunk>> ReadTranslated(AddressSpace space, std::uint64_t address, std::uint32_t count,
                                      bool uncached);
   Task<Result<Mapping>> Translate(AddressSpace space, std::uint64_t address);
   Task<Result<kd::Bytes>> ReadTable(std::uint64_t physical, std::uint32_t length);
-  Task<Result<std::uint32_t>> WriteChunk(AddressSpace space, std::uint64_t address, kd::Bytes data);
-  Task<Result<void>> ProbeSearch();
+  Task<Result<bool>> SourceSearches();
   Task<Result<std::optional<std::uint64_t>>> SearchRemote(std::uint64_t start, std::uint64_t length,
                                                           std::span<const std::byte> pattern,
                                                           const WorkLimit& limit);
@@ -76,12 +65,10 @@ class TargetMemory {
                                                              std::uint64_t length,
                                                              std::span<const std::byte> pattern,
                                                              const WorkLimit& limit);
-  Task<Result<kd::PagingMode>> FindPagingMode();
   /// Breakpoints stand in kernel memory under every page table, in user memory only where they were set.
   bool BreakpointsShowIn(const AddressSpace& space, std::uint64_t address) const;
 
-  KdLine& line_;
-  TargetFacts& facts_;
+  MemorySource& source_;
   BreakpointTable& breakpoints_;
   std::size_t line_bytes_;
   MemoryCache cache_;

@@ -1,4 +1,4 @@
-#include "server/kd/memory_cache.h"
+#include "server/target/memory_cache.h"
 
 #include <algorithm>
 #include <cstring>
