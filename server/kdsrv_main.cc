@@ -12,6 +12,7 @@
 #include "server/kd/control_socket.h"
 #include "server/kd/kd_server.h"
 #include "server/kdsrv_options.h"
+#include "server/pipe_relay.h"
 #include "transport/command_line.h"
 #include "transport/directory.h"
 
@@ -106,6 +107,7 @@ int main(int argc, char** argv) {
     case Action::kVersion: std::cout << "kdsrv " LONGWIRE_VERSION "\n"; return 0;
     case Action::kStatus: return longwire::PrintStatus(options->json, std::cout);
     case Action::kRelease: return longwire::AskRelease(options->release_link, std::cout);
+    case Action::kConnectPipe: return longwire::RelayPipe(options->pipe);
     case Action::kServe: break;
   }
   if (!options->daemon) return Serve(*options, {});

@@ -24,6 +24,7 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"status", Argument::kNone, true, true},
     {"json", Argument::kNone, true, true},
     {"release", Argument::kNext, true, true},
+    {"connect-pipe", Argument::kNext, true, true},
     {"log", Argument::kNext, true, true},
     {"daemon", Argument::kNone, true, true},
     {"pidfile", Argument::kNext, true, true},
@@ -60,6 +61,10 @@ Result<void> Take(const CommandLineItem& item, KdsrvOptions& options) {
   if (name == "release") {
     options.action = KdsrvOptions::Action::kRelease;
     options.release_link = *item.argument;
+  }
+  if (name == "connect-pipe") {
+    options.action = KdsrvOptions::Action::kConnectPipe;
+    options.pipe = *item.argument;
   }
   if (name == "links") {
     Result<std::vector<std::string>> patterns = SplitLinkPatterns(*item.argument);
@@ -167,6 +172,7 @@ std::string_view KdsrvUsage() {
   --record DIR        write down the traffic of every link: DIR/LINK.jsonl, at most 4 files of 64 MiB each
   --status [--json]   list the links, holders and states of the running server
   --release LINK      end the holder of LINK in the running server
+  --connect-pipe NAME join standard input and output with an npipe server of this user; for ssh
   -version, -?        version; this text
 
 Clients connect with:

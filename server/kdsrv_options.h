@@ -15,7 +15,7 @@ namespace longwire {
 
 /// What `kdsrv` was asked for (remote-debugging.md 3.2).
 struct KdsrvOptions {
-  enum class Action : std::uint8_t { kServe, kHelp, kVersion, kStatus, kRelease };
+  enum class Action : std::uint8_t { kServe, kHelp, kVersion, kStatus, kRelease, kConnectPipe };
 
   Action action = Action::kServe;
   std::optional<Endpoint> endpoint;  ///< -t; set for kServe
@@ -25,6 +25,7 @@ struct KdsrvOptions {
   bool json = false;                 ///< --json, with --status
   bool daemon = false;               ///< --daemon
   std::string release_link;          ///< --release
+  std::string pipe;                  ///< --connect-pipe
   std::optional<std::string> log_file, pid_file;
   std::optional<std::string> record_directory;  ///< --record
   std::vector<std::string> warnings;            ///< to be printed at start

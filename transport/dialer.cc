@@ -3,6 +3,7 @@
 #include "transport/dial_socket.h"
 #include "transport/endpoint_pipe.h"
 #include "transport/listener.h"
+#include "transport/remote_pipe.h"
 #include "transport/reverse_dialer.h"
 #include "transport/serial_channel.h"
 
@@ -16,11 +17,11 @@ constexpr std::uint32_t kDefaultLimit = 10;  // seconds
 
 Awaitable<Result<std::unique_ptr<Stream>>> DialPipe(Executor executor, const Endpoint& endpoint,
                                                     milliseconds limit) {
-  if (!IsThisMachine(endpoint.server)) {
-    co_return Error{Errc::kUnsupported, "npipe: reaches this machine only, not " + endpoint.server +
-                                            "; use tcp: with a password to reach another machine."};
-  }
   if (const auto checked = CheckPipeName(endpoint.pipe); !checked) co_return checked.error();
+  if (!IsThisMachine(endpoint.server)) {
+    const Environment environment = ProcessEnvironment();
+    co_return co_await DialRemotePipe(executor, endpoint.server, endpoint.pipe, environment, limit);
+  }
   auto stream = co_await DialLocalSocket(executor, PipePath(endpoint.pipe, ProcessEnvironment()), limit);
   if (!stream && stream.error().code == Errc::kUnreachable) {
     Error error = stream.error();

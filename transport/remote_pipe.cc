@@ -1,0 +1,196 @@
+#include "transport/remote_pipe.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <boost/asio/local/stream_protocol.hpp>
+#include <cerrno>
+#include <cstring>
+#include <sstream>
+#include <vector>
+
+#include "transport/connection_string.h"
+#include "transport/deadline.h"
+#include "transport/scoped_descriptor.h"
+#include "transport/socket_stream.h"
+
+extern char** environ;
+
+namespace longwire {
+namespace {
+
+constexpr int kCommandNotFound = 127;  // of the shell on the other side
+
+/// The command, killed with its group and waited for when this object goes.
+class Command {
+ public:
+  Command() = default;
+  Command(const Command&) = delete;
+  Command& operator=(const Command&) = delete;
+  ~Command() { (void)End(); }
+
+  /// 0 or an errno.
+  int Start(const std::vector<std::string>& words, int both, int errors) {
+    std::vector<char*> arguments;
+    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
+    arguments.push_back(nullptr);
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    ::posix_spawn_file_actions_init(&actions);
+    ::posix_spawnattr_init(&attributes);
+    ::posix_spawn_file_actions_adddup2(&actions, both, 0);
+    ::posix_spawn_file_actions_adddup2(&actions, both, 1);
+    ::posix_spawn_file_actions_adddup2(&actions, errors, 2);
+    // A group of its own: Ctrl-C is the debugger's.
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setpgroup(&attributes, 0);
+    const int failure = ::posix_spawnp(&pid_, arguments[0], &actions, &attributes, arguments.data(), environ);
+    ::posix_spawn_file_actions_destroy(&actions);
+    ::posix_spawnattr_destroy(&attributes);
+    if (failure != 0) pid_ = -1;
+    return failure;
+  }
+
+  /// Its exit code if it had ended by itself, otherwise 128 + SIGKILL.
+  int End() noexcept {
+    if (pid_ <= 0) return 0;
+    // Its output has ended or nobody wants it: what is left of it is killed, which an ended process does not
+    // feel.
+    ::kill(-pid_, SIGKILL);
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = -1;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  }
+
+ private:
+  pid_t pid_ = -1;
+};
+
+class CommandStream final : public Stream {
+ public:
+  CommandStream(std::unique_ptr<Stream> stream, std::unique_ptr<Command> command, ScopedDescriptor complaints,
+                std::string place)
+      : stream_(std::move(stream)), command_(std::move(command)), complaints_(std::move(complaints)) {
+    peer_.address = std::move(place);
+  }
+  ~CommandStream() override { stream_->Close(); }
+
+  Awaitable<Result<std::size_t>> ReadSome(std::span<std::byte> out) override {
+    return stream_->ReadSome(out);
+  }
+  Awaitable<Result<void>> WriteAll(std::span<const std::byte> head,
+                                   std::span<const std::byte> body) override {
+    return stream_->WriteAll(head, body);
+  }
+  std::size_t TryWrite(std::span<const std::byte> data) noexcept override { return stream_->TryWrite(data); }
+  Awaitable<Result<void>> ShutdownWrite() override { return stream_->ShutdownWrite(); }
+  void Close() noexcept override { stream_->Close(); }
+  const PeerInfo& peer() const noexcept override { return peer_; }
+
+ private:
+  std::unique_ptr<Stream> stream_;
+  std::unique_ptr<Command> command_;
+  ScopedDescriptor complaints_;  ///< open, so that a warning does not end the command
+  PeerInfo peer_;
+};
+
+std::vector<std::string> RemoteShell(const Environment& environment) {
+  std::vector<std::string> words;
+  if (const auto named = environment("_DBG_PIPE_RSH")) {
+    std::istringstream stream(*named);
+    for (std::string word; stream >> word;) words.push_back(word);
+  }
+  // Nobody can answer a question here: the terminal is the debugger's.
+  if (words.empty()) words = {"ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"};
+  return words;
+}
+
+/// The last line of what the command said on its error output: ssh gives its reason there, after any banner.
+std::string Complaint(int errors) {
+  std::array<char, 4096> bytes{};
+  const ssize_t count = ::read(errors, bytes.data(), bytes.size());
+  std::string_view text(bytes.data(), count > 0 ? static_cast<std::size_t>(count) : 0);
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+  if (const std::size_t line = text.find_last_of("\r\n"); line != std::string_view::npos) {
+    text.remove_prefix(line + 1);
+  }
+  std::string printable(text.substr(0, 300));
+  for (char& c : printable) {
+    if (static_cast<unsigned char>(c) < 0x20 || static_cast<unsigned char>(c) > 0x7E) c = '?';
+  }
+  return printable;
+}
+
+Error Explain(const std::string& way, int exit_code, const std::string& complaint, bool talked) {
+  const std::string quoted = complaint.empty() ? "" : " (" + complaint + ")";
+  const std::string hint = "; or use tcp: or ssl: with a password.";
+  if (exit_code == kCommandNotFound)
+    return {Errc::kNotFound, way + "there is no kdsrv in the PATH on that machine" + quoted + hint};
+  if (talked)
+    return {Errc::kMalformed, way + "the answer is not kdsrv's; does a login script print text?" + quoted};
+  return {Errc::kUnreachable, way + (complaint.empty() ? "no connection" : complaint) + hint};
+}
+
+/// Reads the greeting; the text that came instead is an error.
+Awaitable<Result<bool>> ReadGreeting(Stream& stream) {
+  std::string text;
+  while (text.size() < kPipeGreeting.size()) {
+    std::array<std::byte, 32> bytes{};
+    const auto count = co_await stream.ReadSome(std::span(bytes).first(kPipeGreeting.size() - text.size()));
+    if (!count) co_return count.error();
+    if (*count == 0) co_return !text.empty();
+    text.append(reinterpret_cast<const char*>(bytes.data()), *count);
+    if (!kPipeGreeting.starts_with(text)) co_return true;
+  }
+  co_return Error{Errc::kClosed, "greeted"};
+}
+
+}  // namespace
+
+Awaitable<Result<std::unique_ptr<Stream>>> DialRemotePipe(Executor executor, std::string host,
+                                                          std::string pipe, Environment environment,
+                                                          std::chrono::milliseconds limit) {
+  std::vector<std::string> words = RemoteShell(environment);
+  const std::string way = "Reaching the pipe " + pipe + " on " + host + " through " + words[0] + " failed: ";
+  words.insert(words.end(), {host, "kdsrv", "--connect-pipe", pipe});
+  std::array<int, 2> both{-1, -1}, errors{-1, -1};
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both.data()) != 0 ||
+      ::pipe2(errors.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+    co_return Error{Errc::kIo, way + std::strerror(errno) + ".", 0, errno};
+  }
+  boost::asio::local::stream_protocol::socket near(executor, boost::asio::local::stream_protocol(), both[0]);
+  ScopedDescriptor far(both[1]), complaints(errors[0]), complain(errors[1]);
+  auto command = std::make_unique<Command>();
+  if (const int failure = command->Start(words, far.get(), complain.get()); failure != 0) {
+    co_return Error{Errc::kNotFound,
+                    way + std::strerror(failure) +
+                        "; install it, name another with "
+                        "_DBG_PIPE_RSH, or use tcp: or ssl: with a password.",
+                    0, failure};
+  }
+  far = ScopedDescriptor();
+  auto stream = MakeLocalStream(std::move(near));
+  Stream* const raw = stream.get();
+  ScopedDeadline deadline(executor, limit, [raw] { raw->Close(); });
+  const auto talked = co_await ReadGreeting(*raw);
+  if (!talked && talked.error().code == Errc::kClosed) {
+    co_return std::make_unique<CommandStream>(std::move(stream), std::move(command), std::move(complaints),
+                                              host + " pipe " + pipe);
+  }
+  if (deadline.expired()) {
+    co_return Error{Errc::kTimedOut, way + "no answer within " + std::to_string(limit.count()) + " ms."};
+  }
+  if (!talked) co_return talked.error();
+  // The output ended before its exit: ssh is a moment from it, and its reason has been written.
+  const std::string complaint = Complaint(complaints.get());
+  co_return Explain(way, *talked ? 0 : command->End(), complaint, *talked);
+}
+
+}  // namespace longwire
