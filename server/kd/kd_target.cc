@@ -38,6 +38,7 @@ KdTarget::~KdTarget() = default;
 
 void KdTarget::Opened(kd::TimePoint now) {
   line_.SetNow(now);
+  watch_.Reset(line_.counters());
   SetState(rpc::TargetState::kSynchronizing);
   BeginAttach();
   Pump();
@@ -82,6 +83,8 @@ void KdTarget::FailAll(const Error& why) {
 
 void KdTarget::Receive(kd::TimePoint now, kd::ByteView bytes) {
   line_.Receive(now, bytes);
+  watch_.OnBytes(now, bytes, line_.counters());
+  if (std::optional<std::string> notice = watch_.TakeNotice(now)) SetState(state_, std::move(*notice));
   Pump();
 }
 
@@ -103,7 +106,12 @@ std::optional<kd::TimePoint> KdTarget::Deadline() const {
   return deadline;
 }
 
-void KdTarget::OnStateChange(kd::Bytes payload) { pending_stop_ = std::move(payload); }
+void KdTarget::OnStateChange(kd::Bytes payload) {
+  // A stopped target reports its stop again when it is asked for something it has sent long ago.
+  const bool at_work = !task_.empty() && !task_done_;
+  if (payload == last_state_change_ && (at_work || state_ == rpc::TargetState::kHalted)) return;
+  pending_stop_ = std::move(payload);
+}
 
 void KdTarget::OnPacket(kd::PacketType type, kd::Bytes payload) {
   if (type == kd::PacketType::kDebugIo) OnDebugIo(payload);
@@ -137,7 +145,10 @@ void KdTarget::OnLost(const Error& error) {
   keep_halted_ = state_ == rpc::TargetState::kHalted;
   ForgetStop();
   state_ = rpc::TargetState::kOffline;
-  events_(rpc::LinkChanged{state_, std::nullopt, error.message, error.code, true});
+  const std::string suspicion = watch_.Suspicion();
+  events_(rpc::LinkChanged{state_, std::nullopt,
+                           suspicion.empty() ? error.message : error.message + "; " + suspicion, error.code,
+                           true});
   BeginAttach();
 }
 

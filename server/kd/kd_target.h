@@ -14,6 +14,7 @@
 #include "server/kd/bugcheck_watch.h"
 #include "server/kd/kd_line.h"
 #include "server/kd/kd_memory.h"
+#include "server/kd/line_watch.h"
 #include "server/kd/target_registers.h"
 #include "server/link/link_target.h"
 #include "server/target/target_memory.h"
@@ -128,11 +129,13 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   BreakpointPlanter planter_;
   kd::StaleBreak stale_;
   BugcheckWatch bugcheck_;
+  LineWatch watch_;
 
   rpc::TargetState state_ = rpc::TargetState::kOffline;
   std::optional<Stop> stop_;                 ///< the target is stopped, published or not
   std::optional<rpc::StopEvent> published_;  ///< while halted
   kd::Bytes last_state_change_;
+  kd::Bytes passed_;  ///< the stop before, when it was continued silently: reported again, it still is
   std::uint64_t stop_counter_ = 0, module_counter_ = 0, driver_epoch_ = 0;
   bool driver_present_ = false;
   bool stop_on_module_ = false;

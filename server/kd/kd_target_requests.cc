@@ -177,7 +177,9 @@ Task<Result<void>> KdTarget::SwitchProcessor(std::uint32_t processor) {
     Result<kd::Bytes> sent =
         co_await line_.Command(kd::EncodeSwitchProcessor(static_cast<std::uint16_t>(processor)));
     if (!sent) co_return sent.error();
-    Result<kd::Bytes> report = co_await line_.NextStateChange(line_.now() + options_.switch_patience);
+    const kd::TimePoint end = line_.now() + options_.switch_patience;
+    Result<kd::Bytes> report = co_await line_.NextStateChange(end);
+    while (report && *report == last_state_change_) report = co_await line_.NextStateChange(end);
     if (!report) {
       co_return Error{report.error().code, "the target did not switch to processor " +
                                                std::to_string(processor) + "; it may not support it"};

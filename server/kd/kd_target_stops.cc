@@ -77,6 +77,7 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   if (!change) co_return;
   ForgetStop();
   last_state_change_ = std::move(payload);
+  if (last_state_change_ != passed_) passed_.clear();
 
   const bool symbols = std::holds_alternative<kd::LoadSymbolsReport>(change->report);
   // Hundreds of load-symbols reports come while a target boots; they are answered at once (Q15).
@@ -133,9 +134,11 @@ Task<Result<void>> KdTarget::HandleException(bool first) {
   const CodeBreakpoint* own = table_.FindCode(stop_->program_counter);
   const bool at_own = own != nullptr && own->wanted() && code == kd::kExceptionBreakpoint;
   // What the stop is stays true until it is dealt with: a failing line makes the target report it again.
-  if (stepping_over_ && code == kd::kExceptionSingleStep && hits_.empty()) {
+  const bool stepped = (stepping_over_ || !passed_.empty()) && code == kd::kExceptionSingleStep;
+  if (stepped && hits_.empty()) {
     Result<void> planted = co_await planter_.PlantMissing(std::nullopt);
     if (!planted) co_return planted;
+    passed_ = last_state_change_;
     Result<void> gone = co_await Continue(kd::kContinue, false, false);
     stepping_over_ = !gone.has_value();
     co_return gone;

@@ -208,6 +208,17 @@ void TestMachine::Kill() {
   pid_ = -1;
 }
 
+bool TestMachine::PressReset() const {
+  const int monitor = ConnectTo(monitor_path_);
+  if (monitor < 0) return false;
+  ReadToPrompt(monitor);
+  constexpr char kCommand[] = "system_reset\n";
+  const bool sent = write(monitor, kCommand, sizeof kCommand - 1) == sizeof kCommand - 1;
+  if (sent) ReadToPrompt(monitor);
+  close(monitor);
+  return sent;
+}
+
 void TestMachine::Pause() {
   if (pid_ > 0) kill(pid_, SIGSTOP);
 }

@@ -43,6 +43,8 @@ class TestMachine {
   /// SIGSTOP and SIGCONT: a host that froze.
   void Pause();
   void Continue();
+  /// The reset button, by way of the monitor. False when the monitor cannot be reached.
+  bool PressReset() const;
   bool alive() const;
   /// Memory at a virtual address as the processor sees it, from QEMU's monitor: no debugger is asked. Shorter
   /// when QEMU cannot read it.

@@ -310,6 +310,27 @@ TEST(BadLine, AStopIsStillThatOfItsBreakpointWhenItHasToBeReportedAgain) {
   EXPECT_EQ(sim.Events<rpc::StopEvent>()[0].breakpoints, std::vector{id});
 }
 
+TEST(BadLine, AReportRepeatedUnderwayIsNoNewStop) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.SetBreakpoint(kCode + 0x100);
+  sim.Go();
+  sim.stub.Stop(kd::kExceptionBreakpoint, kCode + 0x100);
+  sim.Run();
+  ASSERT_EQ(sim.Events<rpc::StopEvent>().size(), 1u);
+  sim.events.clear();
+  // The silent step off the breakpoint is reported twice, the second time while the first is dealt with.
+  sim.stub.on_continue = [&](bool trace, std::uint64_t) {
+    if (!trace) return;
+    sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x101);
+    sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x101);
+  };
+  sim.Go();
+  sim.Run(std::chrono::seconds(1));
+  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty());
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kRunning);
+}
+
 TEST(BadLine, ABreakpointOfUnknownFateIsTakenOut) {
   TargetSimulation sim;
   sim.AttachHalted();
