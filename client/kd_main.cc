@@ -26,10 +26,10 @@ int Fail(const Error& error) {
 }
 
 void AddAllCommands(CommandTable& table) {
-  for (auto add :
-       {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands,
-        AddStackCommands, AddTypeCommands, AddNameCommands, AddModuleCommands, AddSymbolPathCommands,
-        AddRunCommands, AddBreakpointCommands, AddTargetCommands, AddExtensionCommands, AddConsoleCommands}) {
+  for (auto add : {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands,
+                   AddStackCommands, AddTypeCommands, AddNameCommands, AddModuleCommands,
+                   AddSymbolPathCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands,
+                   AddExtensionCommands, AddLogCommands, AddConsoleCommands}) {
     add(table);
   }
 }
@@ -56,9 +56,14 @@ int Debug(const KdOptions& options, Interrupt& interrupt) {
   if (!target) return Fail(target.error());
 
   ConsoleOutput output(stdout, stderr, options.json);
-  SessionOptions engine{options.symbol_path, options.image_path,   options.noisy_symbols,
-                        options.verbose,     options.source_lines, options.quiet};
+  SessionOptions engine{options.symbol_path,  options.image_path, options.noisy_symbols, options.verbose,
+                        options.source_lines, options.quiet,      options.source_path};
   Session session(**target, interrupt, engine, [&](std::string_view text) { output.Note(text); });
+  if (options.log) {
+    const SessionLog::Options log{options.log->append, options.log->unicode};
+    if (Result<void> opened = session.log().Open(options.log->path, log); !opened)
+      return Fail(opened.error());
+  }
   session.set_extensions(std::make_shared<ExtensionHost>(session));
   CommandTable table;
   AddAllCommands(table);

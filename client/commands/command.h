@@ -105,6 +105,7 @@ void AddBreakpointCommands(CommandTable& table);   ///< bp bu ba bl bc bd be
 void AddTargetCommands(
     CommandTable& table);  ///< vertarget ~ .process .thread .bugcheck .reboot .crash .restart sx*
 void AddExtensionCommands(CommandTable& table);  ///< .load .unload .chain .extpath !ext.cmd
+void AddLogCommands(CommandTable& table);        ///< .logopen .logappend .logclose .logfile
 void AddConsoleCommands(CommandTable& table);    ///< .echo .sleep q qd .endpsrv .help .lastevent .linkinfo
 
 }  // namespace longwire

@@ -55,23 +55,64 @@ Result<void> TakeFloat(Arguments& arguments, unsigned size, std::vector<std::byt
   return {};
 }
 
+Result<void> TakeItems(Arguments& arguments, const EnterForm& form, unsigned size, const std::string& command,
+                       std::vector<std::byte>& bytes) {
+  while (!arguments.AtEnd()) {
+    Result<void> item = form.items == Items::kFloats ? TakeFloat(arguments, size, bytes)
+                                                     : TakeItem(arguments, size, bytes, command);
+    if (!item) return item;
+  }
+  return {};
+}
+
+/// What stands there, as the prompt for a new value shows it: "fffff800`1a340000 8b 'x' ".
+std::string ElementPrompt(Session& session, AddressSpace space, std::uint64_t address, unsigned size) {
+  std::byte bytes[8] = {};
+  std::uint64_t value = 0;
+  std::string text = session.Address(address) + " ";
+  Result<std::size_t> read = session.target().Read(space, address, std::span(bytes, size));
+  if (!read || *read < size) return text + std::string(2 * size, '?') + " ";
+  for (unsigned i = size; i-- > 0;) value = value << 8 | std::to_integer<std::uint64_t>(bytes[i]);
+  text += HexDigits(value, 2 * size) + " ";
+  if (size == 1 && value >= 0x20 && value < 0x7F) text += std::string("'") + static_cast<char>(value) + "' ";
+  return text;
+}
+
+/// Asks for each element until an empty line; a line of blanks leaves the element as it is.
+Result<CommandFlow> EnterOneByOne(Session& session, const EnterForm& form, AddressSpace space,
+                                  std::uint64_t address) {
+  if (!session.line_source()) {
+    return Error{Errc::kUsage, "values are missing; write them behind the address, like `" +
+                                   std::string(form.name) + " ADDRESS 1 2 3`"};
+  }
+  const unsigned size = form.size == 0 ? session.pointer_size() : form.size;
+  for (;;) {
+    const auto line = session.line_source()(ElementPrompt(session, space, address, size));
+    if (!line || line->empty()) return CommandFlow::kPrompt;
+    Arguments values(session, *line);
+    std::vector<std::byte> bytes;
+    if (Result<void> items = TakeItems(values, form, size, *line, bytes); !items) return items.error();
+    if (bytes.empty()) {
+      address += size;
+      continue;
+    }
+    Result<void> stored = Store(session, space, address, bytes, form.name, " " + *line);
+    if (!stored) return stored.error();
+    address += bytes.size();
+  }
+}
+
 Result<CommandFlow> Enter(Session& session, Arguments& arguments, const EnterForm& form, bool physical) {
   const std::string whole(arguments.rest());
   const unsigned size = form.size == 0 ? session.pointer_size() : form.size;
   physical = arguments.Option("/p") || physical;
   Result<std::uint64_t> address = arguments.Expression();
   if (!address) return address.error();
-  if (arguments.AtEnd()) {
-    return Error{Errc::kUsage, "values are missing; write them behind the address, like `" +
-                                   std::string(form.name) + " ADDRESS 1 2 3`"};
-  }
-  std::vector<std::byte> bytes;
-  while (!arguments.AtEnd()) {
-    Result<void> item = form.items == Items::kFloats ? TakeFloat(arguments, size, bytes)
-                                                     : TakeItem(arguments, size, bytes, form.name + whole);
-    if (!item) return item.error();
-  }
   const AddressSpace space = physical ? AddressSpace::Physical() : session.address_space();
+  if (arguments.AtEnd()) return EnterOneByOne(session, form, space, *address);
+  std::vector<std::byte> bytes;
+  if (Result<void> items = TakeItems(arguments, form, size, form.name + whole, bytes); !items)
+    return items.error();
   if (Result<void> stored = Store(session, space, *address, bytes, form.name, whole); !stored)
     return stored.error();
   return CommandFlow::kPrompt;

@@ -115,6 +115,23 @@ Result<CommandFlow> ShowOperands(Session& session, Report& report) {
   return CommandFlow::kPrompt;
 }
 
+/// `r rax=` shows the register and asks; an empty answer changes nothing.
+Result<std::uint64_t> AskForValue(Session& session, std::string_view name, const std::string& whole,
+                                  Report& report) {
+  const Error missing{Errc::kUsage, "^ Numeric expression missing from 'r" + whole + "'"};
+  if (!session.line_source()) return missing;
+  if (Result<void> shown = ShowOne(session, name, whole, report); !shown) return shown.error();
+  const auto line = session.line_source()("; new value: ");
+  if (!line) return missing;
+  Result<std::uint64_t> old = session.Evaluate("@" + std::string(name));
+  Arguments answer(session, *line);
+  if (answer.AtEnd()) return old;
+  Result<std::uint64_t> value = answer.Expression();
+  if (!value) return value;
+  if (Result<void> end = answer.ExpectEnd(); !end) return end.error();
+  return value;
+}
+
 /// `r rax,rbx`, `r rax=5, $t0 = 7`, `r.`.
 Result<CommandFlow> Registers(Session& session, Arguments& arguments, Report& report, std::uint32_t mask) {
   const std::string whole(arguments.rest());
@@ -136,8 +153,8 @@ Result<CommandFlow> Registers(Session& session, Arguments& arguments, Report& re
     arguments.SkipBlanks();
     if (!arguments.rest().empty() && arguments.rest().front() == '=') {
       arguments.text().remove_prefix(1);
-      if (arguments.AtEnd()) return Error{Errc::kUsage, "^ Numeric expression missing from 'r" + whole + "'"};
-      Result<std::uint64_t> value = arguments.Expression();
+      Result<std::uint64_t> value =
+          arguments.AtEnd() ? AskForValue(session, name, whole, report) : arguments.Expression();
       if (!value) return value.error();
       if (Result<void> set = Assign(session, name, *value, whole); !set) return set.error();
     } else if (Result<void> shown = ShowOne(session, name, whole, report); !shown) {

@@ -81,6 +81,15 @@ Result<CommandFlow> ImageSearchPath(Session& session, Arguments& arguments, Repo
   return CommandFlow::kPrompt;
 }
 
+Result<CommandFlow> SourceSearchPath(Session& session, Arguments& arguments, Report& report) {
+  const bool append = TakePlus(arguments);
+  const std::string text = arguments.TakeRest();
+  std::string& path = session.options().source_path;
+  if (!text.empty()) path = append ? Joined(path, text) : text;
+  report.Row("path", {{"path", path}}, "Source search path is: " + (path.empty() ? "*** Invalid ***" : path));
+  return CommandFlow::kPrompt;
+}
+
 Result<CommandFlow> SymbolTracing(Session& session, Arguments& arguments, Report& report) {
   SymbolOptions& options = session.symbols().loader().options();
   std::string_view word = arguments.Word();
@@ -115,6 +124,12 @@ void AddSymbolPathCommands(CommandTable& table) {
              ".exepath[+] [PATH;...]",
              "Shows, sets or appends to the image path.",
              ImageSearchPath,
+             false,
+             false});
+  table.Add({{".srcpath"},
+             ".srcpath[+] [PATH;...]",
+             "Shows, sets or appends to the source path.",
+             SourceSearchPath,
              false,
              false});
   table.Add({{"!sym"},

@@ -30,6 +30,8 @@ Console::Console(Session& session, const CommandTable& table, ConsoleOutput& out
     : session_(session), table_(table), output_(output), input_(input), options_(std::move(options)) {
   session_.set_prompt_source(
       [this](const rpc::PromptRequested& prompt) { return AnswerTargetPrompt(prompt); });
+  session_.set_line_source([this](std::string_view prompt) { return AskUser(prompt); });
+  output_.set_log(&session_.log());
 }
 
 int Console::Run() {
@@ -158,7 +160,6 @@ std::string Console::PromptText() const {
 
 /// One line of input into pending_. False: there is nothing to run yet.
 bool Console::ReadCommand() {
-  bool terminal = input_.is_terminal();
   output_.Prompt(PromptText());
   bool was_halted = session_.halted(), was_lost = lost_.has_value();
   LineInput::Answer answer = input_.Read([&] {
@@ -176,8 +177,7 @@ bool Console::ReadCommand() {
     leaving_ = true;
     return false;
   }
-  // A transcript without a terminal shows what was typed.
-  if (!terminal && !output_.json()) output_.Note(EscapeTargetText(answer.line) + "\n");
+  ShowTyped(answer.line);
   if (RunControlKey(answer.line)) return false;
   if (answer.line.find_first_not_of(" \t") == std::string::npos) {
     pending_ = Repeated(last_line_);
@@ -216,8 +216,30 @@ std::string Console::AnswerTargetPrompt(const rpc::PromptRequested& prompt) {
   output_.Note(EscapeTargetText(prompt.text));
   output_.Prompt("Input> ");
   LineInput::Answer answer = input_.Read({});
-  if (!input_.is_terminal() && !output_.json()) output_.Note(EscapeTargetText(answer.line) + "\n");
+  ShowTyped(answer.line);
   return answer.line;
+}
+
+/// A transcript without a terminal shows what was typed.
+void Console::ShowTyped(const std::string& line) {
+  if (input_.is_terminal()) {
+    output_.Typed(line);
+  } else if (!output_.json()) {
+    output_.Note(EscapeTargetText(line) + "\n");
+  }
+}
+
+/// One line for a command that asks for values. Nobody answers in a JSON session.
+std::optional<std::string> Console::AskUser(std::string_view prompt) {
+  if (output_.json()) return std::nullopt;
+  output_.Prompt(prompt);
+  LineInput::Answer answer = input_.Read({});
+  if (answer.status != LineInput::Status::kLine) {
+    output_.Prompt("");
+    return std::nullopt;
+  }
+  ShowTyped(answer.line);
+  return std::move(answer.line);
 }
 
 /// Ctrl-C ends the whole line and the rest of a script. One that came while a command let the target run is

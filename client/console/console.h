@@ -46,6 +46,8 @@ class Console {
   std::string Repeated(const std::string& last) const;
   std::string PromptText() const;
   std::string AnswerTargetPrompt(const rpc::PromptRequested& prompt);
+  void ShowTyped(const std::string& line);
+  std::optional<std::string> AskUser(std::string_view prompt);
   void TakeEvents();
   void LoseTarget(const Error& error);
   int Leave();

@@ -11,7 +11,21 @@ void ConsoleOutput::Write(std::FILE* file, std::string_view text) {
   const std::string shown = json_ && file == out_ ? std::string(text) : EscapeTargetText(text);
   std::fwrite(shown.data(), 1, shown.size(), file);
   std::fflush(file);
+  Log(shown);
   if (file == out_) at_line_start_ = text.back() == '\n';
+}
+
+void ConsoleOutput::Log(std::string_view text) {
+  if (log_ == nullptr) return;
+  const std::string path = log_->path();
+  if (log_->Write(text)) return;
+  std::fprintf(error_, "kd: the log %s cannot be written any more and was closed; is the disk full?\n",
+               EscapeTargetText(path).c_str());
+}
+
+void ConsoleOutput::Typed(std::string_view line) {
+  at_line_start_ = true;
+  Log(EscapeTargetText(line) + "\n");
 }
 
 void ConsoleOutput::Note(std::string_view text) {

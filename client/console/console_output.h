@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "client/engine/report.h"
+#include "client/engine/session_log.h"
 
 namespace longwire {
 
@@ -14,6 +15,11 @@ namespace longwire {
 class ConsoleOutput {
  public:
   ConsoleOutput(std::FILE* out, std::FILE* error, bool json) : out_(out), error_(error), json_(json) {}
+
+  /// Everything shown goes there, too, while it is open; it outlives this object.
+  void set_log(SessionLog* log) { log_ = log; }
+  /// A line the terminal has shown already, because it was typed there.
+  void Typed(std::string_view line);
 
   bool json() const { return json_; }
   /// Text of no command: target output, notes.
@@ -28,10 +34,12 @@ class ConsoleOutput {
 
  private:
   void Write(std::FILE* file, std::string_view text);
+  void Log(std::string_view text);
 
   std::FILE* out_;
   std::FILE* error_;
   bool json_;
+  SessionLog* log_ = nullptr;
   bool at_line_start_ = true;
 };
 

@@ -13,6 +13,7 @@
 
 #include "client/engine/evaluator.h"
 #include "client/engine/machine.h"
+#include "client/engine/session_log.h"
 #include "client/engine/unwinder.h"
 #include "client/symbols/module.h"
 #include "client/symbols/symbol_table.h"
@@ -33,6 +34,7 @@ struct SessionOptions {
   bool verbose = false;        ///< -v
   bool source_lines = false;   ///< -lines
   bool quiet = false;          ///< KDQUIET
+  std::string source_path;     ///< -srcpath, .srcpath
 };
 
 /// The engine's state for one target: what is selected (processor, process, thread, frame), symbols,
@@ -152,6 +154,12 @@ class Session {
   using PromptSource = std::function<std::string(const rpc::PromptRequested&)>;
   void set_prompt_source(PromptSource source) { prompt_source_ = std::move(source); }
   const PromptSource& prompt_source() const { return prompt_source_; }
+  /// Asks the user for a line; nullopt: there is none, or Ctrl-C. Set by the console; without one a command
+  /// that would ask says what is missing.
+  using LineSource = std::function<std::optional<std::string>(std::string_view prompt)>;
+  void set_line_source(LineSource source) { line_source_ = std::move(source); }
+  const LineSource& line_source() const { return line_source_; }
+  SessionLog& log() { return log_; }
 
  private:
   Result<std::uint64_t> NamedValue(std::string_view name);
@@ -179,6 +187,8 @@ class Session {
   std::string queued_commands_;
   std::vector<std::uint64_t> run_temporaries_;
   PromptSource prompt_source_;
+  LineSource line_source_;
+  SessionLog log_;
 };
 
 }  // namespace longwire

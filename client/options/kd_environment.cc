@@ -47,7 +47,6 @@ void ReadLog(const Environment& environment, KdOptions& options) {
     }
   }
   if (!open.empty()) options.log = KdOptions::Log{open, false, false};
-  if (options.log) options.warnings.push_back("no log is written: _NT_DEBUG_LOG_FILE_... has no effect yet");
 }
 
 }  // namespace

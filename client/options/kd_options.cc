@@ -72,8 +72,8 @@ constexpr auto kRules = std::to_array<OptionRule>({
 
 /// Understood, so that command lines of the original work, but not acted upon: the user is told.
 constexpr auto kWithoutEffect =
-    std::to_array<std::string_view>({"m", "myob", "a", "srcpath", "s", "r", "t", "clines", "sflags",
-                                     "failinc", "sdce", "ses", "sicv", "sins", "snc", "snul", "sup"});
+    std::to_array<std::string_view>({"m", "myob", "a", "s", "r", "t", "clines", "sflags", "failinc", "sdce",
+                                     "ses", "sicv", "sins", "snc", "snul", "sup"});
 
 Error UsageError(std::string message) { return Error{Errc::kUsage, std::move(message)}; }
 
@@ -318,7 +318,6 @@ class KdCommandLine {
       options_.restart_script = text;
     } else if (name.starts_with("log")) {
       options_.log = KdOptions::Log{text, name[3] == 'a', name.ends_with('u')};
-      options_.log_asked = true;
     } else if (name == "a") {
       options_.default_extension = text;
     } else if (name == "y") {
@@ -409,7 +408,6 @@ Result<void> RefuseUnsupported(const KdOptions& options) {
   if (options.secure) return refuse("-secure");
   if (options.no_io) return refuse("-noio");
   if (options.restart_script) return refuse("-cfr");
-  if (options.log_asked) return refuse("writing a log (-loga, -logo)");
   if (options.queue) return refuse("--queue (waiting for a link in use)");
   if (options.evaluator != "masm") return refuse("the c++ expression evaluator");
   return {};

@@ -49,8 +49,7 @@ struct KdOptions {
   std::vector<std::string> commands;                  ///< -c and what -x adds, in order
   std::optional<std::string> script, restart_script;  ///< -cf, -cfr
   std::optional<Log> log;
-  bool log_asked = false;         ///< on the command line, not only by the environment
-  std::string default_extension;  ///< -aEXT, empty: the program's own
+  std::string default_extension;                                     ///< -aEXT, empty: the program's own
   std::string symbol_path, image_path, source_path, extension_path;  ///< directories separated by ';'
   std::string symbol_proxy, driver_map_file;
   bool source_lines = false, noisy_symbols = false, no_deferred_symbols = false, strict_symbols = false;

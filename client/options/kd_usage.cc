@@ -28,11 +28,12 @@ std::string_view KdUsage() {
   --json              machine-readable output of commands
   -QR HOST [--json]   list the servers of HOST, then exit; stands alone. Another machine is asked through ssh
                       (_DBG_PIPE_RSH replaces the command); -QRa also shows servers that ended
+  -logo FILE          write a log; -loga appends, -logou and -logau write UTF-16
+  -srcpath PATH       source path, as .srcpath shows it
   -version, -?        version; this text
 
-Refused, because not supported yet: -server -remote -kl -kx -z -zp -cfr -secure -noio -iu -wake
--loga -logo -logau -logou --queue
-Accepted with a warning, without effect yet: -m -myob -aEXT -srcpath -s -r -t -clines -failinc -sflags
+Refused, because not supported yet: -server -remote -kl -kx -z -zp -cfr -secure -noio -iu -wake --queue
+Accepted with a warning, without effect yet: -m -myob -aEXT -s -r -t -clines -failinc -sflags
 -sdce -ses -sicv -sins -snc -snul -sup
 
 Options start with - or /. Passwords: password=file:PATH or password=env:VAR keep them out of the process list.

@@ -9,6 +9,8 @@
 namespace longwire {
 namespace {
 
+constexpr std::size_t kMaxIdsPerAddress = 256;
+
 std::string Hex(std::uint64_t value) {
   char text[24];
   std::snprintf(text, sizeof(text), "%016llx", static_cast<unsigned long long>(value));
@@ -81,7 +83,12 @@ Task<Result<std::uint64_t>> BreakpointPlanter::Set(rpc::SetBreakpoint wish, std:
     }
     co_return id;
   }
-  const bool known = table_.FindCode(wish.address) != nullptr;
+  const CodeBreakpoint* const there = table_.FindCode(wish.address);
+  const bool known = there != nullptr;
+  if (known && there->ids.size() >= kMaxIdsPerAddress) {
+    co_return Error{Errc::kLimitExceeded, "there are " + std::to_string(kMaxIdsPerAddress) +
+                                              " breakpoints at this address; clear some of them first"};
+  }
   table_.Code(wish.address);
   if (!known || table_.FindCode(wish.address)->handle == 0) {
     Result<void> planted = co_await Plant(wish.address);

@@ -1,8 +1,11 @@
 #include <gmock/gmock.h>
 
 #include <csignal>
+#include <fstream>
+#include <iterator>
 
 #include "tests/e2e/acceptance/scene.h"
+#include "tests/support/temporary_directory.h"
 
 namespace longwire::test {
 namespace {
@@ -52,6 +55,20 @@ TEST_P(AcceptanceSession, TheEndOfInputLeavesAsQuitDoes) {
   kd->CloseInput();
   EXPECT_EQ(kd->Wait(), 0);
   EXPECT_THAT(Output(*machine, "q", {"--wait", "20"}), HasSubstr(Named("DEMO!DemoLeaf:\n")));
+}
+
+TEST_P(AcceptanceSession, TheLogHoldsWhatWasTypedAndShown) {
+  StartServer();
+  const auto machine = StartVariant();
+  const TemporaryDirectory directory;
+  const auto kd = AttachedKd(*machine, {"-bonc", "-logo", directory.File("kd.log")});
+  kd->Write(".echo once\n.logclose\n.echo unheard\nq\n");
+  EXPECT_EQ(kd->Wait(), 0) << kd->both();
+  std::ifstream file(directory.File("kd.log"));
+  const std::string log{std::istreambuf_iterator<char>(file), {}};
+  EXPECT_THAT(log, HasSubstr("Kernel Version " + names().build));
+  EXPECT_THAT(log, HasSubstr("kd> .echo once\nonce\n"));
+  EXPECT_THAT(log, Not(HasSubstr("unheard")));
 }
 
 INSTANTIATE_TEST_SUITE_P(Kernels, AcceptanceSession, testing::Values(&kVariantA, &kVariantB),

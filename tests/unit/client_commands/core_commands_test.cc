@@ -1,11 +1,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "client/commands/command.h"
 #include "client/engine/breakpoints.h"
 #include "client/engine/event_filters.h"
 #include "client/engine/run_control.h"
 #include "tests/support/fake_target.h"
+#include "tests/support/temporary_directory.h"
 
 namespace longwire {
 namespace {
@@ -34,7 +38,8 @@ class CommandTest : public testing::Test {
     session_ = std::make_unique<Session>(target_, interrupt_, SessionOptions{},
                                          [this](std::string_view text) { notes_ += text; });
     for (auto add :
-         {AddModuleCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands, AddConsoleCommands})
+         {AddMemoryCommands, AddRegisterCommands, AddModuleCommands, AddSymbolPathCommands, AddRunCommands,
+          AddBreakpointCommands, AddTargetCommands, AddLogCommands, AddConsoleCommands})
       add(table_);
   }
 
@@ -284,6 +289,71 @@ TEST(EscapeTargetText, MakesControlCharactersVisible) {
       << "the second half of a control that came in two pieces";
   EXPECT_EQ(EscapeTargetText("gr\xC3\xBC\xC3\x9F\xE2\x82\xAC"), "gr\xC3\xBC\xC3\x9F\xE2\x82\xAC");
   EXPECT_EQ(EscapeTargetText("\xC0\x9B\xE2\x82"), "\\xc0\\x9b\\xe2\\x82") << "overlong, cut off";
+}
+
+TEST_F(CommandTest, ValuesAreAskedForUntilAnEmptyLine) {
+  constexpr std::uint64_t kPlace = 0x10000;
+  const std::byte before[4] = {std::byte{0x41}, std::byte{1}, std::byte{2}, std::byte{3}};
+  target_.Map(kPlace, before);
+  EXPECT_THAT((Run("eb 10000"), error_), HasSubstr("values are missing")) << "nobody to ask";
+  std::vector<std::string> prompts, answers{"42", " ", "7 8", ""};
+  session_->set_line_source([&](std::string_view prompt) -> std::optional<std::string> {
+    prompts.emplace_back(prompt);
+    return answers.size() < prompts.size() ? std::nullopt : std::optional(answers[prompts.size() - 1]);
+  });
+  Run("eb 10000");
+  EXPECT_EQ(error_, "");
+  ASSERT_EQ(prompts.size(), 4u);
+  EXPECT_EQ(prompts[0], "00000000`00010000 41 'A' ");
+  EXPECT_EQ(prompts[2], "00000000`00010002 02 ");
+  std::byte after[4];
+  ASSERT_TRUE(target_.Read(AddressSpace::Virtual(), kPlace, after));
+  EXPECT_THAT(after, testing::ElementsAre(std::byte{0x42}, std::byte{1}, std::byte{7}, std::byte{8}));
+}
+
+TEST_F(CommandTest, ARegisterWithoutAValueIsAskedFor) {
+  EXPECT_THAT((Run("r $t0="), error_), HasSubstr("Numeric expression missing")) << "nobody to ask";
+  std::string answer = "5";
+  session_->set_line_source([&](std::string_view) { return std::optional(answer); });
+  Run("r $t0=");
+  EXPECT_EQ(*session_->Evaluate("@$t0"), 5u);
+  answer = "";
+  Run("r $t0=");
+  EXPECT_EQ(*session_->Evaluate("@$t0"), 5u) << "an empty answer changes nothing";
+}
+
+TEST_F(CommandTest, SourcePathIsKeptAndExtended) {
+  EXPECT_EQ(Run(".srcpath"), "Source search path is: *** Invalid ***\n");
+  Run(".srcpath /one");
+  EXPECT_EQ(Run(".srcpath+ /two"), "Source search path is: /one;/two\n");
+}
+
+std::string FileText(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+TEST_F(CommandTest, LogIsOpenedAppendedToAndClosed) {
+  TemporaryDirectory directory;
+  const std::string path = directory.File("a.log");
+  EXPECT_EQ(Run(".logfile"), "No log file open\n");
+  EXPECT_EQ(Run(".logopen " + path), "Opened log file '" + path + "'\n");
+  session_->log().Write("one\n");
+  EXPECT_EQ(Run(".logfile"), "Log '" + path + "' open\n");
+  EXPECT_EQ(Run(".logclose"), "Closing open log file " + path + "\n");
+  session_->log().Write("lost\n");
+  Run(".logappend " + path);
+  session_->log().Write("two\n");
+  EXPECT_EQ(FileText(path), "one\ntwo\n");
+  Run(".logopen /u " + directory.File("wide.log"));
+  session_->log().Write("\xC3\xA9\xF0\x9F\x98\x80\xFF");
+  EXPECT_EQ(FileText(directory.File("wide.log")), std::string("\xFF\xFE\xE9\0\x3D\xD8\x00\xDE\xFD\xFF", 10));
+  Run(".logopen /t " + directory.File("marked.log"));
+  EXPECT_THAT(session_->log().path(), testing::MatchesRegex(".*/marked_[0-9a-f]+_[-0-9]+_[-0-9]+\\.log"));
+  Run(".logopen " + directory.path());
+  EXPECT_THAT(error_, HasSubstr("could not be opened"));
+  EXPECT_EQ(session_->log().path(), "");
+  EXPECT_THAT((Run(".logclose"), error_), HasSubstr("No log file open"));
 }
 
 }  // namespace

@@ -98,6 +98,15 @@ TEST(RunControl, NotHandledGoesToTheTarget) {
   EXPECT_EQ(kd::Load32(sim.stub.requests.back().payload, 0x10), kd::kExceptionNotHandled);
 }
 
+TEST(RunControl, BreakpointsAtOneAddressAreBounded) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  for (int i = 0; i < 256; ++i) sim.SetBreakpoint(kCode + 0x100);
+  const auto refused = sim.Ask(rpc::SetBreakpoint{rpc::BreakpointKind::kCode, kCode + 0x100, 1});
+  EXPECT_EQ(refused.as<rpc::Value>(), nullptr);
+  EXPECT_NE(sim.SetBreakpoint(kCode + 0x200), 0u) << "elsewhere there is room";
+}
+
 TEST(RunControl, H50DataBreakpointIsWrittenOnEveryProcessorAndPassedToContinue) {
   TargetSimulation sim;
   sim.AttachHalted();
