@@ -35,7 +35,7 @@ class Stream {
                                            std::span<const std::byte> body) = 0;
   Awaitable<Result<void>> WriteAll(std::span<const std::byte> data) { return WriteAll(data, {}); }
   /// Writes as much as goes without waiting and returns how much that was, 0 where a stream cannot tell.
-  /// Errors show in the WriteAll() for the rest. Only while no write is pending.
+  /// The caller goes on with WriteAll() for the rest, where errors show. Only while no write is pending.
   virtual std::size_t TryWrite(std::span<const std::byte> data) noexcept;
   /// Everything written before is delivered, then the peer reads 0. Streams that cannot half-close (serial)
   /// do nothing.

@@ -42,6 +42,7 @@ struct TlsStream::Core {
   std::vector<std::byte> sending;
   bool flushing = false;           ///< the reader may have to send too (key update), so there are two writers
   boost::asio::steady_timer turn;  ///< never expires; cancelled when `flushing` ends
+  bool owes_byte = false;  ///< TryWrite() encrypted one byte more than it said, because not all went out
   std::optional<std::size_t> received_left;
 };
 
@@ -176,6 +177,12 @@ Awaitable<Result<std::size_t>> Read(CorePointer core, std::span<std::byte> out) 
 
 Awaitable<Result<void>> Write(CorePointer core, std::span<const std::byte> head,
                               std::span<const std::byte> body) {
+  if (core->owes_byte && !(head.empty() && body.empty())) {
+    core->owes_byte = false;
+    std::span<const std::byte>& part = head.empty() ? body : head;
+    part = part.subspan(1);
+    if (const auto flushed = co_await Flush(core); !flushed) co_return flushed.error();
+  }
   while (!head.empty() || !body.empty()) {
     for (std::size_t room = kEncryptedAtOnce; room > 0 && (!head.empty() || !body.empty());) {
       std::span<const std::byte>& part = head.empty() ? body : head;
@@ -222,6 +229,25 @@ Awaitable<Result<std::size_t>> TlsStream::ReadSome(std::span<std::byte> out) { r
 Awaitable<Result<void>> TlsStream::WriteAll(std::span<const std::byte> head,
                                             std::span<const std::byte> body) {
   return Write(core_, head, body);
+}
+std::size_t TlsStream::TryWrite(std::span<const std::byte> data) noexcept {
+  Core& core = *core_;
+  const bool busy = core.flushing || core.owes_byte || BIO_ctrl_pending(core.outgoing) > 0;
+  if (busy || data.empty() || data.size() > kEncryptedAtOnce) return 0;
+  ERR_clear_error();
+  if (SSL_write(core.ssl.get(), data.data(), static_cast<int>(data.size())) !=
+      static_cast<int>(data.size())) {
+    return 0;
+  }
+  core.sending.resize(BIO_ctrl_pending(core.outgoing));
+  BIO_read(core.outgoing, core.sending.data(), static_cast<int>(core.sending.size()));
+  const std::size_t sent = core.below->TryWrite(core.sending);
+  if (sent == core.sending.size()) return data.size();
+  // What is encrypted cannot be taken back: the rest goes out first in the WriteAll() that has to follow.
+  const auto rest = std::span<const std::byte>(core.sending).subspan(sent);
+  BIO_write(core.outgoing, rest.data(), static_cast<int>(rest.size()));
+  core.owes_byte = true;
+  return data.size() - 1;
 }
 Awaitable<Result<void>> TlsStream::ShutdownWrite() { return Shutdown(core_); }
 void TlsStream::Close() noexcept { core_->below->Close(); }

@@ -31,6 +31,7 @@ class TlsStream final : public Stream {
 
   Awaitable<Result<std::size_t>> ReadSome(std::span<std::byte> out) override;
   Awaitable<Result<void>> WriteAll(std::span<const std::byte> head, std::span<const std::byte> body) override;
+  std::size_t TryWrite(std::span<const std::byte> data) noexcept override;
   Awaitable<Result<void>> ShutdownWrite() override;
   void Close() noexcept override;
   const PeerInfo& peer() const noexcept override;

@@ -78,6 +78,27 @@ TEST_P(StreamContract, CarriesMuchBothWaysAtOnce) {
   });
 }
 
+TEST_P(StreamContract, WhatTryWriteLeavesWriteAllDelivers) {
+  const std::size_t piece = GetParam().name == "Serial" ? 3'000 : 50'000;
+  constexpr std::size_t kPieces = 100;
+  Run([piece](Stream& near, Stream& far) -> Awaitable<void> {
+    const auto all = Pattern(piece * kPieces, 5);
+    const auto send = [&]() -> Awaitable<Result<void>> {
+      for (std::size_t i = 0; i < kPieces; ++i) {
+        const auto part = std::span(all).subspan(i * piece, piece);
+        const std::size_t taken = near.TryWrite(part);
+        if (taken == part.size()) continue;
+        const auto done = co_await near.WriteAll(part.subspan(taken), {});
+        if (!done) co_return done.error();
+      }
+      co_return Result<void>();
+    };
+    const auto [sent, received] = co_await (send() && ReadUpTo(far, all.size()));
+    CO_ASSERT_OK(sent);
+    CO_ASSERT_TRUE(received == all);
+  });
+}
+
 TEST_P(StreamContract, HalfCloseEndsOneDirectionOnly) {
   if (!GetParam().half_closes) GTEST_SKIP() << "this kind of stream cannot half-close";
   Run([size = GetParam().buffers - 1000](Stream& near, Stream& far) -> Awaitable<void> {
