@@ -1,6 +1,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
@@ -53,6 +54,13 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
   service_options.allows = [links = options.links](const longwire::KernelLink& link) {
     return longwire::AllowsLink(links, link);
   };
+  service_options.keep = options.keep;
+  using OnLost = longwire::KdsrvOptions::OnLost;
+  service_options.on_lost = options.on_lost == OnLost::kHalt    ? longwire::Parting::kStay
+                            : options.on_lost == OnLost::kBreak ? longwire::Parting::kBreak
+                                                                : longwire::Parting::kResume;
+  service_options.state_directory = options.state_directory.value_or(
+      longwire::DefaultStateDirectory(longwire::ProcessEnvironment(), ::geteuid() == 0));
   if (options.record_directory) {
     longwire::RecordingOptions recording{*options.record_directory};
     recording.log = service_options.warn;

@@ -25,11 +25,16 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"json", Argument::kNone, true, true},
     {"release", Argument::kNext, true, true},
     {"connect-pipe", Argument::kNext, true, true},
+    {"keep", Argument::kNext, true, true},
+    {"on-lost", Argument::kNext, true, true},
+    {"state", Argument::kNext, true, true},
     {"log", Argument::kNext, true, true},
     {"daemon", Argument::kNone, true, true},
     {"pidfile", Argument::kNext, true, true},
     {"record", Argument::kNext, true, true},
 });
+
+constexpr std::uint64_t kLongestKeep = 86'400;
 
 Error UsageError(std::string message) { return Error{Errc::kUsage, std::move(message)}; }
 
@@ -41,6 +46,31 @@ Result<void> TakeEndpoint(const std::string& word, KdsrvOptions& options) {
   if (!endpoint) return UsageError("-t: " + endpoint.error().message);
   if (!endpoint->warning.empty()) options.warnings.push_back(endpoint->warning);
   options.endpoint = std::move(*endpoint);
+  return {};
+}
+
+Result<void> TakeSurvival(std::string_view name, const std::string& value, KdsrvOptions& options) {
+  if (name == "keep") {
+    const auto seconds = ParseDecimal(value, kLongestKeep);
+    if (!seconds) {
+      return UsageError("--keep takes seconds, 0 to " + std::to_string(kLongestKeep) + ", not '" + value +
+                        "'");
+    }
+    options.keep = std::chrono::seconds(*seconds);
+  }
+  if (name == "on-lost") {
+    using OnLost = KdsrvOptions::OnLost;
+    if (value == "resume") {
+      options.on_lost = OnLost::kResume;
+    } else if (value == "halt") {
+      options.on_lost = OnLost::kHalt;
+    } else if (value == "break") {
+      options.on_lost = OnLost::kBreak;
+    } else {
+      return UsageError("--on-lost takes resume, halt or break, not '" + value + "'");
+    }
+  }
+  if (name == "state") options.state_directory = value == "none" ? std::string() : value;
   return {};
 }
 
@@ -58,6 +88,8 @@ Result<void> Take(const CommandLineItem& item, KdsrvOptions& options) {
   if (name == "log") options.log_file = *item.argument;
   if (name == "pidfile") options.pid_file = *item.argument;
   if (name == "record") options.record_directory = *item.argument;
+  if (name == "keep" || name == "on-lost" || name == "state")
+    return TakeSurvival(name, *item.argument, options);
   if (name == "release") {
     options.action = KdsrvOptions::Action::kRelease;
     options.release_link = *item.argument;
@@ -125,6 +157,15 @@ Result<KdsrvOptions> ParseKdsrvOptions(std::span<const std::string> words) {
   return options;
 }
 
+std::string DefaultStateDirectory(const Environment& environment, bool root) {
+  if (const auto state = environment("XDG_STATE_HOME"); state && state->starts_with("/"))
+    return *state + "/longwire";
+  if (root) return "/var/lib/longwire";
+  if (const auto home = environment("HOME"); home && home->starts_with("/"))
+    return *home + "/.local/state/longwire";
+  return {};
+}
+
 Result<std::vector<std::string>> SplitLinkPatterns(std::string_view list) {
   std::vector<std::string> patterns;
   int depth = 0;
@@ -173,6 +214,10 @@ std::string_view KdsrvUsage() {
   --status [--json]   list the links, holders and states of the running server
   --release LINK      end the holder of LINK in the running server
   --connect-pipe NAME join standard input and output with an npipe server of this user; for ssh
+  --keep SECONDS      keep the session of a lost client so long, at most (60)
+  --on-lost WHAT      the target of a client that does not come back: resume (default), halt (left as it
+                      is) or break; breakpoints are taken out in any case
+  --state DIR         journals, by which a restarted server takes its links back; none writes none
   -version, -?        version; this text
 
 Clients connect with:

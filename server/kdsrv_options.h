@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -9,6 +10,7 @@
 
 #include "proto/error.h"
 #include "transport/endpoint.h"
+#include "transport/endpoint_environment.h"
 #include "transport/kernel_string.h"
 
 namespace longwire {
@@ -27,9 +29,16 @@ struct KdsrvOptions {
   std::string release_link;          ///< --release
   std::string pipe;                  ///< --connect-pipe
   std::optional<std::string> log_file, pid_file;
-  std::optional<std::string> record_directory;  ///< --record
-  std::vector<std::string> warnings;            ///< to be printed at start
+  std::optional<std::string> record_directory;                                            ///< --record
+  std::chrono::seconds keep{60};                                                          ///< --keep
+  enum class OnLost : std::uint8_t { kResume, kHalt, kBreak } on_lost = OnLost::kResume;  ///< --on-lost
+  std::optional<std::string> state_directory;  ///< --state; empty text: no journals
+  std::vector<std::string> warnings;           ///< to be printed at start
 };
+
+/// Where journals are without --state: /var/lib/longwire for root, else the user's state directory; empty if
+/// there is neither.
+std::string DefaultStateDirectory(const Environment& environment, bool root);
 
 /// `words` is argv without the program's name. Errors are kUsage, one sentence, without secrets. No words at
 /// all: an error too, whose text asks for -t; the caller prints KdsrvUsage() with it.

@@ -31,10 +31,11 @@ class BreakpointPlanter {
   Task<Result<void>> Lift(std::uint64_t address);
   /// Takes everything out and forgets it. The rest is still taken out when the target refuses one.
   Task<Result<void>> RemoveAll(std::uint32_t processors);
+  /// Makes the debug registers of all processors what the table says.
+  Task<Result<void>> WriteDebugRegisters(std::uint32_t processors);
 
  private:
   Task<Result<void>> Plant(std::uint64_t address);
-  Task<Result<void>> WriteDebugRegisters(std::uint32_t processors);
 
   KdLine& line_;
   TargetFacts& facts_;

@@ -53,6 +53,58 @@ std::string Quote(const std::string& text) {
   return quoted + '"';
 }
 
+std::string_view RoleName(const rpc::Client& client) {
+  if (client.waiting) return "waits";
+  switch (client.role) {
+    case rpc::Role::kDriver: return "driver";
+    case rpc::Role::kObserver: return "observer";
+    case rpc::Role::kAdmin: return "admin";
+  }
+  return "unknown";
+}
+
+std::string JsonOf(const LinkReport& report) {
+  const auto number = [](const char* key, std::uint64_t value) {
+    return ",\"" + std::string(key) + "\":" + std::to_string(value);
+  };
+  const auto flag = [](const char* key, bool value) {
+    return ",\"" + std::string(key) + "\":" + (value ? "true" : "false");
+  };
+  const rpc::LinkStatus& status = report.status;
+  const auto since =
+      std::chrono::duration_cast<std::chrono::seconds>(report.since.time_since_epoch()).count();
+  std::string text = "{\"link\":" + Quote(report.link) + ",\"state\":\"" +
+                     std::string(StateName(status.state)) + "\",\"holder\":" + Quote(report.holder);
+  text += number("since", static_cast<std::uint64_t>(since)) + flag("lost", status.lost) +
+          number("kept_ms", status.kept_ms) + number("observers", status.observers) +
+          number("waiting", status.waiting) + number("bytes_received", status.bytes_received) +
+          number("bytes_sent", status.bytes_sent) + number("exchanges", status.exchanges) + ",\"clients\":[";
+  bool first = true;
+  for (const rpc::Client& client : report.clients) {
+    text += std::string(first ? "" : ",") + "{\"id\":" + std::to_string(client.id) +
+            ",\"name\":" + Quote(client.name) + ",\"role\":\"" + std::string(RoleName(client)) + "\"" +
+            number("since", client.since) + flag("lost", client.lost) + number("kept_ms", client.kept_ms) +
+            number("queued_bytes", client.queued_bytes) + number("skipped_bytes", client.skipped_bytes) + "}";
+    first = false;
+  }
+  return text + "]}";
+}
+
+std::string TextOf(const LinkReport& report) {
+  const rpc::LinkStatus& status = report.status;
+  std::string text = report.link + "  " + std::string(StateName(status.state)) + "  ";
+  text += report.holder.empty() ? "held by nobody" : "held by " + Quote(report.holder);
+  if (status.lost) text += " (lost, kept for " + std::to_string(status.kept_ms / 1000) + " s)";
+  text += ", " + std::to_string(status.observers) + " observers, " + std::to_string(status.waiting) +
+          " waiting, " + std::to_string(status.exchanges) + " exchanges\n";
+  for (const rpc::Client& client : report.clients) {
+    text += "    client " + std::to_string(client.id) + "  " + std::string(RoleName(client)) + "  " +
+            Quote(client.name) + (client.lost ? "  lost" : "") + "  " + std::to_string(client.queued_bytes) +
+            " bytes queued, " + std::to_string(client.skipped_bytes) + " skipped\n";
+  }
+  return text;
+}
+
 /// One question to one server; empty: it did not answer.
 std::string AskServer(const std::string& path, const std::string& question) {
   sockaddr_un address{};
@@ -93,21 +145,8 @@ std::vector<std::string> ControlPaths() {
 std::string FormatStatus(const std::vector<LinkReport>& reports, bool json) {
   std::string text;
   for (const LinkReport& report : reports) {
-    const auto since =
-        std::chrono::duration_cast<std::chrono::seconds>(report.since.time_since_epoch()).count();
-    if (json) {
-      text += text.empty() ? "" : ",";
-      text += "{\"link\":" + Quote(report.link) + ",\"state\":\"" +
-              std::string(StateName(report.status.state)) + "\",\"holder\":" + Quote(report.holder) +
-              ",\"since\":" + std::to_string(since) + ",\"observers\":" + std::to_string(report.observers) +
-              ",\"bytes_received\":" + std::to_string(report.status.bytes_received) +
-              ",\"bytes_sent\":" + std::to_string(report.status.bytes_sent) +
-              ",\"exchanges\":" + std::to_string(report.status.exchanges) + "}";
-    } else {
-      text += report.link + "  " + std::string(StateName(report.status.state)) + "  held by " +
-              Quote(report.holder) + ", " + std::to_string(report.observers) + " observers, " +
-              std::to_string(report.status.exchanges) + " exchanges\n";
-    }
+    if (json) text += text.empty() ? "" : ",";
+    text += json ? JsonOf(report) : TextOf(report);
   }
   return text;
 }

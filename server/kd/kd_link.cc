@@ -14,6 +14,8 @@ namespace asio = boost::asio;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds kFirstBackOff{250};
 constexpr std::chrono::milliseconds kLongestBackOff{2000};
+/// For a target that shall be left stopped; its breakpoints still have to be taken out afterwards.
+constexpr std::chrono::milliseconds kHaltLimit{2500};
 /// A guest that does not read its line: acknowledges pile up, at 16 bytes each.
 constexpr std::size_t kMaxOutgoing = 1u << 20;
 
@@ -28,11 +30,12 @@ struct KdLink::Timers {
 };
 
 KdLink::KdLink(Executor executor, std::string name, std::unique_ptr<LinkPort> port,
-               const TargetMaker& make_target)
+               const TargetMaker& make_target, std::size_t scroll_back)
     : executor_(executor),
       name_(std::move(name)),
       port_(std::move(port)),
       timers_(std::make_unique<Timers>(executor)),
+      scroll_back_(scroll_back),
       target_(make_target([this](rpc::Event event) { Tell(event); })) {}
 
 KdLink::~KdLink() = default;
@@ -58,10 +61,11 @@ void KdLink::Close(const Error& why) {
   timers_->back_off.cancel();
   timers_->release.cancel();
   auto observers = std::exchange(observers_, {});
-  for (Subscriber* observer : observers) observer->OnLinkClosed(why);
+  for (const Member& observer : observers) observer.subscriber->OnLinkClosed(why);
   if (auto driver = std::exchange(driver_, std::nullopt); driver && driver->subscriber != nullptr) {
     driver->subscriber->OnLinkClosed(why);
   }
+  if (const auto finish = std::exchange(vacated_, nullptr)) finish();
 }
 
 Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream> stream) {
@@ -104,6 +108,7 @@ Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream
               " is closed; a new session opens it again, and reconnect in the link string does so by itself";
   over.error = Errc::kLinkFailed;
   over.failed = over.closed = true;
+  self->over_ = true;
   self->Tell(over);
 }
 
@@ -155,6 +160,8 @@ void KdLink::AfterWork() {
     if (outgoing_.size() > kMaxOutgoing) stream_->Close();
     if (idle) timers_->wake_writer.cancel();
   }
+  // What was answered in this turn leaves after it, so a client never knows more than the journal.
+  Write();
   ArmTimer();
 }
 
@@ -175,26 +182,64 @@ void KdLink::ArmTimer() {
 }
 
 void KdLink::Tell(const rpc::Event& event) {
+  if (const auto* output = std::get_if<rpc::Output>(&event)) scroll_back_.Append(Now(), *output);
   // A subscriber may leave while it is told.
   if (driver_ && driver_->subscriber != nullptr) driver_->subscriber->OnLinkEvent(event);
   const auto observers = observers_;
-  for (Subscriber* observer : observers) {
-    if (std::find(observers_.begin(), observers_.end(), observer) != observers_.end())
-      observer->OnLinkEvent(event);
+  for (const Member& observer : observers) {
+    if (FindObserver(observer.id) != nullptr) observer.subscriber->OnLinkEvent(event);
   }
 }
 
-void KdLink::TakeDriver(Subscriber& driver, std::string name) {
-  driver_ = Holder{&driver, std::move(name), std::chrono::system_clock::now()};
+const KdLink::Member* KdLink::FindObserver(std::uint64_t id) const {
+  const auto found = std::find_if(observers_.begin(), observers_.end(),
+                                  [id](const Member& observer) { return observer.id == id; });
+  return found == observers_.end() ? nullptr : &*found;
+}
+
+void KdLink::TellDriver(Why why) {
+  rpc::DriverChanged changed{{}, driver_epoch_, why};
+  if (driver_) {
+    changed.driver = driver_->name;
+    changed.client = driver_->id;
+    if (driver_->kept_until) changed.kept_ms = driver_->keep_ms;
+  }
+  const auto observers = observers_;
+  for (const Member& observer : observers) {
+    if (FindObserver(observer.id) != nullptr) observer.subscriber->OnLinkEvent(changed);
+  }
+  if (!driver_ || driver_->subscriber == nullptr) return;
+  changed.self = true;
+  driver_->subscriber->OnLinkEvent(changed);
+}
+
+void KdLink::SetDriver(Member driver, Why why) {
+  std::erase_if(observers_, [&driver](const Member& observer) { return observer.id == driver.id; });
+  driver_ = Holder{std::move(driver), std::chrono::system_clock::now(), std::nullopt, std::nullopt};
   ++driver_epoch_;
+  TellDriver(why);
   target_->SetDriver(Now(), driver_epoch_, true);
-  for (Subscriber* observer : observers_)
-    observer->OnLinkEvent(rpc::DriverChanged{driver_->name, driver_epoch_});
   AfterWork();
 }
 
-void KdLink::Release(bool resume, std::function<void()> done) {
-  if (leaving_ || closed_) return done();
+void KdLink::LoseDriver(TimePoint kept_until) {
+  driver_->lost = Now();
+  driver_->kept_until = kept_until;
+  TellDriver(Why::kLost);
+  target_->SetDriver(Now(), driver_epoch_, false);
+  AfterWork();
+}
+
+void KdLink::ReturnDriver() {
+  driver_->lost.reset();
+  driver_->kept_until.reset();
+  TellDriver(Why::kReturned);
+  target_->SetDriver(Now(), driver_epoch_, true);
+  AfterWork();
+}
+
+/// Nobody drives from here on; `done` when the breakpoints are out, or kReleaseLimit has passed.
+void KdLink::Vacate(std::function<void()> done) {
   leaving_ = true;
   if (driver_) driver_->subscriber = nullptr;
   target_->SetDriver(Now(), ++driver_epoch_, false);
@@ -210,36 +255,137 @@ void KdLink::Release(bool resume, std::function<void()> done) {
   timers_->release.async_wait([finish](boost::system::error_code error) {
     if (!error) finish();
   });
-  target_->Leave(Now(), resume, [self = shared_from_this(), finish] {
-    // The last packets must leave before anyone closes the stream, and the caller may stand inside the
-    // target.
+  vacated_ = finish;
+}
+
+/// The target left: the last packets must go before anyone closes the stream, and the caller may stand inside
+/// the target.
+void KdLink::Leave(bool resume) {
+  target_->Leave(Now(), resume, [self = shared_from_this()] {
     asio::co_spawn(
         self->executor_,
-        [](std::shared_ptr<KdLink> link, std::function<void()> finish) -> Awaitable<void> {
+        [](std::shared_ptr<KdLink> link) -> Awaitable<void> {
           link->AfterWork();
           for (int i = 0; i < 20 && (!link->outgoing_.empty() || link->writing_); ++i) {
             link->timers_->back_off.expires_after(std::chrono::milliseconds(5));
             co_await link->timers_->back_off.async_wait(kAwait);
           }
-          finish();
-        }(self, finish),
+          if (const auto finish = std::exchange(link->vacated_, nullptr)) finish();
+        }(self),
         Finished(self));
   });
   AfterWork();
 }
 
-void KdLink::Join(Subscriber& observer, const std::string& name) {
-  Tell(rpc::ClientChanged{name, true});
-  observers_.push_back(&observer);
+void KdLink::Release(Parting parting, Why why, std::function<void()> done) {
+  if (leaving_ || closed_) return done();
+  Vacate([self = shared_from_this(), why, done = std::move(done)] {
+    self->TellDriver(why);
+    done();
+  });
+  if (parting == Parting::kBreak && target_->state() == rpc::TargetState::kRunning) {
+    asio::co_spawn(executor_, HaltAndLeave(shared_from_this()), Finished(shared_from_this()));
+  } else {
+    Leave(parting == Parting::kResume);
+  }
 }
 
-void KdLink::Part(Subscriber& observer, const std::string& name) {
-  std::erase(observers_, &observer);
-  if (!closed_) Tell(rpc::ClientChanged{name, false});
+/// Gives the target kHaltLimit to stop; Vacate() bounds the whole.
+Awaitable<void> KdLink::HaltAndLeave(std::shared_ptr<KdLink> self) {
+  self->SetBreakIn();
+  const TimePoint limit = Now() + kHaltLimit;
+  while (!self->closed_ && self->target_->state() == rpc::TargetState::kRunning && Now() < limit) {
+    self->timers_->back_off.expires_after(std::chrono::milliseconds(5));
+    co_await self->timers_->back_off.async_wait(kAwait);
+  }
+  if (!self->closed_) self->Leave(false);
+}
+
+void KdLink::ChangeDriver(Member to, Why why, std::function<void(bool)> done) {
+  const std::uint64_t id = to.id;
+  std::optional<Member> former;
+  if (driver_ && !driver_->lost) former = static_cast<const Member&>(*driver_);
+  Vacate([self = shared_from_this(), id, why, done = std::move(done)] {
+    const Member* member = self->closed_ ? nullptr : self->FindObserver(id);
+    if (member != nullptr) {
+      self->SetDriver(*member, why);
+    } else if (!self->closed_) {
+      self->TellDriver(Why::kLeft);
+    }
+    done(member != nullptr);
+  });
+  if (former) observers_.push_back(std::move(*former));
+  if (FindObserver(id) == nullptr) observers_.push_back(std::move(to));
+  Leave(false);
+}
+
+void KdLink::Join(Member observer) {
+  Tell(rpc::ClientChanged{observer.name, true, observer.id, rpc::Role::kObserver});
+  observers_.push_back(std::move(observer));
+}
+
+void KdLink::Part(const Subscriber& observer) {
+  const auto found = std::find_if(observers_.begin(), observers_.end(), [&observer](const Member& member) {
+    return member.subscriber == &observer;
+  });
+  if (found == observers_.end()) return;
+  const Member gone = std::move(*found);
+  observers_.erase(found);
+  if (!closed_) Tell(rpc::ClientChanged{gone.name, false, gone.id, rpc::Role::kObserver});
+}
+
+// ---- the journal
+
+void KdLink::Keep(std::unique_ptr<LinkJournal> journal, JournalEntry template_entry,
+                  std::function<void(const Error&)> failed) {
+  journal_ = std::move(journal);
+  entry_ = std::move(template_entry);
+  journal_failed_ = std::move(failed);
+}
+
+void KdLink::Inherit(const JournalEntry& entry, Member driver, TimePoint kept_until) {
+  driver_ = Holder{std::move(driver), std::chrono::system_clock::now(), Now(), kept_until};
+  driver_epoch_ = entry.driver_epoch;
+  entry_.target.debug_registers = entry.target.debug_registers;
+  target_->Inherit(entry.target);
+  target_->SetDriver(Now(), driver_epoch_, false);
+}
+
+void KdLink::EndJournal() {
+  if (!journal_) return;
+  Write();
+  if (target_->Breakpoints().empty()) journal_->Remove();
+  journal_.reset();
+}
+
+void KdLink::Write() {
+  if (!journal_ || closed_) return;
+  JournalEntry entry = entry_;
+  if (driver_) {
+    entry.driver = driver_->name;
+    entry.client = driver_->id;
+    entry.token = driver_->token;
+    entry.keep_ms = driver_->keep_ms;
+  }
+  entry.driver_epoch = driver_epoch_;
+  entry.halted = target_->state() == rpc::TargetState::kHalted;
+  entry.target.breakpoints = target_->Breakpoints();
+  if (const auto& stop = target_->stop()) entry_.target.stop_counter = stop->stop_counter;
+  entry.target.stop_counter = entry_.target.stop_counter;
+  const Result<void> written = journal_->Write(entry);
+  if (written) return;
+  journal_failed_(written.error());
+  journal_.reset();  // said once
 }
 
 void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk,
                      LinkTarget::Done done, bool observer) {
+  const auto* set = std::get_if<rpc::SetBreakpoint>(&request);
+  if (set != nullptr && set->kind != rpc::BreakpointKind::kCode && !entry_.target.debug_registers) {
+    // Nothing in the target tells whose a debug register is, so the journal has to know first.
+    entry_.target.debug_registers = true;
+    Write();
+  }
   target_->Perform(Now(), ticket, std::move(request), std::move(bulk), std::move(done), observer);
   AfterWork();
 }
@@ -257,7 +403,14 @@ void KdLink::SetBreakIn() {
 rpc::LinkStatus KdLink::Status() const {
   rpc::LinkStatus status = target_->Status();
   status.link = name_;
-  if (driver_) status.holder = driver_->name;
+  status.observers = static_cast<std::uint32_t>(observers_.size());
+  if (!driver_) return status;
+  status.holder = driver_->name;
+  status.lost = driver_->lost.has_value();
+  if (driver_->kept_until) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*driver_->kept_until - Now());
+    status.kept_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 0));
+  }
   return status;
 }
 

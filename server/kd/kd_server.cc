@@ -38,6 +38,7 @@ Awaitable<void> KdServer::Run() {
   const auto finished = [this](std::exception_ptr escaped) {
     if (escaped) service_.Warn("An internal error ended one connection; the others go on.");
   };
+  service_.Restore(FormatEndpoint(listener_->endpoint()));
   boost::asio::co_spawn(executor_, control_.Run(), finished);
   for (;;) {
     Result<std::unique_ptr<Stream>> stream = co_await listener_->Accept();

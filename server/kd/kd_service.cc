@@ -1,175 +1,257 @@
 #include "server/kd/kd_service.h"
 
+#include <sys/random.h>
+
 #include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <ctime>
 #include <utility>
 
 namespace longwire {
 namespace {
 
 constexpr std::chrono::milliseconds kRefusalLimit{100};
+constexpr std::size_t kTokenBytes = 32;
+constexpr std::size_t kEndedKept = 64;
+constexpr std::size_t kNameBytes = 64;
 
-/// Two link strings of one device must meet, whatever else they say.
-std::string DeviceOf(const KernelLink& link) {
-  if (const auto* com = std::get_if<ComLink>(&link)) {
-    if (com->kind == ComLink::Kind::kTcp) return "tcp:" + com->host + ":" + std::to_string(com->tcp_port);
-    return "path:" + com->path;
+/// A name that a peer gave itself, fit for logs and for the terminals of others.
+std::string Printable(std::string name) {
+  if (name.size() > kNameBytes) name.resize(kNameBytes);
+  for (char& c : name) {
+    if (c < 0x20 || c > 0x7E) c = '?';
   }
-  return FormatKernelLink(link);
+  return name;
 }
 
-std::string FormatTime(std::chrono::system_clock::time_point when) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(when);
-  std::tm parts{};
-  ::localtime_r(&seconds, &parts);
-  char text[32];
-  std::strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S", &parts);
-  return text;
+/// Empty if the system has no randomness to give: the session then ends with its connection.
+std::vector<std::byte> NewToken() {
+  std::vector<std::byte> token(kTokenBytes);
+  if (::getrandom(token.data(), token.size(), 0) != static_cast<ssize_t>(token.size())) token.clear();
+  return token;
+}
+
+/// Takes the same time wherever they differ.
+bool SameToken(const std::vector<std::byte>& left, const std::vector<std::byte>& right) {
+  if (left.empty() || left.size() != right.size()) return false;
+  std::byte difference{};
+  for (std::size_t i = 0; i < left.size(); ++i) difference |= left[i] ^ right[i];
+  return difference == std::byte{};
+}
+
+bool Has(const std::vector<std::string>& capabilities, std::string_view one) {
+  return std::find(capabilities.begin(), capabilities.end(), one) != capabilities.end();
 }
 
 }  // namespace
 
+/// Connections whose Hello has not come, oldest first.
+struct KdService::Greetings {
+  std::vector<RpcChannel*> channels;
+  bool over = false;  ///< the service is gone
+};
+
+struct KdService::GreetingPlace {
+  GreetingPlace(std::shared_ptr<Greetings> all, RpcChannel& channel)
+      : greetings(std::move(all)), mine(&channel) {
+    greetings->channels.push_back(mine);
+  }
+  GreetingPlace(const GreetingPlace&) = delete;
+  ~GreetingPlace() { std::erase(greetings->channels, mine); }
+  std::shared_ptr<Greetings> greetings;
+  RpcChannel* mine;
+};
+
 KdService::KdService(Executor executor, KdServiceOptions options)
-    : executor_(std::move(executor)), options_(std::move(options)) {}
+    : executor_(executor),
+      options_(std::move(options)),
+      greetings_(std::make_shared<Greetings>()),
+      changed_(std::move(executor)) {}
 
 KdService::~KdService() {
-  for (auto& [device, link] : links_) link->Close(Error{Errc::kClosed, "the server ended"});
+  greetings_->over = true;
+  stopping_ = true;
+  const auto sessions = std::exchange(sessions_, {});  // the links still know them
+  for (const auto& session : sessions) session->Abandon();
+  for (const auto& [device, link] : std::exchange(links_, {}))
+    link->Close(Error{Errc::kClosed, "the server ended"});
 }
 
-/// Whoever connects and says nothing must not keep others out.
-void KdService::DropOldestGreeting() {
-  const auto greeting = [](const KdSession* session) { return session->greeting(); };
-  if (std::count_if(sessions_->begin(), sessions_->end(), greeting) <
-      static_cast<std::ptrdiff_t>(kMaxGreeting))
-    return;
-  (*std::find_if(sessions_->begin(), sessions_->end(), greeting))->Drop();
+// ---- clients
+
+Awaitable<void> KdService::RefuseFull(std::shared_ptr<RpcChannel> channel) {
+  rpc::Envelope refusal{0, rpc::Reject{Errc::kBusy, "the server has too many clients; try again later"}, {}};
+  if (channel->Enqueue(std::move(refusal))) {
+    Result<void> drained = co_await channel->Drain(kRefusalLimit);
+    static_cast<void>(drained);
+  }
 }
 
 Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
-  DropOldestGreeting();
-  if (sessions_->size() >= kMaxSessions) {
-    Log("client " + stream->peer().address + " refused: too many clients");
-    const auto channel = RpcChannel::Make(executor_, std::move(stream), options_.channel);
-    rpc::Envelope refusal{
-        0, rpc::Reject{Errc::kBusy, "the server has too many clients; try again later"}, {}};
-    if (channel->Enqueue(std::move(refusal))) {
-      Result<void> drained = co_await channel->Drain(kRefusalLimit);
-      static_cast<void>(drained);
-    }
+  // Whoever connects and says nothing must not keep others out.
+  const std::shared_ptr<Greetings> greetings = greetings_;
+  if (greetings->channels.size() >= kMaxGreeting) {
+    RpcChannel* const oldest = greetings->channels.front();
+    greetings->channels.erase(greetings->channels.begin());  // its place is free at once
+    oldest->Close();
+  }
+  const std::shared_ptr<RpcChannel> channel =
+      RpcChannel::Make(executor_, std::move(stream), options_.channel);
+  const auto connected = std::count_if(sessions_.begin(), sessions_.end(),
+                                       [](const auto& session) { return session->connected(); });
+  if (static_cast<std::size_t>(connected) + greetings->channels.size() >= kMaxSessions) {
+    Log("client " + channel->peer().address + " refused: too many clients");
+    co_await RefuseFull(channel);
     co_return;
   }
-  const auto session = std::make_shared<KdSession>(executor_, *this, std::move(stream));
-  co_await session->Run();
+  std::shared_ptr<KdSession> session;
+  std::uint64_t seen = 0;
+  {
+    const GreetingPlace place(greetings, *channel);
+    rpc::Welcome welcome;
+    welcome.software = options_.software;
+    welcome.capabilities = {rpc::kRolesCapability, rpc::kScrollBackCapability};
+    if (options_.keep.count() > 0) welcome.capabilities.push_back(rpc::kResumeCapability);
+    const Result<rpc::Hello> hello =
+        co_await GreetClient(*channel, std::move(welcome), [&](const rpc::Hello& said, rpc::Welcome& answer) {
+          if (!greetings->over) session = Admit(said, channel->peer(), answer);
+          seen = said.last_event;
+        });
+    if (greetings->over) co_return;
+    if (!hello) {
+      Log("client " + channel->peer().address + " refused: " + hello.error().message);
+      co_return;
+    }
+  }
+  const bool known = std::find(sessions_.begin(), sessions_.end(), session) != sessions_.end();
+  if (!known) sessions_.push_back(session);
+  Log("client " + session->name() + (known ? " came back from " : " connected from ") +
+      channel->peer().address);
+  co_await session->Serve(channel, seen);
 }
 
-Awaitable<Result<std::shared_ptr<KdLink>>> KdService::OpenLink(rpc::OpenLink request, rpc::Role role) {
-  if (stopping_) co_return Error{Errc::kClosed, "the server is ending"};
-  Result<KernelLink> parsed = ParseKernelLink(request.link, options_.environment);
-  if (!parsed) co_return parsed.error();
-  const std::string name = FormatKernelLink(*parsed);
-  if (!options_.allows(*parsed)) {
-    co_return Error{Errc::kAuthentication,
-                    "this server does not allow the link " + name + "; see its --links option"};
-  }
-  const std::string device = DeviceOf(*parsed);
-  if (const auto open = links_.find(device); open != links_.end() && open->second->closed())
-    links_.erase(open);
-  if (const auto open = links_.find(device); open != links_.end()) {
-    const auto& link = open->second;
-    if (role != rpc::Role::kDriver) co_return link;
-    if (const auto& holder = link->driver()) {
-      co_return Error{Errc::kLinkInUse, "the link " + link->name() + " is in use by " + holder->name +
-                                            " since " + FormatTime(holder->since) +
-                                            (link->leaving() ? ", who is leaving" : "")};
+/// The session of a Hello, new or an earlier one, and what the Welcome says of it.
+std::shared_ptr<KdSession> KdService::Admit(const rpc::Hello& hello, const PeerInfo& peer,
+                                            rpc::Welcome& welcome) {
+  const bool keeps = Has(hello.capabilities, rpc::kResumeCapability);
+  if (keeps && !hello.resume_token.empty()) {
+    if (const auto session = FindLost(hello, peer, welcome.notice)) {
+      welcome.resume_token = session->identity().token;
+      welcome.keep_ms = session->identity().keep_ms;
+      welcome.resumed = true;
+      welcome.restarted = session->inherited();
+      welcome.next_event = session->NextEvent(hello.last_event);
+      return session;
     }
-    co_return link;
   }
-  if (opening_.contains(device))
-    co_return Error{Errc::kLinkInUse, "the link " + name + " is being opened by another client"};
-  if (role != rpc::Role::kDriver) co_return Error{Errc::kNotFound, "nobody has the link " + name + " open"};
-
-  Result<LinkBackEnd> back_end = options_.make_back_end(executor_, *parsed);
-  if (!back_end) co_return back_end.error();
-  std::unique_ptr<LinkPort>& port = back_end->port;
-  TargetOptions target = options_.target;
-  target.log = [log = options_.log, name](const std::string& text) { log("link " + name + ": " + text); };
-  target.break_in = request.break_in;
-  target.break_on_reboot = request.break_on_reboot;
-  target.left_halted = left_halted_.erase(device) != 0;
-  std::unique_ptr<Stream> stream;
-  if (port && !port->listens()) {
-    opening_.insert(device);
-    Result<std::unique_ptr<Stream>> opened = co_await port->Open();
-    opening_.erase(device);
-    if (stopping_) co_return Error{Errc::kClosed, "the server is ending"};
-    if (!opened && !port->reconnects()) co_return opened.error();
-    if (opened) stream = std::move(*opened);
-  }
-  const auto link =
-      std::make_shared<KdLink>(executor_, name, std::move(port), [&](LinkTarget::EventSink events) {
-        return back_end->make_target(std::move(target), std::move(events));
-      });
-  links_[device] = link;
-  link->Start(std::move(stream));
-  co_return link;
+  KdSession::Identity identity;
+  identity.id = ++last_client_;
+  identity.name = (hello.user.empty() ? std::string("unknown") : Printable(hello.user)) + "@" +
+                  (hello.host.empty() ? peer.address : Printable(hello.host));
+  identity.role = hello.role;
+  if (peer.user_id) identity.user_id = *peer.user_id;
+  const auto longest = static_cast<std::uint64_t>(options_.keep.count());
+  identity.keep_ms = keeps ? std::min(hello.keep_ms.value_or(longest), longest) : 0;
+  if (identity.keep_ms != 0) identity.token = NewToken();
+  identity.knows_roles = Has(hello.capabilities, rpc::kRolesCapability);
+  identity.knows_history = Has(hello.capabilities, rpc::kScrollBackCapability);
+  welcome.resume_token = identity.token;
+  welcome.keep_ms = identity.token.empty() ? 0 : identity.keep_ms;
+  return std::make_shared<KdSession>(executor_, *this, std::move(identity));
 }
 
-void KdService::ReleaseDriver(std::shared_ptr<KdLink> link, bool resume, std::function<void()> done) {
-  const bool halted = link->target().state() == rpc::TargetState::kHalted;
-  const std::string holder = link->driver() ? link->driver()->name : std::string();
-  link->Release(resume, [this, link, resume, halted, holder, done = std::move(done)] {
-    Log("link " + link->name() + " given back by " + holder);
-    for (auto at = links_.begin(); at != links_.end(); ++at) {
-      if (at->second != link) continue;
-      if (halted && !resume) left_halted_.insert(at->first);
-      links_.erase(at);
-      break;
+std::shared_ptr<KdSession> KdService::FindLost(const rpc::Hello& hello, const PeerInfo& peer,
+                                               std::string& notice) {
+  for (const auto& session : sessions_) {
+    if (!SameToken(session->identity().token, hello.resume_token)) continue;
+    const auto& owner = session->identity().user_id;
+    if (owner && (!peer.user_id || *peer.user_id != *owner)) {
+      notice = "the session belongs to another user of the server's machine";
+      return nullptr;
     }
-    link->Close(Error{Errc::kClosed, "the driver of the link left"});
-    done();
-  });
+    return session;
+  }
+  notice = "the server does not know the session any more";
+  for (const auto& [token, became] : ended_sessions_) {
+    if (SameToken(token, hello.resume_token)) notice = became;
+  }
+  return nullptr;
 }
 
-std::vector<LinkReport> KdService::Status() const {
-  std::vector<LinkReport> reports;
-  for (const auto& [device, link] : links_) {
-    LinkReport report;
-    report.link = link->name();
-    if (link->driver()) {
-      report.holder = link->driver()->name;
-      report.since = link->driver()->since;
-    }
-    report.observers = link->observers();
-    report.status = link->Status();
-    reports.push_back(std::move(report));
+std::shared_ptr<KdSession> KdService::FindSession(std::uint64_t id) const {
+  const auto found = std::find_if(sessions_.begin(), sessions_.end(),
+                                  [id](const auto& session) { return session->identity().id == id; });
+  return found == sessions_.end() ? nullptr : *found;
+}
+
+bool KdService::MayKeep() const {
+  const auto lost = std::count_if(sessions_.begin(), sessions_.end(),
+                                  [](const auto& session) { return !session->connected(); });
+  return !stopping_ && static_cast<std::size_t>(lost) <= kMaxLost;
+}
+
+void KdService::EndLost(KdSession& session, const std::string& why) {
+  Log("session of " + session.name() + " ended: " + why);
+  ended_sessions_.emplace_back(session.identity().token, "the session was ended: " + why);
+  if (ended_sessions_.size() > kEndedKept) ended_sessions_.pop_front();
+  session.End(options_.on_lost, KdLink::Why::kLeft);
+}
+
+void KdService::Forget(KdSession& session) {
+  std::erase_if(sessions_, [&session](const auto& one) { return one.get() == &session; });
+  changed_.Ring();
+}
+
+rpc::ClientList KdService::ListClients(const KdSession& asker) const {
+  rpc::ClientList list;
+  for (const auto& session : sessions_) {
+    if (!asker.link() || session->link() == asker.link() || Waits(*session))
+      list.clients.push_back(session->Describe(&asker));
   }
-  return reports;
+  return list;
+}
+
+Result<void> KdService::Evict(const KdSession& asker, std::uint64_t client) {
+  if (!asker.IsOwner()) {
+    return Error{Errc::kAuthentication,
+                 "only the user who runs the server may end the session of another client, through npipe: on "
+                 "its machine"};
+  }
+  const auto session = FindSession(client);
+  if (!session || session.get() == &asker)
+    return Error{Errc::kNotFound, "there is no other client " + std::to_string(client)};
+  Log("client " + session->name() + " evicted by " + asker.name());
+  session->Stop(Error{Errc::kClosed, asker.name() + " ended this session"}, KdLink::Why::kEvicted);
+  return {};
 }
 
 Result<void> KdService::ReleaseLink(const std::string& link_text) {
-  const Result<KernelLink> parsed = ParseKernelLink(link_text, options_.environment);
-  if (!parsed) return parsed.error();
-  const auto found = links_.find(DeviceOf(*parsed));
-  if (found == links_.end()) return Error{Errc::kNotFound, "the link " + link_text + " is not open"};
-  const auto link = found->second;
-  for (KdSession* session : *sessions_) {
-    if (session->role() == rpc::Role::kDriver && session->link_ == link) {
-      session->Stop(Error{Errc::kClosed, "an administrator released the link"});
-      session->LeaveLink();
+  for (const auto& [device, link] : links_) {
+    if (!IsSameLink(*link, link_text)) continue;
+    const auto released = link;
+    const auto sessions = sessions_;
+    for (const auto& session : sessions) {
+      if (session->link() != released || !session->Drives()) continue;
+      const Error why{Errc::kClosed, "an administrator released the link"};
+      if (!session->connected()) {
+        EndLost(*session, why.message);
+      } else {
+        session->Stop(why, KdLink::Why::kEvicted);
+      }
+      break;
     }
+    return {};
   }
-  return {};
+  return Error{Errc::kNotFound, "the link " + link_text + " is not open"};
 }
 
 Result<void> KdService::EndServer(const KdSession& asker, bool force) {
   std::string others;
-  for (const KdSession* session : *sessions_) {
-    if (session == &asker || session->name().empty()) continue;
+  for (const auto& session : sessions_) {
+    if (session.get() == &asker) continue;
     others += (others.empty() ? "" : ", ") + session->name();
-    if (const std::string link = session->link_name(); !link.empty()) others += " (" + link + ")";
+    if (session->link()) others += " (" + session->link()->name() + ")";
   }
   if (others.empty()) return {};
   if (!force) {
@@ -184,27 +266,43 @@ Result<void> KdService::EndServer(const KdSession& asker, bool force) {
   return {};
 }
 
+std::vector<LinkReport> KdService::Status() const {
+  std::vector<LinkReport> reports;
+  for (const auto& [device, link] : links_) {
+    LinkReport report;
+    report.link = link->name();
+    if (link->driver()) {
+      report.holder = link->driver()->name;
+      report.since = link->driver()->since;
+    }
+    report.status = link->Status();
+    report.status.waiting = static_cast<std::uint32_t>(Waiting(*link));
+    const auto line = lines_->find(device);
+    for (const auto& session : sessions_) {
+      const bool waits = line != lines_->end() &&
+                         std::count(line->second.begin(), line->second.end(), session->identity().id) != 0;
+      if (session->link() == link || waits) report.clients.push_back(session->Describe(nullptr));
+    }
+    reports.push_back(std::move(report));
+  }
+  return reports;
+}
+
 Awaitable<void> KdService::Shutdown(std::chrono::milliseconds limit) {
   stopping_ = true;
   const auto deadline = std::chrono::steady_clock::now() + limit;
-  std::vector<std::shared_ptr<KdSession>> sessions;
-  for (KdSession* session : *sessions_) sessions.push_back(session->shared_from_this());
-  for (const auto& session : sessions) {
-    session->Stop(Error{Errc::kClosed, "the server is ending"});
-    session->LeaveLink();
-  }
-  // What a driver left halted on purpose is given back running as well: nobody will be there to resume it.
+  const auto sessions = sessions_;
+  // What a policy would leave halted is given back running as well: nobody will be there to resume it.
+  options_.on_lost = Parting::kResume;
+  for (const auto& session : sessions)
+    session->Stop(Error{Errc::kClosed, "the server is ending"}, KdLink::Why::kLeft);
+  for (RpcChannel* const channel : std::exchange(greetings_->channels, {})) channel->Close();
   const auto links = links_;
   for (const auto& [device, link] : links) {
-    if (!link->leaving()) ReleaseDriver(link, true, [] {});
+    if (!link->leaving()) ReleaseDriver(link, Parting::kResume, KdLink::Why::kLeft, [] {});
   }
   boost::asio::steady_timer pause(executor_);
-  while (!links_.empty() && std::chrono::steady_clock::now() < deadline) {
-    pause.expires_after(std::chrono::milliseconds(5));
-    co_await pause.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
-  }
-  sessions.clear();
-  while (!sessions_->empty() && std::chrono::steady_clock::now() < deadline) {
+  while ((!links_.empty() || *farewells_ > 0) && std::chrono::steady_clock::now() < deadline) {
     pause.expires_after(std::chrono::milliseconds(5));
     co_await pause.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
   }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -8,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "server/kd/change_signal.h"
 #include "server/kd/kd_session.h"
 #include "server/kd/link_back_end.h"
 #include "transport/kernel_string.h"
@@ -19,8 +21,8 @@ struct LinkReport {
   std::string link;
   std::string holder;  ///< user@host, empty while nobody drives
   std::chrono::system_clock::time_point since;
-  std::size_t observers = 0;
   rpc::LinkStatus status;
+  std::vector<rpc::Client> clients;  ///< the holder, the observers and those who wait
 };
 
 struct KdServiceOptions {
@@ -31,7 +33,12 @@ struct KdServiceOptions {
   /// What a link string stands for; tests put their own ports and targets here.
   std::function<Result<LinkBackEnd>(Executor, const KernelLink&)> make_back_end = MakeLinkBackEnd;
   ChannelLimits channel;
-  bool resume_when_lost = true;  ///< a client that vanished: breakpoints out, and let the target run
+  Parting on_lost = Parting::kResume;      ///< the target of a client that vanished and did not come back
+  std::chrono::milliseconds keep{60'000};  ///< a lost session is kept so long at most; 0: not at all
+  /// A lost client has so long to come back before another one who asks gets its link.
+  std::chrono::milliseconds kept_at_least{2'000};
+  std::string state_directory;  ///< of the journals, see Restore(); empty: none are written
+  std::size_t scroll_back = ScrollBack::kDefaultBytes;
   std::function<void(const std::string&)> log = [](const std::string&) {};
   std::function<void(const std::string&)> warn = [](const std::string&) {};  ///< what the owner should know
 };
@@ -45,8 +52,13 @@ class KdService {
   ~KdService();
 
   static constexpr std::size_t kMaxSessions = 256;
+  static constexpr std::size_t kMaxLost = 64;      ///< sessions without a connection
+  static constexpr std::size_t kMaxWaiting = 32;   ///< clients in line for one link
   static constexpr std::size_t kMaxGreeting = 64;  ///< without a Hello; at the limit the oldest is dropped
 
+  /// Takes back the links of a server that was killed, as its journals have them, and keeps journals from now
+  /// on. `server`: where it listens, which tells it from others. Before the first Serve().
+  void Restore(std::string server);
   /// Serves one peer until it is gone.
   Awaitable<void> Serve(std::unique_ptr<Stream> stream);
 
@@ -63,20 +75,72 @@ class KdService {
  private:
   friend class KdSession;
 
-  Awaitable<Result<std::shared_ptr<KdLink>>> OpenLink(rpc::OpenLink request, rpc::Role role);
-  /// The driver left; the link is closed when its target is in order.
-  void ReleaseDriver(std::shared_ptr<KdLink> link, bool resume, std::function<void()> done);
+  using Done = std::function<void(const Result<void>&)>;
+  struct Opening {
+    std::shared_ptr<KdLink> link;
+    bool drive = false;   ///< as the driver; else as an observer
+    bool joined = false;  ///< the link has the client already
+  };
+  struct Greetings;
+  struct GreetingPlace;
+  using Lines = std::map<std::string, std::deque<std::uint64_t>>;
+  struct LinePlace;
+
+  // Sessions (kd_service.cc).
+  std::shared_ptr<KdSession> Admit(const rpc::Hello& hello, const PeerInfo& peer, rpc::Welcome& welcome);
+  std::shared_ptr<KdSession> FindLost(const rpc::Hello& hello, const PeerInfo& peer, std::string& notice);
+  Awaitable<void> RefuseFull(std::shared_ptr<RpcChannel> channel);
+  bool MayKeep() const;
+  /// A kept session is over: its time has passed, or somebody else asked for its link.
+  void EndLost(KdSession& session, const std::string& why);
+  void Forget(KdSession& session);
+  rpc::ClientList ListClients(const KdSession& asker) const;
+  Result<void> Evict(const KdSession& asker, std::uint64_t client);
   Result<void> EndServer(const KdSession& asker, bool force);
-  void DropOldestGreeting();
+  std::shared_ptr<KdSession> FindSession(std::uint64_t id) const;
+
+  // Links (kd_service_links.cc).
+  Awaitable<Result<Opening>> OpenLink(std::shared_ptr<KdSession> session, rpc::OpenLink request);
+  Awaitable<Result<Opening>> OpenFresh(KernelLink parsed, std::string device, rpc::OpenLink request);
+  Awaitable<Result<Opening>> Take(std::shared_ptr<KdLink> link, std::shared_ptr<KdSession> session);
+  /// Without waiting: what `when_busy` makes of a link that is not free. nullopt: wait for it.
+  std::optional<Result<Opening>> Judge(const std::string& device, const std::shared_ptr<KdLink>& link,
+                                       rpc::WhenBusy when_busy);
+  /// At its place in the line: until the link is free and the place the first.
+  Awaitable<Result<void>> AwaitTurn(std::string device, std::shared_ptr<KdSession> session, bool patient);
+  std::shared_ptr<KdLink> FindLink(const std::string& device);
+  bool IsFree(const std::string& device, const std::shared_ptr<KdLink>& link) const;
+  std::shared_ptr<KdLink> MakeLink(const KernelLink& parsed, const std::string& device, LinkBackEnd back_end,
+                                   TargetOptions target, std::unique_ptr<LinkJournal> journal);
+  TargetOptions OptionsFor(const std::string& name) const;
+  bool IsSameLink(const KdLink& link, const std::string& text) const;
+  /// The driver left; with nobody else there the link is closed when its target is in order.
+  void ReleaseDriver(std::shared_ptr<KdLink> link, Parting parting, KdLink::Why why,
+                     std::function<void()> done);
+  void CloseIfUnused(std::shared_ptr<KdLink> link);
+  void CloseLink(const std::shared_ptr<KdLink>& link);
+  void TakeDriver(KdSession& session, bool force, Done done);
+  void HandOver(KdSession& session, std::uint64_t client, Done done);
+  std::size_t Waiting(const KdLink& link) const;
+  bool Waits(const KdSession& session) const;
+  void RestoreLink(LinkJournal::Found found);
+  Awaitable<void> Settle(std::shared_ptr<KdLink> link, std::uint64_t holder);
 
   Executor executor_;
   KdServiceOptions options_;
   std::map<std::string, std::shared_ptr<KdLink>> links_;  ///< by device, so that two spellings meet
-  std::set<std::string> opening_;                         ///< devices being opened
   std::set<std::string> left_halted_;                     ///< devices whose target was left stopped (`q`)
-  /// Oldest first. Shared with the sessions, whose coroutines may be destroyed with the executor, after this
-  /// object.
-  std::shared_ptr<std::vector<KdSession*>> sessions_ = std::make_shared<std::vector<KdSession*>>();
+  /// Numbers of the clients that wait for a link, by device. Shared like `greetings_`.
+  std::shared_ptr<Lines> lines_ = std::make_shared<Lines>();
+  std::vector<std::shared_ptr<KdSession>> sessions_;  ///< after their Hello, oldest first
+  std::deque<std::pair<std::vector<std::byte>, std::string>>
+      ended_sessions_;  ///< tokens, what became of them
+  /// Shared with coroutines that may be destroyed with the executor, after this object.
+  std::shared_ptr<Greetings> greetings_;
+  std::shared_ptr<int> farewells_ = std::make_shared<int>(0);  ///< goodbyes under way
+  ChangeSignal changed_;  ///< rung whenever who holds or waits for what changed
+  std::string server_;    ///< of Restore(); empty: no journals are kept
+  std::uint64_t last_client_ = 0;
   std::function<void()> ended_;
   bool stopping_ = false;
 };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/steady_timer.hpp>
 #include <utility>
 
 #include "server/kd/kd_service.h"
@@ -12,122 +13,162 @@
 namespace longwire {
 namespace {
 
-constexpr std::size_t kAnsweredKept = 64;
-constexpr std::size_t kAnsweredBytes = 1u << 20;
 /// More than this waiting for a client: debug output is skipped, everything else still goes out.
 constexpr std::size_t kOutputBacklog = 1u << 20;
 constexpr std::chrono::milliseconds kGoodbyeLimit{500};
-constexpr std::size_t kNameBytes = 64;
-
-/// A name that a peer gave itself, fit for logs and for the terminals of others.
-std::string Printable(std::string name) {
-  if (name.size() > kNameBytes) name.resize(kNameBytes);
-  for (char& c : name) {
-    if (c < 0x20 || c > 0x7E) c = '?';
-  }
-  return name;
-}
-
-/// What a waiting request costs in memory.
-std::size_t SizeOf(const rpc::Request& request, const std::vector<std::byte>& bulk) {
-  std::size_t size = sizeof(rpc::Request) + bulk.size();
-  if (const auto* read = std::get_if<rpc::ReadMemory>(&request))
-    size += read->ranges.size() * sizeof(rpc::ReadRange);
-  if (const auto* run = std::get_if<rpc::RunPlan>(&request)) {
-    size += run->plan.program.size() * sizeof(plan::Instruction);
-    for (const auto& pattern : run->plan.patterns) size += sizeof(pattern) + pattern.size();
-  }
-  if (const auto* resume = std::get_if<rpc::Resume>(&request))
-    size += resume->temporary_breakpoints.size() * 8;
-  if (const auto* prompt = std::get_if<rpc::AnswerPrompt>(&request)) size += prompt->text.size();
-  return size;
-}
-
-/// A client that only watches may read and nothing else.
-bool ObserverMay(const rpc::Request& request) {
-  return std::holds_alternative<rpc::ReadMemory>(request) || std::holds_alternative<rpc::RunPlan>(request) ||
-         std::holds_alternative<rpc::GetContext>(request) ||
-         std::holds_alternative<rpc::ReadControlSpace>(request) ||
-         std::holds_alternative<rpc::GetLinkStatus>(request);
-}
 
 }  // namespace
 
-KdSession::KdSession(Executor executor, KdService& service, std::unique_ptr<Stream> stream)
+struct KdSession::Timer {
+  explicit Timer(const Executor& executor) : timer(executor) {}
+  boost::asio::steady_timer timer;
+};
+
+KdSession::KdSession(Executor executor, KdService& service, Identity identity)
     : executor_(executor),
       service_(service),
-      registry_(service.sessions_),
-      channel_(RpcChannel::Make(executor, std::move(stream), service.options_.channel)) {
-  registry_->push_back(this);
+      identity_(std::move(identity)),
+      keep_timer_(std::make_unique<Timer>(executor)) {}
+
+KdSession::~KdSession() = default;
+
+// ---- connections
+
+std::uint64_t KdSession::NextEvent(std::uint64_t seen) {
+  if (std::exchange(rebase_, false)) events_.Rebase(seen);
+  return events_.NextAfter(seen);
 }
 
-KdSession::~KdSession() { std::erase(*registry_, this); }
-
-Awaitable<void> KdSession::Run() {
-  const auto self = shared_from_this();
-  rpc::Welcome welcome;
-  welcome.software = service_.options_.software;
-  Result<rpc::Hello> hello = co_await GreetClient(*channel_, welcome);
-  greeting_ = false;
-  if (!hello) {
-    service_.Log("client " + channel_->peer().address + " refused: " + hello.error().message);
-    co_return;
+void KdSession::Connect(std::shared_ptr<RpcChannel> channel, std::uint64_t seen) {
+  if (channel_) channel_->Close();  // the client noticed the loss before we did
+  channel_ = std::move(channel);
+  const auto user = channel_->peer().user_id;
+  local_owner_ = user && (*user == ::geteuid() || *user == 0);
+  const bool was_lost = kept_until_.has_value();
+  kept_until_.reset();
+  keep_timer_->timer.cancel();
+  if (!identity_.token.empty()) {
+    for (auto& missed : events_.After(seen)) Send(rpc::Envelope{missed.number, std::move(missed.event), {}});
   }
-  role_ = hello->role;
-  name_ = (hello->user.empty() ? std::string("unknown") : Printable(hello->user)) + "@" +
-          (hello->host.empty() ? channel_->peer().address : Printable(hello->host));
-  service_.Log("client " + name_ + " connected from " + channel_->peer().address);
+  if (was_lost && Drives()) link_->ReturnDriver();
+  if (was_lost) service_.changed_.Ring();
+}
+
+Awaitable<void> KdSession::Serve(std::shared_ptr<RpcChannel> channel, std::uint64_t seen) {
+  const auto self = shared_from_this();
+  Connect(channel, seen);
   for (;;) {
-    Result<rpc::Envelope> envelope = co_await channel_->Receive();
+    Result<rpc::Envelope> envelope = co_await channel->Receive();
+    if (over_ || channel_ != channel) co_return;
     if (!envelope) {
       const Error& why = envelope.error();
-      service_.Log("client " + name_ + " ended: " + why.message);
-      if (why.code == Errc::kMalformed || why.code == Errc::kLimitExceeded) Stop(why);
-      break;
+      if (why.code == Errc::kMalformed || why.code == Errc::kLimitExceeded) {
+        service_.Log("client " + name() + " ended: " + why.message);
+        Stop(why, KdLink::Why::kLeft);
+      } else {
+        Disconnected(why);
+      }
+      co_return;
     }
     if (std::holds_alternative<rpc::Goodbye>(envelope->message)) {
-      service_.Log("client " + name_ + " said goodbye");
-      break;
+      service_.Log("client " + name() + " said goodbye");
+      End(service_.options_.on_lost, KdLink::Why::kLeft);
+      co_return;
     }
     co_await Handle(std::move(*envelope));
+    if (over_ || channel_ != channel) co_return;
   }
-  LeaveLink();
-  if (!stopping_) channel_->Close();
 }
 
-void KdSession::Stop(const Error& why) {
-  if (std::exchange(stopping_, true)) return;
-  Send(rpc::Envelope{0, rpc::Goodbye{why.code, why.message}, {}}, RpcChannel::Lane::kUrgent);
-  boost::asio::co_spawn(
-      executor_,
-      [](std::shared_ptr<KdSession> self) -> Awaitable<void> {
-        Result<void> drained = co_await self->channel_->Drain(kGoodbyeLimit);
-        static_cast<void>(drained);
-        self->channel_->Close();
-      }(shared_from_this()),
-      boost::asio::detached);
-}
-
-void KdSession::Drop() {
-  greeting_ = false;
-  std::erase(*registry_, this);  // its place is free at once
+/// The connection ended without a goodbye: the session waits for the client, if that is agreed and worth it.
+void KdSession::Disconnected(const Error& why) {
   channel_->Close();
+  channel_.reset();
+  if (identity_.token.empty() || !link_ || !service_.MayKeep()) {
+    service_.Log("client " + name() + " ended: " + why.message);
+    End(service_.options_.on_lost, KdLink::Why::kLeft);
+    return;
+  }
+  service_.Log("client " + name() + " lost: " + why.message + " Its session is kept for " +
+               std::to_string(identity_.keep_ms / 1000) + " s.");
+  kept_until_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(identity_.keep_ms);
+  if (Drives()) link_->LoseDriver(*kept_until_);
+  keep_timer_->timer.expires_at(*kept_until_);
+  keep_timer_->timer.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+    const auto self = weak.lock();
+    if (error || !self || self->over_ || self->channel_) return;
+    self->service_.EndLost(*self, "the client did not come back in time");
+  });
+  service_.changed_.Ring();
 }
 
-/// A role is only what a peer says of itself; that a process of the server's user asks is known for certain.
-bool KdSession::IsOwner() const {
-  const auto user = channel_->peer().user_id;
-  return user && (*user == ::geteuid() || *user == 0);
+void KdSession::Inherit(std::shared_ptr<KdLink> link) {
+  link_ = std::move(link);
+  inherited_ = rebase_ = true;
+  if (identity_.token.empty()) return;  // nobody can come back
+  kept_until_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(identity_.keep_ms);
+  keep_timer_->timer.expires_at(*kept_until_);
+  keep_timer_->timer.async_wait([weak = weak_from_this()](boost::system::error_code error) {
+    const auto self = weak.lock();
+    if (error || !self || self->over_ || self->channel_) return;
+    self->service_.EndLost(*self, "the client did not come back after the restart of the server");
+  });
 }
 
-void KdSession::LeaveLink() {
-  const auto link = std::exchange(link_, nullptr);
-  if (!link || link->closed()) return;
-  if (role_ == rpc::Role::kDriver) {
-    service_.ReleaseDriver(link, service_.options_.resume_when_lost, [] {});
+KdLink::Member KdSession::AsMember() {
+  return {this, identity_.id, identity_.name, identity_.token, identity_.keep_ms};
+}
+
+void KdSession::Stop(const Error& why, KdLink::Why reason) {
+  if (over_) return;
+  if (channel_) {
+    stopping_ = true;
+    ++*service_.farewells_;
+    Send(rpc::Envelope{0, rpc::Goodbye{why.code, why.message}, {}}, RpcChannel::Lane::kUrgent);
+    boost::asio::co_spawn(
+        executor_,
+        [](std::shared_ptr<RpcChannel> channel, std::shared_ptr<int> farewells) -> Awaitable<void> {
+          Result<void> drained = co_await channel->Drain(kGoodbyeLimit);
+          static_cast<void>(drained);
+          channel->Close();
+          --*farewells;
+        }(channel_, service_.farewells_),
+        boost::asio::detached);
+  }
+  End(service_.options_.on_lost, reason);
+}
+
+void KdSession::End(Parting parting, KdLink::Why reason) {
+  if (std::exchange(over_, true)) return;
+  const auto self = shared_from_this();  // the service lets go of it
+  keep_timer_->timer.cancel();
+  LeaveLink(parting, reason);
+  if (channel_ && !stopping_) channel_->Close();
+  service_.Forget(*this);
+}
+
+void KdSession::Abandon() {
+  over_ = true;
+  keep_timer_->timer.cancel();
+  if (channel_) channel_->Close();
+}
+
+bool KdSession::IsOwner() const { return local_owner_; }
+
+void KdSession::LeaveLink(Parting parting, KdLink::Why reason) {
+  const auto link = link_;
+  if (!link || link->closed()) {
+    link_.reset();
+    return;
+  }
+  const bool drives = Drives();
+  link_.reset();
+  if (drives) {
+    service_.ReleaseDriver(link, parting, reason, [] {});
   } else {
-    link->Part(*this, name_);
+    link->Part(*this);
     CancelWork(*link);
+    service_.CloseIfUnused(link);
   }
 }
 
@@ -140,166 +181,86 @@ void KdSession::CancelWork(KdLink& link) {
   for (const std::uint64_t ticket : tickets) link.Cancel(ticket);
 }
 
-Awaitable<void> KdSession::Handle(rpc::Envelope envelope) {
-  if (const auto* cancel = std::get_if<rpc::Cancel>(&envelope.message)) {
-    const auto work = in_flight_.find(cancel->id);
-    if (link_ && work != in_flight_.end() && work->second.ticket != 0) link_->Cancel(work->second.ticket);
-    co_return;
-  }
-  auto* request = std::get_if<rpc::Request>(&envelope.message);
-  if (request == nullptr) co_return;  // responses and events are not for a server
-  if (AnsweredBefore(envelope.id)) co_return;
-  co_await HandleRequest(envelope.id, std::move(*request), std::move(envelope.bulk));
-}
-
-bool KdSession::AnsweredBefore(std::uint64_t id) {
-  if (in_flight_.contains(id)) return true;  // its answer is on the way
-  const auto found =
-      std::find_if(answered_.begin(), answered_.end(), [id](const Answered& one) { return one.id == id; });
-  if (found == answered_.end()) return false;
-  Send(found->envelope);
-  return true;
-}
-
-Awaitable<void> KdSession::HandleRequest(std::uint64_t id, rpc::Request request,
-                                         std::vector<std::byte> bulk) {
-  const std::size_t bytes = SizeOf(request, bulk);
-  const bool full = in_flight_.size() >= kMaxInFlight || in_flight_bytes_ + bytes > kMaxInFlightBytes;
-  if (full && !std::holds_alternative<rpc::BreakIn>(request)) {
-    Answer(id, Error{Errc::kLimitExceeded, "too many requests in flight; wait for answers"}, {});
-    co_return;
-  }
-  in_flight_[id].bytes = bytes;
-  in_flight_bytes_ += bytes;
-  if (auto* open = std::get_if<rpc::OpenLink>(&request)) {
-    co_await OpenLink(id, std::move(*open));
-    co_return;
-  }
-  if (const auto* close = std::get_if<rpc::CloseLink>(&request)) {
-    CloseLink(id, close->resume);
-    co_return;
-  }
-  if (const auto* end = std::get_if<rpc::EndServer>(&request)) {
-    const Result<void> ended = service_.EndServer(*this, end->force);
-    Answer(id, ended ? rpc::Answer(rpc::Done{}) : rpc::Answer(ended.error()), {});
-    if (ended && service_.ended_) service_.ended_();
-    co_return;
-  }
-  if (!link_) {
-    Answer(id, Error{Errc::kTargetOffline, "no kernel link is open; open one first"}, {});
-    co_return;
-  }
-  if (role_ != rpc::Role::kDriver && !ObserverMay(request)) {
-    Answer(id, Error{Errc::kFenced, "only the driver of the link may do that"}, {});
-    co_return;
-  }
-  const bool status = std::holds_alternative<rpc::GetLinkStatus>(request);
-  const std::uint64_t ticket = link_->NextTicket();
-  in_flight_[id].ticket = ticket;
-  link_->Perform(
-      ticket, std::move(request), std::move(bulk),
-      [weak = weak_from_this(), id, status](rpc::Answer answer, std::vector<std::byte> data) {
-        const auto self = weak.lock();
-        if (!self) return;
-        if (status && self->link_) answer = self->link_->Status();
-        self->Answer(id, std::move(answer), std::move(data));
-      },
-      role_ != rpc::Role::kDriver);
-}
-
-Awaitable<void> KdSession::OpenLink(std::uint64_t id, rpc::OpenLink request) {
+rpc::Client KdSession::Describe(const KdSession* asker) const {
+  rpc::Client client;
+  client.id = identity_.id;
+  client.name = identity_.name;
+  client.role = identity_.role;
   if (link_) {
-    Answer(id, Error{Errc::kUsage, "this connection has a kernel link already: " + link_->name()}, {});
-    co_return;
+    client.link = link_->name();
+    if (Drives() || client.role == rpc::Role::kDriver)
+      client.role = Drives() ? rpc::Role::kDriver : rpc::Role::kObserver;
   }
-  Result<std::shared_ptr<KdLink>> link = co_await service_.OpenLink(request, role_);
-  if (!link) {
-    Answer(id, link.error(), {});
-    co_return;
+  client.self = this == asker;
+  client.lost = kept_until_.has_value();
+  if (kept_until_) {
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(*kept_until_ -
+                                                                            std::chrono::steady_clock::now());
+    client.kept_ms = static_cast<std::uint64_t>(std::max<std::int64_t>(left.count(), 0));
   }
-  link_ = *link;
-  if (role_ == rpc::Role::kDriver) {
-    link_->TakeDriver(*this, name_);
-  } else {
-    link_->Join(*this, name_);
-  }
-  service_.Log("link " + link_->name() + " opened by " + name_);
-  rpc::LinkOpened opened;
-  opened.link = link_->name();
-  opened.driver_epoch = link_->driver_epoch();
-  opened.state = link_->target().state();
-  opened.description = link_->target().description();
-  opened.stop = link_->target().stop();
-  Answer(id, std::move(opened), {});
-  if (role_ == rpc::Role::kDriver && request.break_in && link_ &&
-      opened.state == rpc::TargetState::kRunning) {
-    link_->SetBreakIn();
-  }
+  client.waiting = service_.Waits(*this);
+  client.since = static_cast<std::uint64_t>(
+      std::chrono::duration_cast<std::chrono::seconds>(since_.time_since_epoch()).count());
+  client.queued_bytes = channel_ ? channel_->queued_bytes() : 0;
+  client.skipped_bytes = skipped_in_all_;
+  return client;
 }
 
-void KdSession::CloseLink(std::uint64_t id, bool resume) {
-  if (!link_) {
-    Answer(id, Error{Errc::kNotFound, "no kernel link is open"}, {});
-    return;
-  }
-  const auto link = std::exchange(link_, nullptr);
-  if (role_ != rpc::Role::kDriver) {
-    link->Part(*this, name_);
-    CancelWork(*link);
-    Answer(id, rpc::Done{}, {});
-    return;
-  }
-  service_.ReleaseDriver(link, resume, [weak = weak_from_this(), id] {
-    if (const auto self = weak.lock()) self->Answer(id, rpc::Done{}, {});
-  });
-}
+// ---- what the client is told
 
 void KdSession::Answer(std::uint64_t id, rpc::Answer answer, std::vector<std::byte> bulk) {
+  bool changes = true;
   if (const auto work = in_flight_.find(id); work != in_flight_.end()) {
     in_flight_bytes_ -= work->second.bytes;
+    changes = work->second.changes;
     in_flight_.erase(work);
   }
   rpc::Envelope envelope{id, rpc::Response{std::move(answer)}, std::move(bulk)};
-  // Reads may be asked for again; only what changes something must not run twice, and its answers are small.
-  if (envelope.bulk.size() <= 8192) {
-    answered_bytes_ += envelope.bulk.size();
-    answered_.push_back({id, envelope});
-    while (answered_.size() > kAnsweredKept || answered_bytes_ > kAnsweredBytes) {
-      answered_bytes_ -= answered_.front().envelope.bulk.size();
-      answered_.pop_front();
-    }
-  }
+  answered_.Keep(envelope, changes);
   Send(std::move(envelope));
 }
 
 void KdSession::Send(rpc::Envelope envelope, RpcChannel::Lane lane) {
+  if (!channel_) return;
   const Result<void> queued = channel_->Enqueue(std::move(envelope), lane);
   if (!queued && queued.error().code == Errc::kLimitExceeded) {
-    service_.Log("client " + name_ + " does not take its messages; disconnected");
+    service_.Log("client " + name() + " does not take its messages; disconnected");
     channel_->Close();
   }
 }
 
 void KdSession::OnLinkEvent(const rpc::Event& event) {
-  rpc::Envelope envelope;
-  if (const auto* output = std::get_if<rpc::Output>(&event)) {
-    if (channel_->queued_bytes() > kOutputBacklog) {
-      skipped_output_ += output->text.size();
-      return;
-    }
+  if (over_) return;
+  const auto* driver = std::get_if<rpc::DriverChanged>(&event);
+  const bool plain = driver != nullptr && !driver->self && driver->client != 0 &&
+                     driver->why <= KdLink::Why::kTaken;  // what older clients expect
+  if (driver != nullptr && !plain && !identity_.knows_roles) return;
+  if (std::holds_alternative<rpc::LinkQueued>(event) && !identity_.knows_roles) return;
+  const auto* output = std::get_if<rpc::Output>(&event);
+  if (output != nullptr && channel_ && channel_->queued_bytes() > kOutputBacklog) {
+    skipped_output_ += output->text.size();
+    skipped_in_all_ += output->text.size();
+    return;
+  }
+  const auto emit = [this](rpc::Event one) {
+    const bool numbered = !identity_.token.empty();
+    rpc::Envelope envelope{0, one, {}};
+    if (numbered) envelope.id = events_.Append(std::move(one));
+    Send(std::move(envelope));
+  };
+  if (output != nullptr) {
     rpc::Output marked = *output;
     marked.skipped += std::exchange(skipped_output_, 0);
-    envelope.message = rpc::Event(std::move(marked));
-  } else {
-    // A gap shows at the latest before the next thing that is told, even when the target prints no more.
-    if (skipped_output_ != 0) {
-      rpc::Output mark;
-      mark.skipped = std::exchange(skipped_output_, 0);
-      Send(rpc::Envelope{0, rpc::Event(std::move(mark)), {}});
-    }
-    envelope.message = event;
+    emit(std::move(marked));
+    return;
   }
-  Send(std::move(envelope));
+  // A gap shows at the latest before the next thing that is told, even when the target prints no more.
+  if (skipped_output_ != 0) {
+    rpc::Output mark;
+    mark.skipped = std::exchange(skipped_output_, 0);
+    emit(std::move(mark));
+  }
+  emit(event);
 }
 
 void KdSession::OnLinkClosed(const Error& why) {
@@ -310,7 +271,7 @@ void KdSession::OnLinkClosed(const Error& why) {
   changed.error = why.code;
   changed.failed = true;
   changed.closed = true;
-  Send(rpc::Envelope{0, rpc::Event(std::move(changed)), {}});
+  OnLinkEvent(changed);
 }
 
 }  // namespace longwire

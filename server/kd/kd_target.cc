@@ -33,6 +33,12 @@ KdTarget::KdTarget(TargetOptions options, EventSink events)
 
 KdTarget::~KdTarget() = default;
 
+void KdTarget::Inherit(const TargetHeritage& heritage) {
+  stop_counter_ = heritage.stop_counter;
+  table_.Inherit(heritage);
+  debug_registers_unknown_ = heritage.debug_registers;
+}
+
 // ---- the byte stream
 // ------------------------------------------------------------------------------------------------
 

@@ -41,6 +41,9 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   void Leave(kd::TimePoint now, bool resume, std::function<void()> done) override;
   void SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present) override;
 
+  std::vector<PlacedBreakpoint> Breakpoints() const override { return table_.Placed(); }
+  void Inherit(const TargetHeritage& heritage) override;
+
   rpc::TargetState state() const override { return state_; }
   std::optional<rpc::TargetDescription> description() const override;
   const std::optional<rpc::StopEvent>& stop() const override { return published_; }
@@ -139,6 +142,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   std::uint64_t stop_counter_ = 0, module_counter_ = 0, driver_epoch_ = 0;
   bool driver_present_ = false;
   bool stop_on_module_ = false;
+  bool debug_registers_unknown_ = false;  ///< an earlier process may have left data breakpoints
 
   bool restarted_ = false;                     ///< since the last published stop
   bool first_stop_ = true;                     ///< of this attachment

@@ -96,6 +96,11 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   }
   BeginStop(*change);
   Result<void> done = co_await planter_.Settle();
+  if (done && facts_.identified && debug_registers_unknown_) {
+    done = co_await planter_.WriteDebugRegisters(processors());
+    if (!done && IsAnswer(done.error())) done = Result<void>();  // a machine without them
+    debug_registers_unknown_ = !done;
+  }
   if (!done) {
     // The target reports again.
   } else if (symbols) {

@@ -10,6 +10,7 @@
 #include "proto/kd/bytes.h"
 #include "proto/kd/timers.h"
 #include "proto/rpc/messages.h"
+#include "server/link/placed_breakpoint.h"
 
 namespace longwire {
 
@@ -63,6 +64,11 @@ class LinkTarget {
   /// Who drives: stamped into stops, demanded by Resume; nobody to answer prompts and files when not
   /// `present`.
   virtual void SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present) = 0;
+
+  /// What stands in the target on behalf of clients, for the journal. None: a target that keeps nothing.
+  virtual std::vector<PlacedBreakpoint> Breakpoints() const { return {}; }
+  /// Before the first Opened(): what an earlier process of this server left behind.
+  virtual void Inherit(const TargetHeritage& heritage) { static_cast<void>(heritage); }
 
   virtual rpc::TargetState state() const = 0;
   virtual std::optional<rpc::TargetDescription> description() const = 0;

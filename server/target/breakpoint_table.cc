@@ -136,6 +136,42 @@ void BreakpointTable::CoverWrite(std::uint64_t address, std::span<std::byte> byt
   }
 }
 
+std::vector<PlacedBreakpoint> BreakpointTable::Placed() const {
+  std::vector<PlacedBreakpoint> placed;
+  for (const auto& [address, point] : code_) {
+    const PlacedBreakpoint one{0, rpc::BreakpointKind::kCode, address, 1, point.handle, point.original};
+    for (const std::uint64_t id : point.ids) {
+      placed.push_back(one);
+      placed.back().id = id;
+    }
+    if (point.temporary && point.ids.empty()) placed.push_back(one);
+  }
+  for (const auto& slot : data_) {
+    if (slot) placed.push_back({slot->id, slot->kind, slot->address, slot->size, 0, {}});
+  }
+  return placed;
+}
+
+void BreakpointTable::Inherit(const TargetHeritage& heritage) {
+  last_id_ = std::max(last_id_, heritage.last_breakpoint_id);
+  std::size_t slot = 0;
+  for (const PlacedBreakpoint& one : heritage.breakpoints) {
+    last_id_ = std::max(last_id_, one.id);
+    if (one.kind == rpc::BreakpointKind::kCode) {
+      CodeBreakpoint& point = Code(one.address);
+      if (one.id == 0) {
+        point.temporary = true;
+      } else {
+        point.ids.push_back(one.id);
+      }
+    } else if (slot < data_.size()) {
+      data_[slot++] = DataBreakpoint{one.id, one.address, one.kind, one.size};
+    }
+  }
+  if (!heritage.debug_registers) return;
+  for (std::size_t i = 0; i < data_.size(); ++i) used_dr7_bits_ |= SlotBits(i);
+}
+
 void BreakpointTable::Clear() {
   code_.clear();
   data_ = {};

@@ -10,6 +10,7 @@
 #include "proto/error.h"
 #include "proto/kd/manipulate.h"
 #include "proto/rpc/messages.h"
+#include "server/link/placed_breakpoint.h"
 
 namespace longwire {
 
@@ -63,6 +64,12 @@ class BreakpointTable {
   /// The machine's breakpoint instruction, `CC` by default (kd-protocol.md 3.6).
   void SetInstruction(std::vector<std::byte> instruction) { instruction_ = std::move(instruction); }
   std::size_t instruction_size() const { return instruction_.size(); }
+
+  /// Every breakpoint of the user or of the current run; several of one address are several.
+  std::vector<PlacedBreakpoint> Placed() const;
+  /// Makes those of an earlier process ours, not planted yet, with their ids. With `debug_registers` all
+  /// debug registers count as ours.
+  void Inherit(const TargetHeritage& heritage);
 
   void Clear();  ///< the target restarted: everything is gone; ids are still not reused
 

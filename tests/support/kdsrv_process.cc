@@ -19,7 +19,8 @@ KdsrvProcess::KdsrvProcess(const std::string& program, const std::string& passwo
   if (pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(ends[1], STDERR_FILENO);
-    ::execl(program.c_str(), "kdsrv", "-v", "-t", transport.c_str(), static_cast<char*>(nullptr));
+    ::execl(program.c_str(), "kdsrv", "-v", "--state", "none", "-t", transport.c_str(),
+            static_cast<char*>(nullptr));
     ::_exit(127);
   }
   ::close(ends[1]);

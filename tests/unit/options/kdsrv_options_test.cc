@@ -50,6 +50,33 @@ TEST(KdsrvOptions, NeedsATransport) {
   EXPECT_THAT(ErrorOf({"-x"}), HasSubstr("unknown option -x"));
 }
 
+TEST(KdsrvOptions, WhatBecomesOfALostClient) {
+  const auto standard = Options({"-t", "tcp:port=1"});
+  EXPECT_EQ(standard.keep, std::chrono::seconds(60));
+  EXPECT_EQ(standard.on_lost, KdsrvOptions::OnLost::kResume);
+  EXPECT_FALSE(standard.state_directory);
+  const auto options =
+      Options({"-t", "tcp:port=1", "--keep", "0", "--on-lost", "break", "--state=/var/tmp/x"});
+  EXPECT_EQ(options.keep, std::chrono::seconds(0));
+  EXPECT_EQ(options.on_lost, KdsrvOptions::OnLost::kBreak);
+  EXPECT_EQ(options.state_directory, "/var/tmp/x");
+  EXPECT_EQ(Options({"-t", "tcp:port=1", "--state", "none"}).state_directory, "");
+  EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "--keep", "1h"}), HasSubstr("0 to 86400"));
+  EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "--on-lost", "stay"}), HasSubstr("resume, halt or break"));
+}
+
+TEST(KdsrvOptions, TheStateDirectoryIsTheUsers) {
+  const auto with = [](const char* name, const char* value) {
+    return [name = std::string(name), value = std::string(value)](const std::string& asked) {
+      return asked == name ? std::optional(value) : std::nullopt;
+    };
+  };
+  EXPECT_EQ(DefaultStateDirectory(with("XDG_STATE_HOME", "/s"), true), "/s/longwire");
+  EXPECT_EQ(DefaultStateDirectory(with("HOME", "/home/al"), true), "/var/lib/longwire");
+  EXPECT_EQ(DefaultStateDirectory(with("HOME", "/home/al"), false), "/home/al/.local/state/longwire");
+  EXPECT_EQ(DefaultStateDirectory(with("HOME", "relative"), false), "");
+}
+
 TEST(KdsrvOptions, OwnOptionsTakeOneDashOrTwo) {
   const auto options =
       Options({"/t", "tcp:port=1", "--open", "-v", "--log", "a.log", "-daemon", "--pidfile=b.pid"});
