@@ -111,7 +111,7 @@ bool BeginsLink(std::string_view text) {
   if (colon == std::string_view::npos) return false;
   const std::string name = LowerCase(TrimBlanks(text.substr(0, colon)));
   return name == "com" || name == "net" || name == "usb" || name == "usb2" || name == "1394" ||
-         name == "exdi" || name == "replay";
+         name == "exdi" || name == "gdb" || name == "replay";
 }
 
 /// COM ports in a pattern mean the device the link was opened on.

@@ -323,6 +323,10 @@ Result<FirewireLink> ParseFirewire(const ConnectionString& text, const Environme
 Result<void> ReadStub(const ConnectionString& text, ExdiLink& link) {
   const auto stub = ValueOf(text, "gdb");
   if (!stub) return UsageError("an 'exdi:' link needs 'gdb=HOST:PORT', the address of the gdb stub");
+  if (IsPlainPath(*stub)) {
+    link.host = std::string(*stub);
+    return {};
+  }
   const std::size_t colon = stub->rfind(':');
   std::string_view host = stub->substr(0, colon);
   const auto port =
@@ -365,6 +369,28 @@ Result<ExdiLink> ParseExdi(const ConnectionString& text) {
     link.note += (link.note.empty() ? "ignored: " : ", ") + parameter.key;
   }
   return link;
+}
+
+/// `gdb:server=HOST,port=N[,...]`, the plain spelling of a stub's address (2.12) with the other keys of exdi.
+Result<ExdiLink> ParseGdb(ConnectionString text) {
+  if (auto checked = CheckKeys(text, " server port arch os kd break "); !checked) return checked.error();
+  const auto server = ValueOf(text, "server");
+  if (!server || server->empty())
+    return UsageError("a 'gdb:' kernel link needs 'server=HOST', the machine of the gdb stub");
+  Result<std::uint64_t> port = ReadNumber(text, "port", 1, 65535, 0);
+  if (!port) return port.error();
+  const bool path = IsPlainPath(*server);
+  if (!path && *port == 0) return UsageError("a 'gdb:' kernel link needs 'port=N', the port of the gdb stub");
+  const std::string host(StripHostSlashes(*server));
+  const bool bare_v6 = host.find(':') != std::string::npos && !host.starts_with('[');
+  ConnectionParameter stub;
+  stub.key = "gdb";
+  stub.value = path ? host : (bare_v6 ? "[" + host + "]" : host) + ":" + std::to_string(*port);
+  std::erase_if(text.parameters, [](const ConnectionParameter& parameter) {
+    return parameter.key == "server" || parameter.key == "port";
+  });
+  text.parameters.push_back(std::move(stub));
+  return ParseExdi(text);
 }
 
 Result<ReplayLink> ParseReplay(const ConnectionString& text) {
@@ -420,10 +446,9 @@ struct Printer {
   }
   std::string operator()(const ExdiLink& link) const {
     const bool v6 = link.host.find(':') != std::string::npos;
-    return "EXDI:Gdb=" +
-           QuoteValue((v6 ? "[" + link.host + "]" : link.host) + ":" + std::to_string(link.port)) +
-           ",Arch=" + link.arch + ",Os=" + link.os + ",Kd=" + link.kd +
-           (link.data_breaks ? ",Break=on" : ",Break=off");
+    const std::string port = link.port == 0 ? std::string() : ":" + std::to_string(link.port);
+    return "EXDI:Gdb=" + QuoteValue((v6 ? "[" + link.host + "]" : link.host) + port) + ",Arch=" + link.arch +
+           ",Os=" + link.os + ",Kd=" + link.kd + (link.data_breaks ? ",Break=on" : ",Break=off");
   }
   std::string operator()(const ReplayLink& link) const {
     char speed[32];
@@ -450,9 +475,10 @@ Result<KernelLink> ParseKernelLink(std::string_view text, const Environment& env
   if (parsed->name == "usb" || parsed->name == "usb2") return Widen(ParseUsb(*parsed));
   if (parsed->name == "1394") return Widen(ParseFirewire(*parsed, environment));
   if (parsed->name == "exdi") return Widen(ParseExdi(*parsed));
+  if (parsed->name == "gdb") return Widen(ParseGdb(std::move(*parsed)));
   if (parsed->name == "replay") return Widen(ParseReplay(*parsed));
   return UsageError("unknown kernel link '" + parsed->name +
-                    "'; use com, net, usb, 1394, exdi, replay or kdsrv");
+                    "'; use com, net, usb, 1394, exdi, gdb, replay or kdsrv");
 }
 
 std::string FormatKernelLink(const KernelLink& link) { return std::visit(Printer{}, link); }

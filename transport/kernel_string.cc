@@ -41,7 +41,6 @@ Result<std::string> NestedValue(const ConnectionString& text, std::string_view k
 
 Result<void> CheckTrans(std::string_view trans) {
   if (NameOf(trans) == "kdsrv") return UsageError("a kdsrv: string cannot stand inside another one");
-  if (NameOf(trans) == "exdi") return UsageError("an exdi: string is given with -kx, not as a kernel link");
   // Defaults come from the environment of whoever opens the link, so here a port that fits every kind of link
   // stands in. A VM pipe of another machine (kUnsupported here) may be the KD connection server's own.
   const Environment stand_in = [](const std::string& name) -> std::optional<std::string> {

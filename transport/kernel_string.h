@@ -38,8 +38,8 @@ struct FirewireLink {
   std::string symlink;
 };
 struct ExdiLink {
-  std::string host;
-  std::uint16_t port = 0;
+  std::string host;        ///< or the absolute path of a stub's Unix socket
+  std::uint16_t port = 0;  ///< 0: `host` is a path
   std::string arch, os, kd;
   bool data_breaks = true;
   std::string note;  ///< keys that were accepted and ignored, for the user; empty if none

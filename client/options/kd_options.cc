@@ -304,12 +304,12 @@ class KdCommandLine {
     } else if (name == "zp") {
       options_.page_file = text;
     } else if (name == "kx") {
-      options_.session = KdOptions::Session::kExdi;
-      options_.exdi = text;
-      if (LowerCase(text.substr(0, 5)) != "exdi:")
+      if (LowerCase(text.substr(0, 5)) != "exdi:" && LowerCase(text.substr(0, 4)) != "gdb:")
         return UsageError("-kx takes an exdi: string, for example exdi:gdb=HOST:PORT");
       const Environment none = [](const std::string&) { return std::nullopt; };
       if (auto link = ParseKernelLink(text, none); !link) return UsageError("-kx: " + link.error().message);
+      options_.session = KdOptions::Session::kKernel;
+      options_.kernel.trans = text;
     } else if (name == "c") {
       options_.commands.push_back(text);
     } else if (name == "cf") {
@@ -398,7 +398,6 @@ Result<void> RefuseUnsupported(const KdOptions& options) {
   }
   switch (options.session) {
     case KdOptions::Session::kLocalKernel: return refuse("-kl (local kernel session)");
-    case KdOptions::Session::kExdi: return refuse("-kx (session through a gdb stub)");
     case KdOptions::Session::kDump: return refuse("-z (opening a dump)");
     case KdOptions::Session::kRemoteClient: return refuse("-remote (joining a debugging server)");
     case KdOptions::Session::kKernel: break;

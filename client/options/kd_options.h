@@ -16,7 +16,7 @@ namespace longwire {
 /// What `kd` was asked for (remote-debugging.md 3.5, 4.7, 4.8). Options win over the environment.
 struct KdOptions {
   enum class Action : std::uint8_t { kDebug, kHelp, kVersion, kQueryServers, kRegisterUrl, kWake };
-  enum class Session : std::uint8_t { kKernel, kLocalKernel, kExdi, kDump, kRemoteClient };
+  enum class Session : std::uint8_t { kKernel, kLocalKernel, kDump, kRemoteClient };
   enum class RebootBreak : std::uint8_t { kNone, kInitialization, kFirstModule };
   struct Log {
     std::string path;
@@ -30,7 +30,6 @@ struct KdOptions {
 
   Session session = Session::kKernel;
   KernelString kernel;             ///< kKernel; empty `trans` and no server: everything from the environment
-  std::string exdi;                ///< kExdi
   std::vector<std::string> dumps;  ///< kDump
   std::optional<std::string> page_file;
   std::optional<Endpoint> server;  ///< -server

@@ -10,6 +10,7 @@ std::string_view KdUsage() {
       'com:port=com1,baud=115200'                 serial port of this machine (or port=/dev/ttyUSB0)
       'com:pipe,port=\\.\pipe\vm1,resets=0,reconnect'   virtual machine's pipe, or port=/PATH of its socket
       'com:ipport=4000,port=10.0.0.9'             serial port over TCP
+      'gdb:server=10.0.0.9,port=1234'             gdb stub of a virtual machine; also -kx 'exdi:gdb=HOST:PORT'
       'net:port=50000,key=1.2.3.4'                network
       'kdsrv:server=@{tcp:server=HOST,port=N,password=P},trans=@{com:port=com1,baud=115200}'
                                                   link opened by a kdsrv on HOST
@@ -32,7 +33,7 @@ std::string_view KdUsage() {
   -srcpath PATH       source path, as .srcpath shows it
   -version, -?        version; this text
 
-Refused, because not supported yet: -server -remote -kl -kx -z -zp -cfr -secure -noio -iu -wake --queue
+Refused, because not supported yet: -server -remote -kl -z -zp -cfr -secure -noio -iu -wake --queue
 Accepted with a warning, without effect yet: -m -myob -aEXT -s -r -t -clines -failinc -sflags
 -sdce -ses -sicv -sins -snc -snul -sup
 

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/gdbstub/gdb_target.h"
 #include "server/kd/kd_target.h"
 #include "server/replay/replay_port.h"
 
@@ -12,6 +13,16 @@ kd::Timers TimersFor(const KernelLink& link) {
   const auto* com = std::get_if<ComLink>(&link);
   if (com != nullptr && com->kind == ComLink::Kind::kDevice) return kd::Timers::ForSerial(com->baud);
   return kd::Timers::ForPipe();
+}
+
+LinkBackEnd MakeStubBackEnd(std::unique_ptr<LinkPort> port, const ExdiLink& link) {
+  LinkBackEnd back_end;
+  const GdbTarget::Wishes wishes{link.data_breaks, link.os != "linux"};
+  back_end.make_target = [wishes](TargetOptions options, LinkTarget::EventSink events) {
+    return std::make_unique<GdbTarget>(std::move(options), wishes, std::move(events));
+  };
+  back_end.port = std::move(port);
+  return back_end;
 }
 
 }  // namespace
@@ -33,6 +44,7 @@ Result<LinkBackEnd> MakeLinkBackEnd(Executor executor, const KernelLink& link) {
     return MakeKdBackEnd(MakeReplayPort(std::move(executor), replay->file, replay->speed), link);
   Result<std::unique_ptr<LinkPort>> port = MakeLinkPort(std::move(executor), link);
   if (!port) return port.error();
+  if (const auto* stub = std::get_if<ExdiLink>(&link)) return MakeStubBackEnd(std::move(*port), *stub);
   return MakeKdBackEnd(std::move(*port), link);
 }
 

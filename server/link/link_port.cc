@@ -154,10 +154,15 @@ Result<std::unique_ptr<LinkPort>> MakeComPort(Executor executor, const ComLink& 
 
 Result<std::unique_ptr<LinkPort>> MakeLinkPort(Executor executor, const KernelLink& link) {
   if (const auto* com = std::get_if<ComLink>(&link)) return MakeComPort(std::move(executor), *com);
-  const char* kind = std::holds_alternative<NetLink>(link)        ? "net"
-                     : std::holds_alternative<UsbLink>(link)      ? "usb"
-                     : std::holds_alternative<FirewireLink>(link) ? "1394"
-                                                                  : "exdi";
+  if (const auto* stub = std::get_if<ExdiLink>(&link)) {
+    if (stub->port == 0)
+      return std::unique_ptr<LinkPort>(std::make_unique<PipePort>(std::move(executor), stub->host, false));
+    return std::unique_ptr<LinkPort>(
+        std::make_unique<TcpPort>(std::move(executor), stub->host, stub->port, false));
+  }
+  const char* kind = std::holds_alternative<NetLink>(link)   ? "net"
+                     : std::holds_alternative<UsbLink>(link) ? "usb"
+                                                             : "1394";
   return Error{Errc::kUnsupported,
                std::string(kind) + " links are not supported by this build; use a com link"};
 }

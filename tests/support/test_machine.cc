@@ -111,7 +111,7 @@ bool TestMachine::Launch(const TestMachineOptions& options, std::string* error) 
   directory_ = pattern;
   socket_path_ = directory_ + "/com1";
   monitor_path_ = directory_ + "/monitor";
-  const std::vector<std::string> arguments = {
+  std::vector<std::string> arguments = {
       "qemu-system-x86_64",
       "-M",
       "microvm",
@@ -130,6 +130,9 @@ bool TestMachine::Launch(const TestMachineOptions& options, std::string* error) 
       "unix:" + monitor_path_ + ",server=on,wait=off",
       "-serial",
       "unix:" + socket_path_ + (options.boot_when_connected ? ",server=on,wait=on" : ",server=on,wait=off")};
+  if (options.gdb_stub) {
+    arguments.insert(arguments.end(), {"-gdb", "unix:" + stub_path() + ",server=on,wait=off"});
+  }
   const pid_t parent = getpid();
   pid_ = fork();
   if (pid_ == 0) RunQemu(arguments, directory_ + "/qemu.log", parent);

@@ -16,6 +16,7 @@ struct TestMachineOptions {
   bool break_at_boot = false;        // stop in the debugger once the boot is complete
   bool report_symbols = false;       // report images while booting; waits for a host at each
   unsigned ack_timeout_ms = 0;       // of the kernel's KD stub; 0 = its default of 200
+  bool gdb_stub = false;             // QEMU's gdb stub listens on stub_path()
   bool boot_when_connected = false;  // hold the boot until a host is connected, so that it sees every byte
 };
 
@@ -32,6 +33,7 @@ class TestMachine {
 
   /// COM1. One connection at a time; after a disconnect the next one is accepted.
   const std::string& socket_path() const { return socket_path_; }
+  std::string stub_path() const { return directory_ + "/gdb"; }
   /// Directory with the images and their PDB files.
   const std::string& symbol_directory() const { return symbol_directory_; }
   pid_t pid() const { return pid_; }

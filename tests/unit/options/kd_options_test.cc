@@ -199,7 +199,6 @@ TEST(KdOptions, WrongArgumentsAreNamed) {
 TEST(KdOptions, WhatIsMissingSaysSo) {
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{{"-kl"},
-                                             {"-kx", "exdi:gdb=h:1"},
                                              {"-z", "a.dmp"},
                                              {"-remote", "tcp:server=h,port=1"},
                                              {"-server", "tcp:port=1"},

@@ -155,6 +155,16 @@ TEST(ExdiLinkString, StubAddress) {
   EXPECT_THAT(ErrorOf("exdi:gdb=h:1,arch=mips"), HasSubstr("takes one of x64 arm64 x86"));
 }
 
+TEST(GdbLinkString, IsThePlainSpellingOfAStub) {
+  const ExdiLink link = Link<ExdiLink>("gdb:server=::1,port=1234,break=off");
+  EXPECT_EQ(link.host, "::1");
+  EXPECT_EQ(link.port, 1234);
+  EXPECT_FALSE(link.data_breaks);
+  EXPECT_THAT(ErrorOf("gdb:port=1"), HasSubstr("needs 'server=HOST'"));
+  EXPECT_THAT(ErrorOf("gdb:server=h"), HasSubstr("needs 'port=N'"));
+  EXPECT_THAT(ErrorOf("gdb:server=h,port=1,speed=2"), HasSubstr("unknown key 'speed'"));
+}
+
 TEST(KernelLink, PrintsCanonicallyAndReadsItBack) {
   const Environment none = Variables({});
   const std::vector<std::pair<std::string, std::string>> cases{
@@ -165,7 +175,8 @@ TEST(KernelLink, PrintsCanonicallyAndReadsItBack) {
       {"com:ipport=1,port=h,timeout=500", "COM:IpPort=1,Port=h,Timeout=500"},
       {"usb2:targetname=A", "USB:TargetName=A"},
       {"1394:channel=3,symlink=channel", "1394:Channel=3,Symlink=channel"},
-      {"exdi:gdb=[::1]:5,break=off", "EXDI:Gdb=[::1]:5,Arch=x64,Os=windows,Kd=guess,Break=off"}};
+      {"exdi:gdb=[::1]:5,break=off", "EXDI:Gdb=[::1]:5,Arch=x64,Os=windows,Kd=guess,Break=off"},
+      {"gdb:server=h,port=5", "EXDI:Gdb=h:5,Arch=x64,Os=windows,Kd=guess,Break=on"}};
   for (const auto& [text, printed] : cases) {
     auto link = ParseKernelLink(text, none);
     ASSERT_TRUE(link) << text;

@@ -140,7 +140,7 @@ TEST(KernelString, WrongPartsAreNamed) {
   EXPECT_THAT(ErrorOf("kdsrv:server=@{udp:port=1}"), HasSubstr("in server=@{...}: unknown protocol 'udp'"));
   EXPECT_THAT(ErrorOf("kdsrv:server=@{tcp:server=h,port=1},trans=@{kdsrv:server=@{x}}"),
               HasSubstr("inside another"));
-  EXPECT_THAT(ErrorOf("exdi:gdb=h:1"), HasSubstr("-kx"));
+  EXPECT_THAT(ErrorOf("exdi:gdb=h"), HasSubstr("is not HOST:PORT"));
   EXPECT_THAT(ErrorOf("kdsrv:server=@{tcp:server=h,port=1},trans=@{com:port=com1,speed=1}"),
               HasSubstr("unknown key 'speed'"));
 }
