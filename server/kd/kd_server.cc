@@ -38,7 +38,10 @@ Awaitable<void> KdServer::Run() {
   const auto finished = [this](std::exception_ptr escaped) {
     if (escaped) service_.Warn("An internal error ended one connection; the others go on.");
   };
-  service_.Restore(FormatEndpoint(listener_->endpoint()));
+  // Of a range, the port that was free: the next server may be told that one, or another range.
+  Endpoint bound = listener_->endpoint();
+  bound.port.last = bound.port.first;
+  service_.Restore(FormatEndpoint(bound));
   boost::asio::co_spawn(executor_, control_.Run(), finished);
   for (;;) {
     Result<std::unique_ptr<Stream>> stream = co_await listener_->Accept();

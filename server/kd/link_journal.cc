@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -50,6 +51,13 @@ Result<std::unique_ptr<LinkJournal>> LinkJournal::Lock(const std::string& stem) 
     ::close(lock);
     return Error{Errc::kBusy, path + " is locked: another server of this user has that link"};
   }
+  // Its last owner may have removed the name between our two calls.
+  struct stat ours {
+  }, named{};
+  if (::fstat(lock, &ours) != 0 || ::stat(path.c_str(), &named) != 0 || ours.st_ino != named.st_ino) {
+    ::close(lock);
+    return Error{Errc::kBusy, path + " was just given up by another server; try again"};
+  }
   return std::unique_ptr<LinkJournal>(new LinkJournal(stem, lock));
 }
 
@@ -88,7 +96,7 @@ std::vector<LinkJournal::Found> LinkJournal::TakeOver(
 }
 
 LinkJournal::~LinkJournal() {
-  // The lock file stays: whoever removed it might remove the next owner's.
+  if (written_.empty()) ::unlink((stem_ + ".lock").c_str());  // while it is ours
   ::close(lock_);
 }
 

@@ -10,7 +10,8 @@ const VariantNames kVariantB{'b', "quartz", "cobalt", "amber", "init.exe", "desk
 
 void Scene::StartServer(std::vector<std::string> more, int port) {
   const std::string ports = port != 0 ? std::to_string(port) : "47100:47999";
-  std::vector<std::string> words = {KDSRV_PATH, "-v", "-t", "tcp:port=" + ports + ",password=" + kPassword};
+  std::vector<std::string> words = {
+      KDSRV_PATH, "-v", "-t", "tcp:port=" + ports + ",password=" + kPassword, "--state", state_.path()};
   words.insert(words.end(), more.begin(), more.end());
   server_ = std::make_unique<ChildProcess>(words);
   ASSERT_TRUE(server_->WaitFor("listening on ")) << server_->both();

@@ -9,6 +9,7 @@
 
 #include "tests/support/child_process.h"
 #include "tests/support/kd_probe.h"
+#include "tests/support/temporary_directory.h"
 #include "tests/support/test_machine.h"
 
 namespace longwire::test {
@@ -44,6 +45,7 @@ class Scene : public testing::Test {
   std::string Output(const TestMachine& machine, const std::string& commands,
                      std::vector<std::string> more = {"-bonc"}, int exit_code = 0);
 
+  TemporaryDirectory state_;  ///< of the servers, one after the other
   std::unique_ptr<ChildProcess> server_;
   int port_ = 0;
 };

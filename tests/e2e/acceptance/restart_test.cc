@@ -1,0 +1,89 @@
+#include <csignal>
+#include <cstdlib>
+#include <random>
+#include <thread>
+
+#include "tests/e2e/acceptance/scene.h"
+
+namespace longwire::test {
+namespace {
+
+using namespace std::chrono_literals;
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kCodeBytes = 64;
+/// Generous: a busy machine is not what is tested.
+constexpr std::chrono::seconds kSettleLimit{40};
+
+/// kdsrv is killed at any instant while breakpoints come and go, and started again.
+class AcceptanceRestart : public VariantScene {
+ protected:
+  void SetUp() override {
+    StartServer({"--keep", "0"});
+    TestMachineOptions options;
+    options.break_at_boot = true;
+    machine_ = StartVariant(options);
+    ASSERT_TRUE(machine_);
+    KdProbe probe(machine_->Connect());
+    ASSERT_TRUE(probe.WaitForStop());
+    leaf_ = probe.FindExport("DemoLeaf");
+    crash_ = probe.FindExport("KeBugCheckEx");
+    ASSERT_TRUE(leaf_ != 0 && crash_ != 0);
+    code_ = Code();
+    ASSERT_EQ(code_.size(), 2 * kCodeBytes);
+    ASSERT_TRUE(probe.ContinueOverBreak());
+  }
+
+  /// Read behind the back of every debugger.
+  Bytes Code() const {
+    Bytes code = machine_->Memory(leaf_, kCodeBytes);
+    const Bytes crash = machine_->Memory(crash_, kCodeBytes);
+    code.insert(code.end(), crash.begin(), crash.end());
+    return code;
+  }
+  bool Eventually(const std::function<bool()>& holds) const {
+    const auto end = Clock::now() + kSettleLimit;
+    while (!holds()) {
+      if (Clock::now() > end) return false;
+      std::this_thread::sleep_for(20ms);
+    }
+    return true;
+  }
+
+  std::unique_ptr<TestMachine> machine_;
+  std::uint64_t leaf_ = 0, crash_ = 0;
+  Bytes code_;
+};
+
+TEST_P(AcceptanceRestart, NoBreakpointIsLeftByAServerKilledAtAnyInstant) {
+  const char* wish = std::getenv("LW_KILLS");
+  const int kills = wish != nullptr ? std::atoi(wish) : 5;
+  std::mt19937 random(7);
+  int with_breakpoints = 0;
+  for (int i = 0; i < kills; ++i) {
+    auto kd = AttachedKd(*machine_);
+    std::string commands;
+    for (int round = 0; round < 40; ++round)
+      commands += "bp DEMO!DemoLeaf\nbp nt!KeBugCheckEx\ng\nba w4 nt!KeBugCheckEx\nbc *\n";
+    kd->Write(Named(commands));
+    ASSERT_TRUE(kd->WaitFor("Breakpoint 0 hit")) << kd->both();
+    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 400));
+    server_->Signal(SIGKILL);
+    ASSERT_TRUE(server_->Wait(5s));
+    if (Code() != code_) ++with_breakpoints;
+    kd.reset();
+    StartServer({"--keep", "0"}, port_);
+    EXPECT_TRUE(server_->WaitFor("taken back", kSettleLimit)) << server_->both();
+    EXPECT_TRUE(server_->WaitFor("given back", kSettleLimit)) << server_->both();
+    ASSERT_EQ(Code(), code_) << "kill " << i << "\n" << server_->both();
+  }
+  EXPECT_GT(with_breakpoints, 0) << "no kill met a breakpoint: nothing was tested";
+  EXPECT_EQ(Output(*machine_, "bl;qd").find("bp 0"), std::string::npos);
+  EXPECT_TRUE(Eventually([&] { return state_.Count() == 0; })) << "journals are left";
+}
+
+INSTANTIATE_TEST_SUITE_P(Kernels, AcceptanceRestart, testing::Values(&kVariantA, &kVariantB),
+                         [](const auto& info) { return std::string(1, info.param->variant); });
+
+}  // namespace
+}  // namespace longwire::test
