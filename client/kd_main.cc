@@ -8,6 +8,7 @@
 #include "client/engine/event_text.h"
 #include "client/enumeration/enumeration.h"
 #include "client/extensions/extension_host.h"
+#include "client/kd/doctor.h"
 #include "client/options/kd_options.h"
 #include "client/target/connect.h"
 #include "server/kd/local_service.h"
@@ -86,6 +87,7 @@ int main(int argc, char** argv) {
   if (options->action == KdOptions::Action::kVersion) return std::puts("kd " LONGWIRE_VERSION) < 0;
   if (Result<void> supported = RefuseUnsupported(*options); !supported) return Fail(supported.error());
   if (options->action == KdOptions::Action::kQueryServers) return PrintServers(*options);
+  if (options->doctor) return DiagnoseKernel(*options, "longwire " LONGWIRE_VERSION);
   Interrupt interrupt;
   g_interrupt = &interrupt;
   struct sigaction action {};

@@ -16,6 +16,8 @@
 #include "server/pipe_relay.h"
 #include "transport/command_line.h"
 #include "transport/directory.h"
+#include "transport/doctor_run.h"
+#include "transport/listener_doctor.h"
 
 namespace {
 
@@ -99,6 +101,37 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
   return 0;
 }
 
+/// -doctor: what -t would listen on, then a link as this machine would open it.
+longwire::Awaitable<void> Examine(longwire::Executor executor, const longwire::KdsrvOptions& options,
+                                  std::shared_ptr<longwire::Diagnosis> diagnosis) {
+  using longwire::DoctorStep;
+  if (options.endpoint) {
+    co_await longwire::ExamineListening(executor, *options.endpoint, options.open, *diagnosis);
+    if (diagnosis->failed() || !options.doctor_link) co_return;
+  }
+  longwire::KdServiceOptions service_options;
+  service_options.allows = [links = options.links](const longwire::KernelLink& link) {
+    return longwire::AllowsLink(links, link);
+  };
+  longwire::KdService service(executor, std::move(service_options));
+  co_await service.Examine(*options.doctor_link, diagnosis);
+}
+
+int Diagnose(const longwire::KdsrvOptions& options) {
+  longwire::DoctorRun run;
+  run.json = options.json;
+  run.last = options.doctor_link ? longwire::DoctorStep::kTarget : longwire::DoctorStep::kPassword;
+  if (options.endpoint) run.title = longwire::FormatEndpoint(*options.endpoint);
+  if (options.doctor_link) {
+    const auto link = longwire::ParseKernelLink(*options.doctor_link, longwire::ProcessEnvironment());
+    if (!link) return Fail(link.error());
+    run.title += (run.title.empty() ? "" : " and ") + longwire::FormatKernelLink(*link);
+  }
+  return longwire::RunDoctor(run, [&](longwire::Executor executor, auto diagnosis) {
+    return Examine(std::move(executor), options, std::move(diagnosis));
+  });
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -116,6 +149,7 @@ int main(int argc, char** argv) {
     case Action::kStatus: return longwire::PrintStatus(options->json, std::cout);
     case Action::kRelease: return longwire::AskRelease(options->release_link, std::cout);
     case Action::kConnectPipe: return longwire::RelayPipe(options->pipe);
+    case Action::kDoctor: return Diagnose(*options);
     case Action::kServe: break;
   }
   if (!options->daemon) return Serve(*options, {});

@@ -19,6 +19,8 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"?"},
     {"help", Argument::kNone, true, true},
     {"version", Argument::kNone, true, true},
+    {"k", Argument::kNext, true},
+    {"doctor", Argument::kNone, true, true},
     {"links", Argument::kNext, true, true},
     {"open", Argument::kNone, true, true},
     {"status", Argument::kNone, true, true},
@@ -81,6 +83,12 @@ Result<void> Take(const CommandLineItem& item, KdsrvOptions& options) {
   if (name == "?" || name == "help") options.action = KdsrvOptions::Action::kHelp;
   if (name == "version") options.action = KdsrvOptions::Action::kVersion;
   if (name == "status") options.action = KdsrvOptions::Action::kStatus;
+  if (name == "doctor") options.action = KdsrvOptions::Action::kDoctor;
+  if (name == "k") {
+    Result<std::string> text = ReadStringArgument(*item.argument);
+    if (!text) return text.error();
+    options.doctor_link = std::move(*text);
+  }
   if (name == "v") options.verbose = true;
   if (name == "open") options.open = true;
   if (name == "json") options.json = true;
@@ -152,8 +160,13 @@ Result<KdsrvOptions> ParseKdsrvOptions(std::span<const std::string> words) {
       options.action == KdsrvOptions::Action::kStatus || options.action == KdsrvOptions::Action::kRelease;
   if (asks_a_server && options.endpoint)
     return UsageError("--status and --release ask a running server; leave -t out");
-  if (options.json && options.action != KdsrvOptions::Action::kStatus)
-    return UsageError("--json goes with --status");
+  const bool doctor = options.action == KdsrvOptions::Action::kDoctor;
+  if (options.json && options.action != KdsrvOptions::Action::kStatus && !doctor)
+    return UsageError("--json goes with --status or -doctor");
+  if (options.doctor_link && !doctor)
+    return UsageError("-k goes with -doctor; a serving kdsrv opens the links that its clients ask for");
+  if (doctor && !options.endpoint && !options.doctor_link)
+    return UsageError("-doctor examines a transport (-t), a link of this machine (-k), or both; give one");
   return options;
 }
 
@@ -218,6 +231,8 @@ std::string_view KdsrvUsage() {
   --on-lost WHAT      the target of a client that does not come back: resume (default), halt (left as it
                       is) or break; breakpoints are taken out in any case
   --state DIR         journals, by which a restarted server takes its links back; none writes none
+  -doctor [-k LINK] [--json]  examine the transport of -t, a link of this machine, or both, and say what is
+                      wrong first and what to do; serves nobody
   -version, -?        version; this text
 
 Clients connect with:

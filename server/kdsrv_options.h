@@ -17,7 +17,7 @@ namespace longwire {
 
 /// What `kdsrv` was asked for (remote-debugging.md 3.2).
 struct KdsrvOptions {
-  enum class Action : std::uint8_t { kServe, kHelp, kVersion, kStatus, kRelease, kConnectPipe };
+  enum class Action : std::uint8_t { kServe, kHelp, kVersion, kStatus, kRelease, kConnectPipe, kDoctor };
 
   Action action = Action::kServe;
   std::optional<Endpoint> endpoint;  ///< -t; set for kServe
@@ -28,6 +28,7 @@ struct KdsrvOptions {
   bool daemon = false;               ///< --daemon
   std::string release_link;          ///< --release
   std::string pipe;                  ///< --connect-pipe
+  std::optional<std::string> doctor_link;  ///< -k, with -doctor: a link of this machine
   std::optional<std::string> log_file, pid_file;
   std::optional<std::string> record_directory;                                            ///< --record
   std::chrono::seconds keep{60};                                                          ///< --keep

@@ -1,7 +1,6 @@
 #include "transport/client_security.h"
 
 #include "transport/server_security.h"
-#include "transport/tls_stream.h"
 
 namespace longwire {
 namespace {
@@ -54,17 +53,27 @@ Result<ClientSecurity> ClientSecurity::Make(const Endpoint& endpoint) {
   return security;
 }
 
-Awaitable<Result<std::unique_ptr<Stream>>> ClientSecurity::Secure(Executor executor,
-                                                                  std::unique_ptr<Stream> stream,
-                                                                  ScopedDeadline& deadline) const {
+Awaitable<Result<std::unique_ptr<TlsStream>>> ClientSecurity::ShakeHands(
+    Executor executor, std::unique_ptr<Stream> stream, std::shared_ptr<Finding> finding) const {
   TlsStream::Start start;
-  auto tls = co_await TlsStream::Handshake(executor, std::move(stream), tls_, std::move(start));
-  if (!tls) co_return WithHint(tls.error(), secure_protocol_);
-  if (!key_) co_return std::move(*tls);
+  start.finding = std::move(finding);
+  co_return co_await TlsStream::Handshake(executor, std::move(stream), tls_, std::move(start));
+}
+
+Awaitable<Result<void>> ClientSecurity::Prove(TlsStream& tls, ScopedDeadline& deadline) const {
+  if (!key_) co_return Result<void>();
   std::function<void(std::chrono::milliseconds)> on_hold = [&deadline](std::chrono::milliseconds hold) {
     deadline.Extend(hold);
   };
-  const auto proved = co_await ProvePassword(**tls, *key_, std::move(on_hold));
+  co_return co_await ProvePassword(tls, *key_, std::move(on_hold));
+}
+
+Awaitable<Result<std::unique_ptr<Stream>>> ClientSecurity::Secure(Executor executor,
+                                                                  std::unique_ptr<Stream> stream,
+                                                                  ScopedDeadline& deadline) const {
+  auto tls = co_await ShakeHands(executor, std::move(stream), nullptr);
+  if (!tls) co_return WithHint(tls.error(), secure_protocol_);
+  const auto proved = co_await Prove(**tls, deadline);
   if (!proved) co_return WithHint(proved.error(), secure_protocol_);
   co_return std::move(*tls);
 }

@@ -8,6 +8,7 @@
 #include "transport/password.h"
 #include "transport/stream.h"
 #include "transport/tls_context.h"
+#include "transport/tls_stream.h"
 
 namespace longwire {
 
@@ -28,6 +29,10 @@ class ClientSecurity {
   /// this object until the end.
   Awaitable<Result<std::unique_ptr<Stream>>> Secure(Executor executor, std::unique_ptr<Stream> stream,
                                                     ScopedDeadline& deadline) const;
+  /// The two halves of Secure(), for who wants to know how far it gets. `finding` as in TlsStream::Start.
+  Awaitable<Result<std::unique_ptr<TlsStream>>> ShakeHands(Executor executor, std::unique_ptr<Stream> stream,
+                                                           std::shared_ptr<Finding> finding) const;
+  Awaitable<Result<void>> Prove(TlsStream& tls, ScopedDeadline& deadline) const;
 
  private:
   TlsContext tls_;

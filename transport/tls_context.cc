@@ -80,13 +80,34 @@ int RefusalIndex() {
   return index;
 }
 
-int Refuse(X509_STORE_CTX* check, int reason, const std::string& text) {
+int Refuse(X509_STORE_CTX* check, int reason, Finding finding, const std::string& text) {
   X509_STORE_CTX_set_error(check, reason);
   const auto* session =
       static_cast<SSL*>(X509_STORE_CTX_get_ex_data(check, SSL_get_ex_data_X509_STORE_CTX_idx()));
-  auto* place = session ? static_cast<std::string*>(SSL_get_ex_data(session, RefusalIndex())) : nullptr;
-  if (place) *place = text;
+  auto* place = session ? static_cast<TlsRefusal*>(SSL_get_ex_data(session, RefusalIndex())) : nullptr;
+  if (place) *place = {finding, text};
   return 0;
+}
+
+Finding FindingOf(int reason) {
+  switch (reason) {
+    case X509_V_ERR_CERT_HAS_EXPIRED: return Finding::kCertificateExpired;
+    case X509_V_ERR_CERT_NOT_YET_VALID: return Finding::kCertificateNotYetValid;
+    case X509_V_ERR_HOSTNAME_MISMATCH:
+    case X509_V_ERR_IP_ADDRESS_MISMATCH: return Finding::kCertificateOtherName;
+    case X509_V_ERR_DEPTH_ZERO_SELF_SIGNED_CERT:
+    case X509_V_ERR_SELF_SIGNED_CERT_IN_CHAIN:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT:
+    case X509_V_ERR_UNABLE_TO_GET_ISSUER_CERT_LOCALLY:
+    case X509_V_ERR_UNABLE_TO_VERIFY_LEAF_SIGNATURE: return Finding::kCertificateUnknownAuthority;
+    default: return Finding::kCertificateUnusable;
+  }
+}
+
+Finding DateFinding(const X509& leaf) {
+  if (X509_cmp_current_time(X509_get0_notAfter(&leaf)) < 0) return Finding::kCertificateExpired;
+  if (X509_cmp_current_time(X509_get0_notBefore(&leaf)) > 0) return Finding::kCertificateNotYetValid;
+  return Finding::kCertificateUnusable;
 }
 
 bool IsNamed(const ExpectedServer& expected, const X509& leaf) {
@@ -99,10 +120,10 @@ bool IsNamed(const ExpectedServer& expected, const X509& leaf) {
 int VerifyServer(X509_STORE_CTX* check, void* argument) {
   const auto& expected = *static_cast<const ExpectedServer*>(argument);
   X509* const leaf = X509_STORE_CTX_get0_cert(check);
-  if (!leaf) return Refuse(check, X509_V_ERR_CERT_REJECTED, "there is none.");
+  if (!leaf) return Refuse(check, X509_V_ERR_CERT_REJECTED, Finding::kCertificateUnusable, "there is none.");
   const std::string shown = "it is " + CommonName(*leaf) + ", SHA-256 " + Thumbprint(*leaf);
   if (const auto defect = ServerDefect(*leaf)) {
-    return Refuse(check, X509_V_ERR_CERT_REJECTED, "it " + *defect + " (" + shown + ").");
+    return Refuse(check, X509_V_ERR_CERT_REJECTED, DateFinding(*leaf), "it " + *defect + " (" + shown + ").");
   }
   if (IsNamed(expected, *leaf)) {
     X509_STORE_CTX_set_error(check, X509_V_OK);
@@ -112,11 +133,12 @@ int VerifyServer(X509_STORE_CTX* check, void* argument) {
                              std::any_of(expected.certificates.begin(), expected.certificates.end(),
                                          [](const Certificate& one) { return X509_check_ca(one.get()) > 0; });
   if (!has_authority) {
-    return Refuse(check, X509_V_ERR_CERT_REJECTED, shown + ", not the one that " + expected.name + " names.");
+    return Refuse(check, X509_V_ERR_CERT_REJECTED, Finding::kCertificateNotPinned,
+                  shown + ", not the one that " + expected.name + " names.");
   }
   if (X509_verify_cert(check) == 1) return 1;
   const int reason = X509_STORE_CTX_get_error(check);
-  return Refuse(check, reason,
+  return Refuse(check, reason, FindingOf(reason),
                 std::string(X509_verify_cert_error_string(reason)) + " (" + shown + ", checked with " +
                     expected.name + ").");
 }
@@ -181,6 +203,6 @@ Result<TlsContext> MakeClientContext(ExpectedServer expected, const std::string&
   return context;
 }
 
-void KeepRefusal(SSL* session, std::string* text) { SSL_set_ex_data(session, RefusalIndex(), text); }
+void KeepRefusal(SSL* session, TlsRefusal* refusal) { SSL_set_ex_data(session, RefusalIndex(), refusal); }
 
 }  // namespace longwire

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "proto/error.h"
+#include "proto/finding.h"
 #include "transport/certificate_store.h"
 
 struct ssl_ctx_st;
@@ -30,8 +31,12 @@ Result<TlsContext> MakeServerContext(const ServerCertificate& certificate, TlsVe
 /// must be for this name or address; empty: any.
 Result<TlsContext> MakeClientContext(ExpectedServer expected, const std::string& host, TlsVersions versions);
 
-/// `text` receives why the peer's certificate was refused, in the words of a context made here. It must
-/// outlive the session.
-void KeepRefusal(ssl_st* session, std::string* text);
+/// Why a context made here refused the peer's certificate.
+struct TlsRefusal {
+  Finding finding = Finding::kNone;  ///< kNone: it did not
+  std::string text;
+};
+/// `refusal` receives it and must outlive the session.
+void KeepRefusal(ssl_st* session, TlsRefusal* refusal);
 
 }  // namespace longwire

@@ -32,8 +32,9 @@ struct TlsStream::Core {
   }
 
   std::unique_ptr<Stream> below;
-  PeerInfo peer;        ///< of `below`, with the certificate
-  std::string refusal;  ///< why the peer's certificate was refused
+  PeerInfo peer;       ///< of `below`, with the certificate
+  TlsRefusal refusal;  ///< why the peer's certificate was refused
+  std::shared_ptr<Finding> finding = std::make_shared<Finding>(Finding::kNone);  ///< of the last failure
   TlsContext context;
   std::unique_ptr<SSL, decltype(&SSL_free)> ssl;
   BIO* incoming = nullptr;  ///< owned by ssl
@@ -76,26 +77,33 @@ Error TlsError(const TlsStream::Core& core) {
   const unsigned long number = ERR_get_error();
   const int reason = number != 0 ? ERR_GET_REASON(number) : 0;
   const std::string& who = core.peer.address;
-  if (!core.refusal.empty()) {
-    return {Errc::kAuthentication, "The certificate of " + who + " is refused: " + core.refusal};
+  if (core.refusal.finding != Finding::kNone) {
+    *core.finding = core.refusal.finding;
+    return {Errc::kAuthentication, "The certificate of " + who + " is refused: " + core.refusal.text};
   }
   if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED) {
+    *core.finding = Finding::kClientCertificateRefused;
     return {Errc::kAuthentication,
             "The certificate of " + who +
                 " is refused: " + X509_verify_cert_error_string(SSL_get_verify_result(core.ssl.get())) + "."};
   }
   if (reason == SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE) {
+    *core.finding = Finding::kClientCertificateWanted;
     return {Errc::kAuthentication, who + " showed no certificate, but one is asked for."};
   }
   const char* words = number != 0 ? ERR_reason_error_string(number) : nullptr;
   const std::string text = words ? words : "the peer does not speak it";
   if (IsAboutVersions(reason)) {
+    *core.finding = Finding::kTlsVersion;
     return {Errc::kVersionMismatch, "No TLS version in common with " + who + " (" + text +
                                         "); with a password both sides need TLS 1.3, else the same proto=."};
   }
   if (IsAboutCertificates(reason)) {
+    *core.finding = reason == SSL_R_TLSV13_ALERT_CERTIFICATE_REQUIRED ? Finding::kClientCertificateWanted
+                                                                      : Finding::kClientCertificateRefused;
     return {Errc::kAuthentication, who + " refused this side's certificate (" + text + ")."};
   }
+  *core.finding = Finding::kTlsFailed;
   return {Errc::kMalformed, "TLS with " + who + " failed: " + text + "."};
 }
 
@@ -214,6 +222,7 @@ Awaitable<Result<std::unique_ptr<TlsStream>>> TlsStream::Handshake(Executor exec
   const auto core = std::make_shared<Core>(executor, std::move(below), std::move(context));
   if (!core->ssl) co_return Error{Errc::kInternal, "OpenSSL could not begin a session."};
   core->received_left = start.received_limit;
+  if (start.finding) core->finding = start.finding;
   BIO_write(core->incoming, start.received.data(), static_cast<int>(start.received.size()));
   start.side == Side::kServer ? SSL_set_accept_state(core->ssl.get())
                               : SSL_set_connect_state(core->ssl.get());

@@ -20,7 +20,8 @@ class TlsStream final : public Stream {
     Side side = Side::kClient;
     std::vector<std::byte> received;  ///< bytes of the peer that were read from `below` already
     std::optional<std::size_t>
-        received_limit;  ///< the handshake and what follows may use up no more than this
+        received_limit;                ///< the handshake and what follows may use up no more than this
+    std::shared_ptr<Finding> finding;  ///< receives what TLS failed of, then or later; may be null
   };
   using ExportedKey = std::array<std::byte, 32>;
 

@@ -61,6 +61,7 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"QRa", Argument::kNext},
     {"iu", Argument::kNext},
     {"wake", Argument::kNext},
+    {"doctor", Argument::kNone, false, true},
     {"version", Argument::kNone, false, true},
     {"?"},
     {"help", Argument::kNone, false, true},
@@ -200,7 +201,7 @@ class KdCommandLine {
       std::string_view name;
       bool KdOptions::*member;
     };
-    static constexpr std::array<Switch, 16> kSwitches{{{"kqm", &KdOptions::quiet},
+    static constexpr std::array<Switch, 17> kSwitches{{{"kqm", &KdOptions::quiet},
                                                        {"bonc", &KdOptions::break_on_connect},
                                                        {"m", &KdOptions::modem},
                                                        {"myob", &KdOptions::ignore_versions},
@@ -214,6 +215,7 @@ class KdCommandLine {
                                                        {"r", &KdOptions::show_registers},
                                                        {"v", &KdOptions::verbose},
                                                        {"json", &KdOptions::json},
+                                                       {"doctor", &KdOptions::doctor},
                                                        {"queue", &KdOptions::queue},
                                                        {"open", &KdOptions::open}}};
     for (const Switch& entry : kSwitches) {
@@ -401,6 +403,9 @@ Result<void> RefuseUnsupported(const KdOptions& options) {
     case KdOptions::Session::kDump: return refuse("-z (opening a dump)");
     case KdOptions::Session::kRemoteClient: return refuse("-remote (joining a debugging server)");
     case KdOptions::Session::kKernel: break;
+  }
+  if (options.doctor && options.session != KdOptions::Session::kKernel) {
+    return UsageError("-doctor examines a kernel connection; give it with -k");
   }
   if (options.server) return refuse("-server (sharing this debugger)");
   if (options.page_file) return refuse("-zp (page file)");

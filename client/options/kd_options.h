@@ -60,6 +60,7 @@ struct KdOptions {
 
   std::optional<std::uint32_t> wait_seconds;  ///< --wait: give up when no target answered within this time
   bool json = false;                          ///< --json
+  bool doctor = false;                        ///< -doctor: examine the -k connection, begin no session
   bool open = false;                          ///< --open: unauthenticated -server beyond loopback
   bool queue = false;                         ///< --queue: wait for a link somebody else uses
 

@@ -31,6 +31,8 @@ std::string_view KdUsage() {
                       (_DBG_PIPE_RSH replaces the command); -QRa also shows servers that ended
   -logo FILE          write a log; -loga appends, -logou and -logau write UTF-16
   -srcpath PATH       source path, as .srcpath shows it
+  -doctor             examine the connection of -k step by step, say what is wrong first and what to do, then
+                      exit; with --json as one object. See docs/errors.md
   -version, -?        version; this text
 
 Refused, because not supported yet: -server -remote -kl -z -zp -cfr -secure -noio -iu -wake --queue

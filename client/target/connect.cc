@@ -25,10 +25,12 @@ Awaitable<Result<RpcClient::Opened>> OpenLocal(Executor executor, LocalService s
   co_return RpcClient::Opened{std::move(near), std::move(service)};
 }
 
-rpc::Hello MakeHello(const ConnectOptions& options) {
+}  // namespace
+
+rpc::Hello MakeHello(const std::string& software) {
   rpc::Hello hello;
   hello.role = rpc::Role::kDriver;
-  hello.software = options.software;
+  hello.software = software;
   char host[256] = "";
   if (gethostname(host, sizeof host - 1) == 0) hello.host = host;
   // Not from the environment: services and containers often have no USER, and a refusal should name somebody.
@@ -38,8 +40,6 @@ rpc::Hello MakeHello(const ConnectOptions& options) {
   if (getpwuid_r(geteuid(), &entry, text, sizeof text, &found) == 0 && found) hello.user = found->pw_name;
   return hello;
 }
-
-}  // namespace
 
 Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const ConnectOptions& options,
                                               Interrupt& interrupt) {
@@ -58,7 +58,7 @@ Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const 
                  "this program opens no links itself; name a server: -k kdsrv:server=@{...}"};
   }
   Result<std::unique_ptr<RpcClient>> client =
-      RpcClient::Open(std::move(opener), MakeHello(options), interrupt);
+      RpcClient::Open(std::move(opener), MakeHello(options.software), interrupt);
   if (!client) return client.error();
   auto target = std::make_unique<RemoteTarget>(std::move(*client), FormatSessionName(kernel));
   rpc::OpenLink link{kernel.trans, options.break_in, options.break_on_reboot};

@@ -7,6 +7,7 @@
 #include "client/target/interrupt.h"
 #include "client/target/target.h"
 #include "proto/error.h"
+#include "proto/rpc/messages.h"
 #include "transport/kernel_string.h"
 #include "transport/stream.h"
 
@@ -33,5 +34,8 @@ struct ConnectOptions {
 /// link (kLinkFailed, kLinkInUse).
 Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const ConnectOptions& options,
                                               Interrupt& interrupt);
+
+/// Who this client says it is: role, software, user and host.
+rpc::Hello MakeHello(const std::string& software);
 
 }  // namespace longwire

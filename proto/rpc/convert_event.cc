@@ -57,6 +57,26 @@ void Put(const LinkQueued& from, pb::Event* to) {
   to->mutable_link_queued()->set_holder(from.holder);
   to->mutable_link_queued()->set_link(from.link);
 }
+void Put(const DiagnosedStep& from, pb::Event* to) {
+  pb::DiagnosedStep* wire = to->mutable_diagnosed_step();
+  wire->set_step(static_cast<std::uint32_t>(from.step));
+  wire->set_outcome(static_cast<std::uint32_t>(from.outcome));
+  wire->set_text(from.text);
+  wire->set_finding(from.finding);
+  wire->set_finding_name(from.finding_name);
+  wire->set_next(from.next);
+  wire->set_code(static_cast<std::uint32_t>(from.code));
+}
+
+Result<Event> Get(const pb::DiagnosedStep& from) {
+  const auto step = EnumFromWire(from.step(), kLastDoctorStep, "diagnosed_step.step");
+  if (!step) return step.error();
+  const auto outcome = EnumFromWire(from.outcome(), kLastStepOutcome, "diagnosed_step.outcome");
+  if (!outcome) return outcome.error();
+  if (from.finding() > 0xFFFF) return Malformed("diagnosed_step.finding");
+  return Event(DiagnosedStep{*step, *outcome, from.text(), static_cast<std::uint16_t>(from.finding()),
+                             from.finding_name(), from.next(), ErrcFromWire(from.code())});
+}
 
 Result<Event> Get(const pb::FileRequested& from) {
   const auto operation =
@@ -125,6 +145,7 @@ Result<Event> FromWire(const pb::Event& from) {
       const auto& wire = from.link_queued();
       return Event(LinkQueued{wire.position(), wire.holder(), wire.link()});
     }
+    case pb::Event::kDiagnosedStep: return Get(from.diagnosed_step());
     case pb::Event::KIND_NOT_SET: break;
   }
   return Unknown("event");

@@ -115,6 +115,7 @@ void Put(const TakeDriver& from, pb::Request* to) { to->mutable_take_driver()->s
 void Put(const HandOver& from, pb::Request* to) { to->mutable_hand_over()->set_client(from.client); }
 void Put(const ListClients&, pb::Request* to) { to->mutable_list_clients(); }
 void Put(const EvictClient& from, pb::Request* to) { to->mutable_evict_client()->set_client(from.client); }
+void Put(const Diagnose& from, pb::Request* to) { to->mutable_diagnose()->set_link(from.link); }
 
 // ---- from the wire ----
 
@@ -246,6 +247,7 @@ Result<Request> FromWire(const pb::Request& from) {
     case pb::Request::kHandOver: return Request(HandOver{from.hand_over().client()});
     case pb::Request::kListClients: return Request(ListClients{});
     case pb::Request::kEvictClient: return Request(EvictClient{from.evict_client().client()});
+    case pb::Request::kDiagnose: return Request(Diagnose{from.diagnose().link()});
     case pb::Request::KIND_NOT_SET: break;
   }
   return Unknown("request");

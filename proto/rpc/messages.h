@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "proto/address_space.h"
+#include "proto/diagnosis.h"
 #include "proto/error.h"
 #include "proto/plan/plan.h"
 
@@ -28,6 +29,8 @@ inline constexpr char kResumeCapability[] = "resume";
 inline constexpr char kRolesCapability[] = "roles";
 /// Output printed before the client came (OpenLink::scroll_back).
 inline constexpr char kScrollBackCapability[] = "scroll-back";
+/// Diagnose is answered.
+inline constexpr char kDiagnoseCapability[] = "diagnose";
 
 // ---- handshake
 // ------------------------------------------------------------------------------------------------
@@ -335,12 +338,17 @@ struct ClientList {
 struct EvictClient {
   std::uint64_t client = 0;
 };
+/// Examines a kernel link that nobody uses, step by step: each is told by an event DiagnosedStep. Answered by
+/// Done when it is over, within half a minute at the most.
+struct Diagnose {
+  std::string link;  ///< as in OpenLink
+};
 
 using Request = std::variant<OpenLink, CloseLink, ReadMemory, WriteMemory, RunPlan, GetContext, SetContext,
                              ReadControlSpace, WriteControlSpace, ReadMsr, WriteMsr, ReadIo, WriteIo,
                              SetBreakpoint, ClearBreakpoint, Resume, BreakIn, SwitchProcessor, AnswerPrompt,
                              AnswerFile, Reboot, Crash, Resynchronize, Configure, GetLinkStatus, EndServer,
-                             TakeDriver, HandOver, ListClients, EvictClient>;
+                             TakeDriver, HandOver, ListClients, EvictClient, Diagnose>;
 
 struct Done {};
 struct Bytes {};  ///< the bulk part is the answer
@@ -423,7 +431,7 @@ struct LinkQueued {
 };
 
 using Event = std::variant<StopEvent, Resumed, Output, PromptRequested, ModuleChanged, FileRequested,
-                           LinkChanged, DriverChanged, ClientChanged, LinkQueued>;
+                           LinkChanged, DriverChanged, ClientChanged, LinkQueued, DiagnosedStep>;
 
 // ---- envelope
 // ----------------------------------------------------------------------------------------------------

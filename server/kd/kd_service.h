@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "proto/diagnosis.h"
 #include "server/kd/change_signal.h"
 #include "server/kd/kd_session.h"
 #include "server/kd/link_back_end.h"
@@ -65,6 +66,8 @@ class KdService {
   std::vector<LinkReport> Status() const;
   /// Takes a link from its driver, as if that client was lost. kNotFound: no such open link.
   Result<void> ReleaseLink(const std::string& link);
+  /// The steps from the device to the target of a link that nobody uses; nobody may open it meanwhile.
+  Awaitable<void> Examine(std::string link, std::shared_ptr<Diagnosis> diagnosis);
   /// Called once when a client ended the server (`.endpsrv`).
   void OnEndServer(std::function<void()> ended) { ended_ = std::move(ended); }
   /// Tells the clients, gives every target back running and without a breakpoint of ours; at most `limit`.

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "server/kd/kd_service.h"
+#include "server/kd/link_doctor.h"
 
 namespace longwire {
 namespace {
@@ -128,6 +129,39 @@ Awaitable<Result<KdService::Opening>> KdService::OpenLink(std::shared_ptr<KdSess
   link = FindLink(device);
   if (link) co_return Opening{link, true, false};
   co_return co_await OpenFresh(*parsed, device, std::move(request));
+}
+
+Awaitable<void> KdService::Examine(std::string link_text, std::shared_ptr<Diagnosis> diagnosis) {
+  const Result<KernelLink> parsed = ParseKernelLink(link_text, options_.environment);
+  if (!parsed) {
+    const bool unsupported = parsed.error().code == Errc::kUnsupported;
+    diagnosis->Fail(DoctorStep::kDevice, unsupported ? Finding::kLinkUnsupported : Finding::kLinkString,
+                    parsed.error().message);
+    co_return;
+  }
+  const std::string name = FormatKernelLink(*parsed);
+  if (!options_.allows(*parsed)) {
+    diagnosis->Fail(DoctorStep::kDevice, Finding::kLinkNotAllowed,
+                    "this server does not allow the link " + name + " (its --links option)");
+    co_return;
+  }
+  const std::string device = DeviceOf(*parsed);
+  const std::shared_ptr<KdLink> link = FindLink(device);
+  if (link || lines_->contains(device)) {
+    diagnosis->Ok(DoctorStep::kDevice, name);
+    diagnosis->Ok(DoctorStep::kPermission, "this server has it open");
+    diagnosis->Fail(DoctorStep::kUse, Finding::kUsedByClient,
+                    link ? InUse(*link).message : "another client opens or examines the link at this moment");
+    co_return;
+  }
+  // A place in the line keeps the others away from the device.
+  const LinePlace place(lines_, changed_, device, 0);
+  Log("link " + name + " is examined");
+  LinkDoctorOptions options;
+  options.make_back_end = options_.make_back_end;
+  options.left_halted = left_halted_.contains(device);
+  const auto doctor = std::make_shared<LinkDoctor>(executor_, *parsed, std::move(options));
+  co_await LinkDoctor::Run(doctor, diagnosis);
 }
 
 /// Opens what is not open.

@@ -142,6 +142,7 @@ void KdSession::End(Parting parting, KdLink::Why reason) {
   if (std::exchange(over_, true)) return;
   const auto self = shared_from_this();  // the service lets go of it
   keep_timer_->timer.cancel();
+  if (diagnosis_) diagnosis_->Cancel();
   LeaveLink(parting, reason);
   if (channel_ && !stopping_) channel_->Close();
   service_.Forget(*this);

@@ -7,6 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "proto/diagnosis.h"
 #include "server/kd/answer_record.h"
 #include "server/kd/event_record.h"
 #include "server/kd/kd_link.h"
@@ -89,6 +90,7 @@ class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink
   Awaitable<void> Handle(rpc::Envelope envelope);
   Awaitable<void> HandleRequest(std::uint64_t id, rpc::Request request, std::vector<std::byte> bulk);
   bool HandleOwn(std::uint64_t id, const rpc::Request& request);
+  void Diagnose(std::uint64_t id, std::string link);
   void Cancel(std::uint64_t id);
   static Awaitable<void> OpenLink(std::shared_ptr<KdSession> self, std::uint64_t id, rpc::OpenLink request);
   rpc::LinkOpened Snapshot() const;
@@ -124,8 +126,10 @@ class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink
   std::uint64_t skipped_in_all_ = 0;
   std::optional<std::uint64_t> opening_;  ///< the OpenLink under way
   bool opening_cancelled_ = false;
-  bool inherited_ = false;  ///< from an earlier process: what it answered is not known
-  bool rebase_ = false;     ///< and the numbers of its events neither
+  std::shared_ptr<Diagnosis> diagnosis_;  ///< of the link being examined for this client
+  std::uint64_t diagnosis_id_ = 0;        ///< of the request that asked for it
+  bool inherited_ = false;                ///< from an earlier process: what it answered is not known
+  bool rebase_ = false;                   ///< and the numbers of its events neither
   bool over_ = false;
   bool stopping_ = false;
 };

@@ -50,6 +50,7 @@ void KdSession::Cancel(std::uint64_t id) {
     service_.changed_.Ring();
     return;
   }
+  if (diagnosis_ && diagnosis_id_ == id) diagnosis_->Cancel();
   const auto work = in_flight_.find(id);
   if (link_ && work != in_flight_.end() && work->second.ticket != 0) link_->Cancel(work->second.ticket);
 }
@@ -146,6 +147,10 @@ bool KdSession::HandleOwn(std::uint64_t id, const rpc::Request& request) {
   }
   if (std::holds_alternative<rpc::ListClients>(request)) {
     Answer(id, service_.ListClients(*this), {});
+    return true;
+  }
+  if (const auto* diagnose = std::get_if<rpc::Diagnose>(&request)) {
+    Diagnose(id, diagnose->link);
     return true;
   }
   if (const auto* evict = std::get_if<rpc::EvictClient>(&request)) {

@@ -1,0 +1,127 @@
+#include "proto/finding.h"
+
+#include <algorithm>
+#include <array>
+
+namespace longwire {
+namespace {
+
+using F = Finding;
+
+constexpr auto kFacts = std::to_array<FindingFacts>({
+    {F::kNameUnknown, "name-unknown", Errc::kUnreachable,
+     "check the spelling of server=, or give the address instead of the name"},
+    {F::kNameServiceSilent, "name-service-silent", Errc::kUnreachable,
+     "check this machine's name service (/etc/resolv.conf), or give the address instead of the name"},
+    {F::kNoAddressOfFamily, "no-address-of-family", Errc::kUnreachable,
+     "leave ipversion= out, or give an address of that family"},
+    {F::kNoRoute, "no-route", Errc::kUnreachable,
+     "check this machine's network and VPN; `ip route get ADDRESS` shows what it knows"},
+    {F::kPortRefused, "port-refused", Errc::kUnreachable,
+     "start the server there, and check port=; a server without a password listens on loopback only"},
+    {F::kPortNoAnswer, "port-no-answer", Errc::kTimedOut,
+     "check that the machine is up and that no firewall drops the port"},
+    {F::kHostUnreachable, "host-unreachable", Errc::kUnreachable,
+     "check that the machine is up and in the network that its address says"},
+    {F::kPipeMissing, "pipe-missing", Errc::kUnreachable,
+     "check pipe=, and that the server runs as the same user on this machine"},
+    {F::kPipeDead, "pipe-dead", Errc::kUnreachable,
+     "start the server again; the socket is what an ended one left"},
+    {F::kPipeForbidden, "pipe-forbidden", Errc::kUnreachable,
+     "connect as the user who runs the server, or as root"},
+    {F::kPortTaken, "port-taken", Errc::kUnreachable,
+     "end the other program, or choose another port or a range LOW:HIGH"},
+    {F::kPipeTaken, "pipe-taken", Errc::kBusy,
+     "end the other server, or choose another name; pipe=NAME_%d adds the process id"},
+    {F::kNobodyDialled, "nobody-dialled", Errc::kTimedOut,
+     "start the server with clicon= naming this machine and the same port"},
+    {F::kPortForbidden, "port-forbidden", Errc::kUnreachable,
+     "choose a port above 1023, or run as a user who may take this one"},
+    {F::kTransportFailed, "transport-failed", Errc::kUnreachable, "the text names what failed"},
+    {F::kCertificateExpired, "certificate-expired", Errc::kAuthentication,
+     "give the server a new certificate; check the clocks of both machines"},
+    {F::kCertificateNotYetValid, "certificate-not-yet-valid", Errc::kAuthentication,
+     "check the clocks of both machines"},
+    {F::kCertificateOtherName, "certificate-other-name", Errc::kAuthentication,
+     "write server= as the certificate has it, or make a certificate for this name"},
+    {F::kCertificateUnknownAuthority, "certificate-unknown-authority", Errc::kAuthentication,
+     "give the authority that issued the server's certificate as certuser= or machuser="},
+    {F::kCertificateNotPinned, "certificate-not-pinned", Errc::kAuthentication,
+     "compare the thumbprints; give the server's certificate or its authority"},
+    {F::kClientCertificateWanted, "client-certificate-wanted", Errc::kAuthentication,
+     "put NAME.client.pem and NAME.client.key beside the certificate that certuser= or machuser= names"},
+    {F::kClientCertificateRefused, "client-certificate-refused", Errc::kAuthentication,
+     "have NAME.client.pem issued by an authority in the server's NAME.clients.pem, and check its dates"},
+    {F::kCertificateUnusable, "certificate-unusable", Errc::kAuthentication,
+     "the text names the file and its defect; docs/certificates.md has the layout"},
+    {F::kTlsVersion, "tls-version", Errc::kVersionMismatch,
+     "write proto=tls1 on both sides; a password needs TLS 1.3"},
+    {F::kServerWithoutTls, "server-without-tls", Errc::kMalformed,
+     "check protocol and port=; the server may be tcp: instead of ssl:"},
+    {F::kServerWantsTls, "server-wants-tls", Errc::kAuthentication,
+     "use ssl: or spipe: with proto= and a certificate in the client string"},
+    {F::kTlsFailed, "tls-failed", Errc::kMalformed, "compare the protocol and proto= of both strings"},
+    {F::kPasswordWrong, "password-wrong", Errc::kAuthentication,
+     "compare the passwords of both strings; case matters"},
+    {F::kPasswordWanted, "password-wanted", Errc::kAuthentication,
+     "add password= (or password=file:PATH) to the client string"},
+    {F::kPasswordNotWanted, "password-not-wanted", Errc::kAuthentication,
+     "start the server with that password, or leave password= out of the client string"},
+    {F::kPasswordFailed, "password-failed", Errc::kAuthentication, "the text says what went wrong"},
+    {F::kVersionMismatch, "version-mismatch", Errc::kVersionMismatch, "update the older of the two programs"},
+    {F::kNotLongwire, "not-longwire", Errc::kMalformed, "check port=; another service listens there"},
+    {F::kServerSilent, "server-silent", Errc::kTimedOut,
+     "check port=; if it is the right one, the server hangs: restart it"},
+    {F::kServerRefuses, "server-refuses", Errc::kBusy, "the text has the server's reason"},
+    {F::kServerCannotDiagnose, "server-cannot-diagnose", Errc::kUnsupported,
+     "update the server, or run kdsrv -doctor on its machine"},
+    {F::kConnectionLost, "connection-lost", Errc::kClosed, "look at the server's log"},
+    {F::kLinkString, "link-string", Errc::kUsage, "correct the link string; the text names key and position"},
+    {F::kLinkNotAllowed, "link-not-allowed", Errc::kAuthentication,
+     "add the link to --links of the server, or ask for one it allows"},
+    {F::kLinkUnsupported, "link-unsupported", Errc::kUnsupported, "use a link of another kind"},
+    {F::kDeviceMissing, "device-missing", Errc::kLinkFailed, "plug the adapter in, or correct port="},
+    {F::kNotSerialLine, "not-serial-line", Errc::kLinkFailed,
+     "name a serial device such as /dev/ttyUSB0; a virtual machine's socket takes com:pipe"},
+    {F::kSpeedUnsupported, "speed-unsupported", Errc::kLinkFailed,
+     "choose a baud= that the adapter can do, on both sides"},
+    {F::kSocketMissing, "socket-missing", Errc::kLinkFailed,
+     "start the virtual machine, or correct port=; reconnect in the link waits for it"},
+    {F::kSocketDead, "socket-dead", Errc::kLinkFailed,
+     "start the virtual machine; the socket is what an ended one left"},
+    {F::kNotSocket, "not-socket", Errc::kLinkFailed,
+     "configure the virtual machine's serial port as a Unix socket, and give its path"},
+    {F::kLinkUnreachable, "link-unreachable", Errc::kLinkFailed,
+     "check address and port of the serial server, and that it runs"},
+    {F::kNobodyConnected, "nobody-connected", Errc::kLinkFailed,
+     "start the virtual machine or serial server that shall connect to this link"},
+    {F::kLinkFailed, "link-failed", Errc::kLinkFailed, "the text names what failed"},
+    {F::kNoPermission, "no-permission", Errc::kLinkFailed,
+     "let the user who opens the link into the group the text names (usermod -aG), and log in anew"},
+    {F::kUsedByClient, "used-by-client", Errc::kLinkInUse,
+     "wait, or end the holder with kdsrv --release LINK"},
+    {F::kUsedByProgram, "used-by-program", Errc::kLinkInUse, "end the other program"},
+    {F::kLineClosed, "line-closed", Errc::kLinkFailed,
+     "check that the virtual machine or serial server still runs and serves one client at a time"},
+    {F::kGarbage, "garbage", Errc::kLinkFailed,
+     "set the same baud rate on both sides; a bad cable looks alike"},
+    {F::kTextOnLine, "text-on-line", Errc::kLinkFailed,
+     "give the debugger a serial port of its own: a console or boot log uses this one"},
+    {F::kTargetSilent, "target-silent", Errc::kTargetOffline,
+     "check that the target runs, that debugging is on (bcdedit /debug on), and port and speed of its "
+     "settings (bcdedit /dbgsettings)"},
+    {F::kTargetUnclear, "target-unclear", Errc::kTargetOffline,
+     "try again; if it stays so, check the cable and restart the target"},
+});
+
+}  // namespace
+
+std::span<const FindingFacts> AllFindings() { return kFacts; }
+
+const FindingFacts* FactsOf(Finding finding) {
+  const auto found = std::find_if(kFacts.begin(), kFacts.end(),
+                                  [finding](const FindingFacts& facts) { return facts.finding == finding; });
+  return found == kFacts.end() ? nullptr : &*found;
+}
+
+}  // namespace longwire

@@ -1,0 +1,18 @@
+#pragma once
+
+#include <string>
+
+#include "proto/diagnosis.h"
+#include "transport/kernel_string.h"
+
+namespace longwire {
+
+/// The steps device, permission and use of a link that this process would open itself: what a look at the
+/// file system and a short open tell, without touching the other side. False after a reported failure. Links
+/// that listen, or have no device of their own, have nothing to look at.
+bool ExamineDevice(const ComLink& link, Diagnosis& diagnosis);
+
+/// "/dev/ttyUSB0 belongs to root:dialout, mode 0660; user joe may not use it, members of dialout may".
+std::string DescribePermissions(const std::string& path);
+
+}  // namespace longwire
