@@ -119,7 +119,7 @@ bool BeginsLink(std::string_view text) {
   if (colon == std::string_view::npos) return false;
   const std::string name = LowerCase(TrimBlanks(text.substr(0, colon)));
   return name == "com" || name == "net" || name == "usb" || name == "usb2" || name == "1394" ||
-         name == "exdi" || name == "gdb" || name == "replay";
+         name == "exdi" || name == "gdb" || name == "dump" || name == "replay";
 }
 
 /// COM ports in a pattern mean the device the link was opened on.
@@ -190,7 +190,7 @@ Result<std::vector<std::string>> SplitLinkPatterns(std::string_view list) {
     if (!ends) continue;
     const std::string pattern(TrimBlanks(list.substr(start, i - start)));
     if (!BeginsLink(pattern))
-      return UsageError("--links: a link pattern starts with com:, net:, usb:, 1394:, exdi: or replay:");
+      return UsageError("--links: a link pattern starts with com:, net:, usb:, 1394:, exdi:, dump: or replay:");
     if (auto parsed = ParseConnectionString(pattern); !parsed)
       return UsageError("--links: " + parsed.error().message);
     patterns.push_back(pattern);

@@ -409,6 +409,14 @@ Result<ReplayLink> ParseReplay(const ConnectionString& text) {
   return link;
 }
 
+Result<DumpLink> ParseDump(const ConnectionString& text) {
+  if (auto checked = CheckKeys(text, " file "); !checked) return checked.error();
+  const auto file = ValueOf(text, "file");
+  if (!file || !IsPlainPath(*file))
+    return UsageError("a 'dump:' link needs 'file=/PATH', a crash dump on the machine that serves the link");
+  return DumpLink{std::string(*file)};
+}
+
 template <class T>
 Result<KernelLink> Widen(Result<T> link) {
   if (!link) return link.error();
@@ -450,6 +458,7 @@ struct Printer {
     return "EXDI:Gdb=" + QuoteValue((v6 ? "[" + link.host + "]" : link.host) + port) + ",Arch=" + link.arch +
            ",Os=" + link.os + ",Kd=" + link.kd + (link.data_breaks ? ",Break=on" : ",Break=off");
   }
+  std::string operator()(const DumpLink& link) const { return "DUMP:File=" + QuoteValue(link.file); }
   std::string operator()(const ReplayLink& link) const {
     char speed[32];
     const auto end = std::to_chars(speed, speed + sizeof(speed), link.speed).ptr;
@@ -476,9 +485,10 @@ Result<KernelLink> ParseKernelLink(std::string_view text, const Environment& env
   if (parsed->name == "1394") return Widen(ParseFirewire(*parsed, environment));
   if (parsed->name == "exdi") return Widen(ParseExdi(*parsed));
   if (parsed->name == "gdb") return Widen(ParseGdb(std::move(*parsed)));
+  if (parsed->name == "dump") return Widen(ParseDump(*parsed));
   if (parsed->name == "replay") return Widen(ParseReplay(*parsed));
   return UsageError("unknown kernel link '" + parsed->name +
-                    "'; use com, net, usb, 1394, exdi, gdb, replay or kdsrv");
+                    "'; use com, net, usb, 1394, exdi, gdb, dump, replay or kdsrv");
 }
 
 std::string FormatKernelLink(const KernelLink& link) { return std::visit(Printer{}, link); }

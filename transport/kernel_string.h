@@ -49,7 +49,11 @@ struct ReplayLink {
   std::string file;  ///< absolute
   double speed = 0;  ///< of the recorded time, 0: as fast as the client follows
 };
-using KernelLink = std::variant<ComLink, NetLink, UsbLink, FirewireLink, ExdiLink, ReplayLink>;
+/// `dump:file=PATH`: a crash dump.
+struct DumpLink {
+  std::string file;  ///< absolute
+};
+using KernelLink = std::variant<ComLink, NetLink, UsbLink, FirewireLink, ExdiLink, ReplayLink, DumpLink>;
 
 /// `text` empty: everything from the environment (_NT_DEBUG_PORT ..., 4.8). Errors are kUsage and never hold
 /// a key; kUnsupported: a VM pipe of another machine.

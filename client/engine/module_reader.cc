@@ -143,4 +143,24 @@ Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresse
   return result;
 }
 
+TargetModules NamedModules(const rpc::TargetDescription& description) {
+  const auto records = [&](const std::vector<rpc::NamedModule>& modules) {
+    std::vector<ModuleRecord> records;
+    for (const rpc::NamedModule& module : modules) {
+      ModuleRecord record;
+      record.image_path = module.name;
+      const std::size_t slash = module.name.find_last_of("\\/");
+      record.image_name = slash == std::string::npos ? module.name : module.name.substr(slash + 1);
+      record.base = module.base;
+      record.size = module.size;
+      record.checksum = module.checksum;
+      record.timestamp = module.timestamp;
+      record.is_kernel = module.base == description.kernel_base;
+      records.push_back(std::move(record));
+    }
+    return records;
+  };
+  return {records(description.modules), records(description.unloaded_modules), {}};
+}
+
 }  // namespace longwire

@@ -28,6 +28,9 @@ struct ModuleListAddresses {
 Result<TargetModules> ReadTargetModules(Target& target, const ModuleListAddresses& addresses,
                                         unsigned pointer_size);
 
+/// The lists of a target that named its modules itself (a triage dump). The kernel is the module at its base.
+TargetModules NamedModules(const rpc::TargetDescription& description);
+
 /// Little-endian value of `size` (1..8) bytes; 0 if they are not there.
 std::uint64_t LoadLittle(std::span<const std::byte> bytes, std::size_t offset, unsigned size);
 

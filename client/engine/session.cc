@@ -230,7 +230,9 @@ Result<void> Session::RefreshModules(bool force) {
   if (addresses.loaded_list == 0) addresses.loaded_list = DebuggerData(0x48).value_or(0);
   addresses.kernel_base = description->kernel_base;
   addresses.unloaded_array_variable = DebuggerData(0x220).value_or(0);
-  Result<TargetModules> read = ReadTargetModules(target_, addresses, pointer_size());
+  Result<TargetModules> read = description->modules.empty()
+                                   ? ReadTargetModules(target_, addresses, pointer_size())
+                                   : NamedModules(*description);
   if (!read) {
     if (read.error().code == Errc::kCancelled) return read.error();
     // Asked again at the next stop, not at every name of this one.

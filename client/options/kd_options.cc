@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 
 #include "transport/command_line.h"
 #include "transport/connection_string.h"
@@ -303,6 +304,10 @@ class KdCommandLine {
     if (name == "z") {
       options_.session = KdOptions::Session::kDump;
       options_.dumps.push_back(text);
+      // This process serves the dump to itself, as it does a link.
+      std::error_code ignored;
+      options_.kernel.trans =
+          "dump:file=" + QuoteValue(std::filesystem::absolute(text, ignored).lexically_normal().string());
     } else if (name == "zp") {
       options_.page_file = text;
     } else if (name == "kx") {
@@ -400,7 +405,9 @@ Result<void> RefuseUnsupported(const KdOptions& options) {
   }
   switch (options.session) {
     case KdOptions::Session::kLocalKernel: return refuse("-kl (local kernel session)");
-    case KdOptions::Session::kDump: return refuse("-z (opening a dump)");
+    case KdOptions::Session::kDump:
+      if (options.dumps.size() > 1) return refuse("opening more than one dump (-z)");
+      break;
     case KdOptions::Session::kRemoteClient: return refuse("-remote (joining a debugging server)");
     case KdOptions::Session::kKernel: break;
   }

@@ -57,6 +57,27 @@ Result<TargetState> FromWire(pb::TargetState from) {
   return EnumFromWire(from, TargetState::kHalted, "state");
 }
 
+void ToWire(const std::vector<NamedModule>& from, google::protobuf::RepeatedPtrField<pb::NamedModule>* to) {
+  for (const NamedModule& module : from) {
+    pb::NamedModule* added = to->Add();
+    added->set_name(module.name);
+    added->set_base(module.base);
+    added->set_size(module.size);
+    added->set_checksum(module.checksum);
+    added->set_timestamp(module.timestamp);
+  }
+}
+
+std::vector<NamedModule> FromWire(const google::protobuf::RepeatedPtrField<pb::NamedModule>& from) {
+  constexpr int kMaxNamedModules = 65536;
+  std::vector<NamedModule> to;
+  for (const pb::NamedModule& module : from) {
+    if (to.size() == kMaxNamedModules) break;
+    to.push_back({module.name(), module.base(), module.size(), module.checksum(), module.timestamp()});
+  }
+  return to;
+}
+
 void ToWire(const TargetDescription& from, pb::TargetDescription* to) {
   to->set_major_version(from.major_version);
   to->set_minor_version(from.minor_version);
@@ -70,6 +91,8 @@ void ToWire(const TargetDescription& from, pb::TargetDescription* to) {
   to->set_debugger_data_address(from.debugger_data_address);
   to->set_debugger_data(from.debugger_data.data(), from.debugger_data.size());
   to->set_processors(from.processors);
+  ToWire(from.modules, to->mutable_modules());
+  ToWire(from.unloaded_modules, to->mutable_unloaded_modules());
 }
 
 Result<TargetDescription> FromWire(const pb::TargetDescription& from) {
@@ -86,6 +109,8 @@ Result<TargetDescription> FromWire(const pb::TargetDescription& from) {
   to.debugger_data_address = from.debugger_data_address();
   to.debugger_data = ToBytes(from.debugger_data());
   to.processors = from.processors();
+  to.modules = FromWire(from.modules());
+  to.unloaded_modules = FromWire(from.unloaded_modules());
   return to;
 }
 

@@ -85,6 +85,13 @@ struct Cancel {
 
 enum class TargetState : std::uint8_t { kOffline = 1, kSynchronizing = 2, kRunning = 3, kHalted = 4 };
 
+/// A module the target itself named.
+struct NamedModule {
+  std::string name;
+  std::uint64_t base = 0;
+  std::uint32_t size = 0, checksum = 0, timestamp = 0;
+};
+
 /// What is known of a target since it answered (kd-protocol.md 3.4, 5.2). Constant until it restarts.
 struct TargetDescription {
   std::uint16_t major_version = 0, minor_version = 0;
@@ -95,6 +102,8 @@ struct TargetDescription {
   std::uint64_t debugger_data_address = 0;  ///< of KDDEBUGGER_DATA64, 0 if there is none
   std::vector<std::byte> debugger_data;     ///< the block, Size bytes; empty if there is none
   std::uint32_t processors = 1;
+  /// Of a target whose memory does not hold its module list (a triage dump); empty: read the lists.
+  std::vector<NamedModule> modules, unloaded_modules;
 };
 
 struct ExceptionRecord {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "server/dump/dump_target.h"
 #include "server/gdbstub/gdb_target.h"
 #include "server/kd/kd_target.h"
 #include "server/replay/replay_port.h"
@@ -42,6 +43,15 @@ LinkBackEnd MakeKdBackEnd(std::unique_ptr<LinkPort> port, const KernelLink& link
 Result<LinkBackEnd> MakeLinkBackEnd(Executor executor, const KernelLink& link) {
   if (const auto* replay = std::get_if<ReplayLink>(&link))
     return MakeKdBackEnd(MakeReplayPort(std::move(executor), replay->file, replay->speed), link);
+  if (const auto* dump = std::get_if<DumpLink>(&link)) {
+    Result<DumpSpace> space = OpenDump(dump->file);
+    if (!space) return space.error();
+    auto opened = std::make_shared<DumpSpace>(std::move(*space));
+    return LinkBackEnd{nullptr, [opened](TargetOptions options, LinkTarget::EventSink events) {
+                         return std::make_unique<DumpTarget>(std::move(*opened), std::move(options),
+                                                             std::move(events));
+                       }};
+  }
   Result<std::unique_ptr<LinkPort>> port = MakeLinkPort(std::move(executor), link);
   if (!port) return port.error();
   if (const auto* stub = std::get_if<ExdiLink>(&link)) return MakeStubBackEnd(std::move(*port), *stub);

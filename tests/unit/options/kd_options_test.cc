@@ -199,7 +199,7 @@ TEST(KdOptions, WrongArgumentsAreNamed) {
 TEST(KdOptions, WhatIsMissingSaysSo) {
   for (const std::vector<std::string>& words :
        std::vector<std::vector<std::string>>{{"-kl"},
-                                             {"-z", "a.dmp"},
+                                             {"-z", "a.dmp", "-z", "b.dmp"},
                                              {"-remote", "tcp:server=h,port=1"},
                                              {"-server", "tcp:port=1"},
                                              {"-secure"},

@@ -1,0 +1,75 @@
+#pragma once
+
+#include <deque>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "server/dump/dump_memory.h"
+#include "server/link/link_target.h"
+#include "server/target/breakpoint_table.h"
+#include "server/target/target_memory.h"
+
+namespace longwire {
+
+/// A crash dump as a target: halted for ever where the machine crashed. Memory, registers and control space
+/// are read, whatever would change or run it is refused (kUnsupported).
+class DumpTarget final : public LinkTarget {
+ public:
+  DumpTarget(DumpSpace space, TargetOptions options, EventSink events);
+  ~DumpTarget() override;
+
+  void Opened(kd::TimePoint now) override;
+  void Lost(kd::TimePoint, const Error&) override {}
+  void Receive(kd::TimePoint, kd::ByteView) override {}
+  void Tick(kd::TimePoint now) override;
+  std::optional<kd::TimePoint> Deadline() const override;
+  kd::Bytes TakeOutput() override { return {}; }
+
+  void Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done,
+               bool observer) override;
+  void Cancel(kd::TimePoint now, std::uint64_t ticket) override;
+  void Leave(kd::TimePoint now, bool resume, std::function<void()> done) override;
+  void SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present) override;
+
+  rpc::TargetState state() const override { return state_; }
+  std::optional<rpc::TargetDescription> description() const override;
+  const std::optional<rpc::StopEvent>& stop() const override { return stop_; }
+  rpc::LinkStatus Status() const override;
+  void SetBreakIn(kd::TimePoint) override {}
+  void SetBreakOnReboot(bool) override {}
+
+ private:
+  struct Work {
+    std::uint64_t ticket = 0;
+    rpc::Request request;
+    Done done;
+    bool observer = false;
+    WorkLimit limit;
+  };
+
+  rpc::TargetDescription Describe() const;
+  void Publish(std::uint32_t processor);
+  void Expedite(rpc::StopEvent& event) const;
+  void Pump();
+  Task<void> Execute();
+  rpc::Answer Answer(const rpc::Request& request, kd::Bytes& bulk);
+
+  TargetOptions options_;
+  EventSink events_;
+  DumpSpace space_;
+  DumpMemory source_;
+  BreakpointTable no_breakpoints_;
+  TargetMemory memory_;
+  rpc::TargetState state_ = rpc::TargetState::kOffline;
+  rpc::TargetDescription description_;
+  std::optional<rpc::StopEvent> stop_;
+  std::uint64_t stop_counter_ = 0, driver_epoch_ = 0;
+
+  std::deque<Work> queue_;
+  std::unique_ptr<Work> current_;
+  bool pumping_ = false, task_done_ = false;
+  Task<void> task_;  ///< last member: its frames use the others
+};
+
+}  // namespace longwire
