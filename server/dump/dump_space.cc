@@ -18,13 +18,14 @@ namespace {
 /// Reads by pread: a file that is cut while it is open gives short reads, not a signal.
 class OpenFile final : public dump::DumpFile {
  public:
-  OpenFile(ScopedDescriptor descriptor, std::uint64_t size) : descriptor_(std::move(descriptor)), size_(size) {}
+  OpenFile(ScopedDescriptor descriptor, std::uint64_t size)
+      : descriptor_(std::move(descriptor)), size_(size) {}
   std::uint64_t size() const override { return size_; }
   std::size_t Read(std::uint64_t offset, std::span<std::byte> out) const override {
     std::size_t done = 0;
     while (done < out.size()) {
-      const ssize_t got = ::pread(descriptor_.get(), out.data() + done, out.size() - done,
-                                  static_cast<off_t>(offset + done));
+      const ssize_t got =
+          ::pread(descriptor_.get(), out.data() + done, out.size() - done, static_cast<off_t>(offset + done));
       if (got < 0 && errno == EINTR) continue;
       if (got <= 0) break;
       done += static_cast<std::size_t>(got);

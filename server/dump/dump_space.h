@@ -12,7 +12,8 @@
 namespace longwire {
 
 /// The memory of a crashed machine as its dump holds it, and what is found through it: the debugger data, the
-/// control blocks and registers of its processors (engine.md 1.10, 1.11). Reads nothing but what is asked for.
+/// control blocks and registers of its processors (engine.md 1.10, 1.11). Reads nothing but what is asked
+/// for.
 class DumpSpace {
  public:
   explicit DumpSpace(dump::KernelDump dump);

@@ -9,7 +9,7 @@
 namespace longwire {
 namespace {
 
-constexpr std::size_t kLine = 4096;  ///< a small read is widened to this: the file is near
+constexpr std::size_t kLine = 1024;  ///< a small read is widened to this: the file is near
 constexpr std::size_t kCodeBytes = 64, kStackBytes = 4096;
 
 bool IsAboutMemory(const rpc::Request& request) {
@@ -25,7 +25,8 @@ std::vector<rpc::NamedModule> Named(const std::vector<dump::DumpModule>& modules
 }
 
 Error Frozen() {
-  return {Errc::kUnsupported, "the target is a crash dump: it neither runs nor changes; look at it with k, r, d"};
+  return {Errc::kUnsupported,
+          "the target is a crash dump: it neither runs nor changes; look at it with k, r, d"};
 }
 
 }  // namespace
@@ -86,7 +87,8 @@ void DumpTarget::Publish(std::uint32_t processor) {
   event.context = space_.Context(processor);
   event.exception = {header.exception.code,    header.exception.flags,      header.exception.record,
                      header.exception.address, header.exception.parameters, false};
-  if (header.bugcheck_code != 0) event.bugcheck = rpc::Bugcheck{header.bugcheck_code, header.bugcheck_parameters};
+  if (header.bugcheck_code != 0)
+    event.bugcheck = rpc::Bugcheck{header.bugcheck_code, header.bugcheck_parameters};
   event.module_counter = 1;
   Expedite(event);
   stop_ = event;
@@ -122,9 +124,9 @@ void DumpTarget::Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request r
                          bool observer) {
   source_.SetNow(now);
   if (IsAboutMemory(request)) {
-    const auto behind =
-        observer ? queue_.end()
-                 : std::find_if(queue_.begin(), queue_.end(), [](const Work& other) { return other.observer; });
+    const auto behind = observer ? queue_.end()
+                                 : std::find_if(queue_.begin(), queue_.end(),
+                                                [](const Work& other) { return other.observer; });
     queue_.insert(behind, Work{ticket, std::move(request), std::move(done), observer, {}});
     return Pump();
   }

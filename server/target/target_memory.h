@@ -16,7 +16,7 @@ namespace longwire {
 /// are those of the line.
 class TargetMemory {
  public:
-  /// `line_bytes`: what a small read is widened to, never across a page.
+  /// `line_bytes`: what a small read is widened to, never across a page; a power of two, at most 2048.
   TargetMemory(MemorySource& source, BreakpointTable& breakpoints, std::size_t line_bytes)
       : source_(source), breakpoints_(breakpoints), line_bytes_(line_bytes) {}
 

@@ -176,23 +176,18 @@ int TestMachine::ConnectTo(const std::string& path) const {
 // Lines of "ffff800000001000: 0x48 0x8b"; the monitor echoes the command before them.
 std::vector<std::uint8_t> TestMachine::Memory(std::uint64_t address, std::size_t size) const {
   std::vector<std::uint8_t> bytes;
-  const int monitor = ConnectTo(monitor_path_);
-  if (monitor < 0) return bytes;
-  ReadToPrompt(monitor);
   std::ostringstream command;
   command << "x /" << size << "xb 0x" << std::hex << address << "\n";
-  const std::string text = command.str();
-  if (write(monitor, text.data(), text.size()) == static_cast<ssize_t>(text.size())) {
-    std::istringstream lines(ReadToPrompt(monitor));
-    for (std::string line; std::getline(lines, line);) {
-      const std::size_t colon = line.find(": 0x");
-      if (colon == std::string::npos) continue;
-      std::istringstream values(line.substr(colon + 1));
-      for (std::string value; values >> value;)
-        bytes.push_back(static_cast<std::uint8_t>(std::stoul(value, nullptr, 16)));
-    }
+  std::string answer;
+  if (!AskMonitor(command.str(), &answer)) return bytes;
+  std::istringstream lines(answer);
+  for (std::string line; std::getline(lines, line);) {
+    const std::size_t colon = line.find(": 0x");
+    if (colon == std::string::npos) continue;
+    std::istringstream values(line.substr(colon + 1));
+    for (std::string value; values >> value;)
+      bytes.push_back(static_cast<std::uint8_t>(std::stoul(value, nullptr, 16)));
   }
-  close(monitor);
   return bytes;
 }
 
@@ -211,15 +206,24 @@ void TestMachine::Kill() {
   pid_ = -1;
 }
 
-bool TestMachine::PressReset() const {
+bool TestMachine::AskMonitor(const std::string& command, std::string* answer) const {
   const int monitor = ConnectTo(monitor_path_);
   if (monitor < 0) return false;
   ReadToPrompt(monitor);
-  constexpr char kCommand[] = "system_reset\n";
-  const bool sent = write(monitor, kCommand, sizeof kCommand - 1) == sizeof kCommand - 1;
-  if (sent) ReadToPrompt(monitor);
+  const bool sent = write(monitor, command.data(), command.size()) == static_cast<ssize_t>(command.size());
+  if (sent) *answer = ReadToPrompt(monitor);
   close(monitor);
   return sent;
+}
+
+bool TestMachine::PressReset() const {
+  std::string answer;
+  return AskMonitor("system_reset\n", &answer);
+}
+
+bool TestMachine::SavePhysicalMemory(const std::string& path) const {
+  std::string answer;
+  return AskMonitor("pmemsave 0 " + std::to_string(kPhysicalMemory) + " \"" + path + "\"\n", &answer);
 }
 
 void TestMachine::Pause() {

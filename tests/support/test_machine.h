@@ -48,6 +48,9 @@ class TestMachine {
   /// The reset button, by way of the monitor. False when the monitor cannot be reached.
   bool PressReset() const;
   bool alive() const;
+  /// Writes the whole physical memory to `path`, by way of the monitor. False when it cannot.
+  bool SavePhysicalMemory(const std::string& path) const;
+  static constexpr std::size_t kPhysicalMemory = 64u << 20;
   /// Memory at a virtual address as the processor sees it, from QEMU's monitor: no debugger is asked. Shorter
   /// when QEMU cannot read it.
   std::vector<std::uint8_t> Memory(std::uint64_t address, std::size_t size) const;
@@ -57,6 +60,7 @@ class TestMachine {
   bool Launch(const TestMachineOptions& options, std::string* error);
   bool WaitUntilListening(std::string* error) const;
   int ConnectTo(const std::string& path) const;
+  bool AskMonitor(const std::string& command, std::string* answer) const;
 
   std::string directory_;
   std::string socket_path_, monitor_path_;
