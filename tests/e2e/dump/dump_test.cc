@@ -87,7 +87,7 @@ TEST_P(Dump, ShowsWhatTheLiveMachineShows) {
     EXPECT_EQ(dead.text, live.text) << command;
     EXPECT_EQ(dead.error, live.error) << command;
   }
-  EXPECT_THAT(dump->Run("lm").text, HasSubstr("lwdemo"));
+  EXPECT_THAT(dump->Run("lm").text, HasSubstr("hal  "));
   EXPECT_THAT(dump->Run(".bugcheck").text, HasSubstr("000000E2"));
 }
 
@@ -102,7 +102,7 @@ TEST_P(Dump, NeitherRunsNorChanges) {
 }
 
 TEST_P(Dump, IsATargetOfAnotherMachinesServer) {
-  KdsrvProcess server(KDSRV_PATH, "dump-secret");
+  KdsrvProcess server(KDSRV_PATH, "dumpsecret");
   ASSERT_NE(server.port(), 0);
   ChildProcess kd({KD_PATH, "-kqm", "-k", server.KernelStringFor("dump:file=" + path_), "-y",
                    symbols_.symbol_path, "-c", "lm;k;q"});
