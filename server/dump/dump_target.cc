@@ -124,10 +124,7 @@ void DumpTarget::Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request r
                          bool observer) {
   source_.SetNow(now);
   if (IsAboutMemory(request)) {
-    const auto behind = observer ? queue_.end()
-                                 : std::find_if(queue_.begin(), queue_.end(),
-                                                [](const Work& other) { return other.observer; });
-    queue_.insert(behind, Work{ticket, std::move(request), std::move(done), observer, {}});
+    work_.Push(Work{ticket, std::move(request), {}, std::move(done), observer, {}, false});
     return Pump();
   }
   kd::Bytes bulk;
@@ -161,18 +158,16 @@ rpc::Answer DumpTarget::Answer(const rpc::Request& request, kd::Bytes& bulk) {
 }
 
 Task<void> DumpTarget::Execute() {
+  Work& work = *work_.current;
   kd::Bytes bulk;
   rpc::Answer answer = Error{Errc::kCancelled, "cancelled"};
-  const kd::Bytes nothing_to_write;
-  if (std::holds_alternative<rpc::WriteMemory>(current_->request)) {
+  if (std::holds_alternative<rpc::WriteMemory>(work.request)) {
     answer = Frozen();
-  } else if (!current_->limit.cancelled) {
-    answer = co_await AnswerMemoryRequest(current_->request, nothing_to_write, memory_, options_.plan_time,
-                                          current_->limit, bulk);
+  } else if (!work.limit.cancelled) {
+    answer =
+        co_await AnswerMemoryRequest(work.request, work.bulk, memory_, options_.plan_time, work.limit, bulk);
   }
-  // The client may close the link from within the answer: `current_` is released first.
-  const auto finished = std::move(current_);
-  finished->done(std::move(answer), std::move(bulk));
+  work_.Finish(std::move(answer), std::move(bulk));
 }
 
 void DumpTarget::Pump() {
@@ -182,9 +177,7 @@ void DumpTarget::Pump() {
       task_ = {};
       task_done_ = false;
     }
-    if (!task_.empty() || queue_.empty()) break;
-    current_ = std::make_unique<Work>(std::move(queue_.front()));
-    queue_.pop_front();
+    if (!task_.empty() || !work_.Take()) break;
     task_ = Execute();
     task_.Start([this] { task_done_ = true; });
   }
@@ -193,22 +186,11 @@ void DumpTarget::Pump() {
 
 void DumpTarget::Cancel(kd::TimePoint now, std::uint64_t ticket) {
   source_.SetNow(now);
-  if (current_ && current_->ticket == ticket) {
-    current_->limit.cancelled = true;
-    return;
-  }
-  const auto work =
-      std::find_if(queue_.begin(), queue_.end(), [&](const Work& other) { return other.ticket == ticket; });
-  if (work == queue_.end()) return;
-  const Done done = std::move(work->done);
-  queue_.erase(work);
-  done(Error{Errc::kCancelled, "cancelled"}, {});
+  work_.Cancel(ticket);
 }
 
 void DumpTarget::Leave(kd::TimePoint, bool, std::function<void()> done) {
-  const Error gone{Errc::kCancelled, "the driver left the dump"};
-  if (current_) current_->limit.cancelled = true;
-  for (Work& work : std::exchange(queue_, {})) work.done(gone, {});
+  work_.FailWaiting(Error{Errc::kCancelled, "the driver left the dump"});
   done();
 }
 

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +8,7 @@
 #include "server/link/link_target.h"
 #include "server/target/breakpoint_table.h"
 #include "server/target/target_memory.h"
+#include "server/target/work_queue.h"
 
 namespace longwire {
 
@@ -40,14 +40,6 @@ class DumpTarget final : public LinkTarget {
   void SetBreakOnReboot(bool) override {}
 
  private:
-  struct Work {
-    std::uint64_t ticket = 0;
-    rpc::Request request;
-    Done done;
-    bool observer = false;
-    WorkLimit limit;
-  };
-
   rpc::TargetDescription Describe() const;
   void Publish(std::uint32_t processor);
   void Expedite(rpc::StopEvent& event) const;
@@ -66,8 +58,7 @@ class DumpTarget final : public LinkTarget {
   std::optional<rpc::StopEvent> stop_;
   std::uint64_t stop_counter_ = 0, driver_epoch_ = 0;
 
-  std::deque<Work> queue_;
-  std::unique_ptr<Work> current_;
+  WorkQueue work_;
   bool pumping_ = false, task_done_ = false;
   Task<void> task_;  ///< last member: its frames use the others
 };

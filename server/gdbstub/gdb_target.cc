@@ -250,13 +250,7 @@ Task<void> GdbTarget::Execute() {
   } else {
     answer = co_await ExecuteRegisters(work, bulk);
   }
-  if (const auto* error = std::get_if<Error>(&answer);
-      work.displaced && error && error->code == Errc::kCancelled) {
-    answer = Error{Errc::kBusy, "the driver of the link needs the target; ask again"};
-  }
-  // The client may close the link from within the answer: the current work is released first.
-  const auto finished = std::move(work_.current);
-  finished->done(std::move(answer), std::move(bulk));
+  work_.Finish(std::move(answer), std::move(bulk));
 }
 
 Task<rpc::Answer> GdbTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {

@@ -81,9 +81,8 @@ void KdTarget::FailAll(const Error& why) {
   pending_stop_.reset();
   publish_again_ = false;
   departing_ = false;
-  if (auto work = std::move(current_)) work->done(why, {});
-  auto queue = std::exchange(queue_, {});
-  for (auto& work : queue) work.done(why, {});
+  work_.FailCurrent(why);
+  work_.FailWaiting(why);
   if (auto departure = std::exchange(departure_, std::nullopt)) departure->done();
 }
 
@@ -193,7 +192,7 @@ void KdTarget::DropTask(const Error& why) {
   if (task_.empty() || task_done_) return;
   task_ = {};
   departing_ = false;
-  if (auto work = std::move(current_)) work->done(why, {});
+  work_.FailCurrent(why);
 }
 
 /// Starts what is next whenever nothing is under way: a stop first, then a departure, then work in order.
@@ -216,9 +215,7 @@ void KdTarget::Pump() {
     } else if (departure_) {
       departing_ = true;
       StartTask(Depart());
-    } else if (!queue_.empty()) {
-      current_ = std::make_unique<Work>(std::move(queue_.front()));
-      queue_.pop_front();
+    } else if (work_.Take()) {
       StartTask(Execute());
     } else {
       break;
@@ -231,13 +228,7 @@ void KdTarget::Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request req
                        Done done, bool observer) {
   line_.SetNow(now);
   Work work{ticket, std::move(request), std::move(bulk), std::move(done), observer};
-  if (!PerformAtOnce(work)) {
-    if (!observer && current_ && current_->observer) current_->displaced = current_->limit.cancelled = true;
-    const auto behind = observer ? queue_.end()
-                                 : std::find_if(queue_.begin(), queue_.end(),
-                                                [](const Work& other) { return other.observer; });
-    queue_.insert(behind, std::move(work));
-  }
+  if (!PerformAtOnce(work)) work_.Push(std::move(work));
   Pump();
 }
 
@@ -271,7 +262,7 @@ bool KdTarget::PerformAtOnce(Work& work) {
 }
 
 void KdTarget::BreakIn() {
-  const bool resuming = current_ && std::holds_alternative<rpc::Resume>(current_->request);
+  const bool resuming = work_.current && std::holds_alternative<rpc::Resume>(work_.current->request);
   if (state_ == rpc::TargetState::kHalted && !resuming) return;
   break_in_wanted_ = true;
   // While the target is stopped for a reason of its own, the byte would be lost; Continue() sends it.
@@ -320,20 +311,12 @@ void KdTarget::Resynchronize() {
 
 void KdTarget::Cancel(kd::TimePoint now, std::uint64_t ticket) {
   line_.SetNow(now);
-  if (current_ && current_->ticket == ticket) current_->limit.cancelled = true;
-  const auto found = std::find_if(queue_.begin(), queue_.end(),
-                                  [ticket](const Work& work) { return work.ticket == ticket; });
-  if (found == queue_.end()) return;
-  Done done = std::move(found->done);
-  queue_.erase(found);
-  done(Cancelled(), {});
+  work_.Cancel(ticket);
 }
 
 void KdTarget::Leave(kd::TimePoint now, bool resume, std::function<void()> done) {
   line_.SetNow(now);
-  if (current_) current_->limit.cancelled = true;
-  auto queue = std::exchange(queue_, {});
-  for (auto& work : queue) work.done(Cancelled(), {});
+  work_.FailWaiting(Cancelled());
   // What happens to a running target meanwhile, a restart or a breakpoint, must not leave it stopped.
   departure_ = Departure{resume || state_ == rpc::TargetState::kRunning, std::move(done)};
   Pump();

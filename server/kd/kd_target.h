@@ -18,6 +18,7 @@
 #include "server/kd/target_registers.h"
 #include "server/link/link_target.h"
 #include "server/target/target_memory.h"
+#include "server/target/work_queue.h"
 
 namespace longwire {
 
@@ -52,15 +53,6 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   void SetBreakOnReboot(bool on) override { options_.break_on_reboot = on; }
 
  private:
-  struct Work {
-    std::uint64_t ticket = 0;
-    rpc::Request request;
-    kd::Bytes bulk;
-    Done done;
-    bool observer = false;
-    WorkLimit limit;
-    bool displaced = false;  ///< cancelled for the driver's sake
-  };
   struct Departure {
     bool resume = false;
     std::function<void()> done;
@@ -157,8 +149,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   bool stop_is_break_in_ = false;
   std::optional<rpc::Bugcheck> stop_bugcheck_;
 
-  std::deque<Work> queue_;
-  std::unique_ptr<Work> current_;
+  WorkQueue work_;
   std::optional<kd::Bytes> pending_stop_;
   bool publish_again_ = false;
   std::optional<Departure> departure_;

@@ -26,9 +26,9 @@ std::optional<Error> KdTarget::NotHalted() const {
   return Error{Errc::kTargetOffline, "no target answers on the link"};
 }
 
-/// Runs the piece of work in `current_` and answers it.
+/// Runs the piece of work in `work_.current` and answers it.
 Task<void> KdTarget::Execute() {
-  Work& work = *current_;
+  Work& work = *work_.current;
   kd::Bytes bulk;
   rpc::Answer answer = Error{Errc::kUnsupported, "this request is not for a target"};
   if (auto error = NotHalted()) {
@@ -45,17 +45,11 @@ Task<void> KdTarget::Execute() {
   } else {
     answer = co_await ExecuteControl(work);
   }
-  if (const auto* error = std::get_if<Error>(&answer);
-      work.displaced && error && error->code == Errc::kCancelled) {
-    answer = Error{Errc::kBusy, "the driver of the link needs the target; ask again"};
-  }
   if (std::exchange(facts_.inconsistent_reply, false)) {
     options_.log(
         "protocol error: the target claimed more bytes than it sent or was asked for; the reply was clipped");
   }
-  // The client may close the link from within the answer: `current_` is released first.
-  const auto finished = std::move(current_);
-  finished->done(std::move(answer), std::move(bulk));
+  work_.Finish(std::move(answer), std::move(bulk));
 }
 
 Task<rpc::Answer> KdTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {

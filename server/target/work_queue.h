@@ -55,6 +55,15 @@ class WorkQueue {
     auto queue = std::exchange(queue_, {});
     for (auto& work : queue) work.done(why, {});
   }
+  /// Answers the current piece, which is released first: the client may close the link from within.
+  void Finish(rpc::Answer answer, kd::Bytes bulk) {
+    if (const auto* error = std::get_if<Error>(&answer);
+        current->displaced && error != nullptr && error->code == Errc::kCancelled) {
+      answer = Error{Errc::kBusy, "the driver of the link needs the target; ask again"};
+    }
+    const auto finished = std::move(current);
+    finished->done(std::move(answer), std::move(bulk));
+  }
   /// Nobody works on the current piece any more.
   void FailCurrent(const Error& why) {
     if (auto work = std::move(current)) work->done(why, {});
