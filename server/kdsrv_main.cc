@@ -13,6 +13,7 @@
 #include "server/kd/control_socket.h"
 #include "server/kd/kd_server.h"
 #include "server/kdsrv_options.h"
+#include "server/passthrough/link_door.h"
 #include "server/pipe_relay.h"
 #include "transport/command_line.h"
 #include "transport/directory.h"
@@ -45,6 +46,23 @@ longwire::ScopedDirectoryEntry MakeKnown(const longwire::Endpoint& endpoint) {
   longwire::ScopedDirectoryEntry known(*entry, longwire::ServerDirectories(longwire::ProcessEnvironment()));
   if (!known.notice().empty()) std::cerr << "kdsrv: " << known.notice() << std::endl;
   return known;
+}
+
+using Doors = std::vector<std::unique_ptr<longwire::LinkDoor>>;
+
+Result<Doors> OpenDoors(const longwire::Executor& executor, longwire::KdService& service,
+                        const longwire::KdsrvOptions& options) {
+  Doors doors;
+  for (const auto& wish : options.offers) {
+    longwire::Offer offer{wish.raw ? longwire::Offer::Kind::kRaw : longwire::Offer::Kind::kGdb, wish.link,
+                          wish.address, wish.port};
+    auto door = longwire::LinkDoor::Open(executor, service, std::move(offer), options.open);
+    if (!door) return door.error();
+    (*door)->Start();
+    if (options.verbose || wish.port == 0) std::cerr << (*door)->Describe() << std::endl;
+    doors.push_back(std::move(*door));
+  }
+  return doors;
 }
 
 int Serve(const longwire::KdsrvOptions& options, longwire::Background background) {
@@ -87,6 +105,8 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
     std::cerr << (options.endpoint->clicon ? "dialling " : "listening on ")
               << longwire::FormatEndpoint(server.endpoint()) << std::endl;
   }
+  auto doors = OpenDoors(context.get_executor(), server.service(), options);
+  if (!doors) return Fail(doors.error());
   const longwire::ScopedDirectoryEntry known = MakeKnown(server.endpoint());
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](boost::system::error_code error, int) {

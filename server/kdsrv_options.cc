@@ -34,6 +34,8 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"daemon", Argument::kNone, true, true},
     {"pidfile", Argument::kNext, true, true},
     {"record", Argument::kNext, true, true},
+    {"gdb", Argument::kNext, true, true},
+    {"raw", Argument::kNext, true, true},
 });
 
 constexpr std::uint64_t kLongestKeep = 86'400;
@@ -76,6 +78,32 @@ Result<void> TakeSurvival(std::string_view name, const std::string& value, Kdsrv
   return {};
 }
 
+/// `LINK=[ADDRESS:]PORT`; the link's own string has equal signs, so the last one counts.
+Result<KdsrvOptions::Offer> ReadOffer(const std::string& option, const std::string& word) {
+  KdsrvOptions::Offer offer;
+  offer.raw = option == "raw";
+  const Error bad = UsageError("--" + option +
+                               " takes LINK=[ADDRESS:]PORT, for example "
+                               "'com:pipe,port=/run/vm1.com1=127.0.0.1:3333'");
+  const std::size_t equals = word.rfind('=');
+  if (equals == std::string::npos || equals == 0) return bad;
+  offer.link = word.substr(0, equals);
+  std::string place = word.substr(equals + 1);
+  if (const std::size_t colon = place.rfind(':'); colon != std::string::npos) {
+    offer.address = place.substr(0, colon);
+    place.erase(0, colon + 1);
+    if (offer.address.size() > 2 && offer.address.front() == '[' && offer.address.back() == ']')
+      offer.address = offer.address.substr(1, offer.address.size() - 2);
+    if (offer.address.empty()) return bad;
+  }
+  const auto port = ParseDecimal(place, 65535);
+  if (!port) return bad;
+  offer.port = static_cast<std::uint16_t>(*port);
+  const Result<KernelLink> link = ParseKernelLink(offer.link, ProcessEnvironment());
+  if (!link) return UsageError("--" + option + ": " + link.error().message);
+  return offer;
+}
+
 Result<void> Take(const CommandLineItem& item, KdsrvOptions& options) {
   if (item.rule == nullptr) return UsageError("kdsrv takes no argument besides options; -? shows them");
   const std::string_view name = item.rule->name;
@@ -96,6 +124,11 @@ Result<void> Take(const CommandLineItem& item, KdsrvOptions& options) {
   if (name == "log") options.log_file = *item.argument;
   if (name == "pidfile") options.pid_file = *item.argument;
   if (name == "record") options.record_directory = *item.argument;
+  if (name == "gdb" || name == "raw") {
+    Result<KdsrvOptions::Offer> offer = ReadOffer(std::string(name), *item.argument);
+    if (!offer) return offer.error();
+    options.offers.push_back(std::move(*offer));
+  }
   if (name == "keep" || name == "on-lost" || name == "state")
     return TakeSurvival(name, *item.argument, options);
   if (name == "release") {
@@ -225,6 +258,9 @@ std::string_view KdsrvUsage() {
   --log FILE          write the log to FILE
   --daemon            go to the background; --pidfile FILE writes the process id
   --record DIR        write down the traffic of every link: DIR/LINK.jsonl, at most 4 files of 64 MiB each
+  --gdb LINK=[ADDRESS:]PORT   gdb, lldb, IDA and others drive LINK by the GDB remote protocol on that TCP port
+  --raw LINK=[ADDRESS:]PORT   other KD hosts have the bytes of LINK's line on that TCP port; neither asks for a
+                      password, so both are for this machine alone, unless -open
   --status [--json]   list the links, holders and states of the running server
   --release LINK      end the holder of LINK in the running server
   --connect-pipe NAME join standard input and output with an npipe server of this user; for ssh

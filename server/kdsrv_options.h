@@ -26,6 +26,14 @@ struct KdsrvOptions {
   bool verbose = false;              ///< -v
   bool json = false;                 ///< --json, with --status
   bool daemon = false;               ///< --daemon
+  /// --gdb and --raw: a link that other debuggers reach on a TCP port.
+  struct Offer {
+    bool raw = false;
+    std::string link;
+    std::string address;  ///< empty: this machine only
+    std::uint16_t port = 0;
+  };
+  std::vector<Offer> offers;
   std::string release_link;          ///< --release
   std::string pipe;                  ///< --connect-pipe
   std::optional<std::string> doctor_link;  ///< -k, with -doctor: a link of this machine

@@ -243,6 +243,12 @@ Result<void> KdService::ReleaseLink(const std::string& link_text) {
     }
     return {};
   }
+  const Result<KernelLink> parsed = ParseKernelLink(link_text, options_.environment);
+  for (const auto& [device, loan] : *loans_) {
+    if (!parsed || FormatKernelLink(*parsed) != loan.link) continue;
+    loan.peer->Close();
+    return {};
+  }
   return Error{Errc::kNotFound, "the link " + link_text + " is not open"};
 }
 
@@ -285,6 +291,13 @@ std::vector<LinkReport> KdService::Status() const {
     }
     reports.push_back(std::move(report));
   }
+  for (const auto& [device, loan] : *loans_) {
+    LinkReport report;
+    report.link = report.status.link = loan.link;
+    report.holder = report.status.holder = loan.holder;
+    report.since = loan.since;
+    reports.push_back(std::move(report));
+  }
   return reports;
 }
 
@@ -297,12 +310,13 @@ Awaitable<void> KdService::Shutdown(std::chrono::milliseconds limit) {
   for (const auto& session : sessions)
     session->Stop(Error{Errc::kClosed, "the server is ending"}, KdLink::Why::kLeft);
   for (RpcChannel* const channel : std::exchange(greetings_->channels, {})) channel->Close();
+  for (const auto& [device, loan] : *loans_) loan.peer->Close();
   const auto links = links_;
   for (const auto& [device, link] : links) {
     if (!link->leaving()) ReleaseDriver(link, Parting::kResume, KdLink::Why::kLeft, [] {});
   }
   boost::asio::steady_timer pause(executor_);
-  while ((!links_.empty() || *farewells_ > 0) && std::chrono::steady_clock::now() < deadline) {
+  while ((!links_.empty() || !loans_->empty() || *farewells_ > 0) && std::chrono::steady_clock::now() < deadline) {
     pause.expires_after(std::chrono::milliseconds(5));
     co_await pause.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
   }

@@ -63,6 +63,11 @@ class KdService {
   /// Serves one peer until it is gone.
   Awaitable<void> Serve(std::unique_ptr<Stream> stream);
 
+  /// Gives `peer` the bytes of a link's line themselves: another KD host speaks over it, until it leaves or the
+  /// line ends. Meanwhile the link is in use by `raw@ADDRESS`. A link that is not free: `peer` is closed, and the
+  /// log has the reason.
+  Awaitable<void> PassThrough(std::string link, std::shared_ptr<Stream> peer);
+
   std::vector<LinkReport> Status() const;
   /// Takes a link from its driver, as if that client was lost. kNotFound: no such open link.
   Result<void> ReleaseLink(const std::string& link);
@@ -88,6 +93,13 @@ class KdService {
   struct GreetingPlace;
   using Lines = std::map<std::string, std::deque<std::uint64_t>>;
   struct LinePlace;
+  /// A line that PassThrough() lent.
+  struct Loan {
+    std::string link, holder;
+    std::chrono::system_clock::time_point since;
+    std::shared_ptr<Stream> peer;
+  };
+  using Loans = std::map<std::string, Loan>;
 
   // Sessions (kd_service.cc).
   std::shared_ptr<KdSession> Admit(const rpc::Hello& hello, const PeerInfo& peer, rpc::Welcome& welcome);
@@ -112,6 +124,8 @@ class KdService {
   /// At its place in the line: until the link is free and the place the first.
   Awaitable<Result<void>> AwaitTurn(std::string device, std::shared_ptr<KdSession> session, bool patient);
   std::shared_ptr<KdLink> FindLink(const std::string& device);
+  /// Why a link that is not open is not free.
+  Error BeingOpened(const std::string& device) const;
   bool IsFree(const std::string& device, const std::shared_ptr<KdLink>& link) const;
   std::shared_ptr<KdLink> MakeLink(const KernelLink& parsed, const std::string& device, LinkBackEnd back_end,
                                    TargetOptions target, std::unique_ptr<LinkJournal> journal);
@@ -135,6 +149,7 @@ class KdService {
   std::set<std::string> left_halted_;                     ///< devices whose target was left stopped (`q`)
   /// Numbers of the clients that wait for a link, by device. Shared like `greetings_`.
   std::shared_ptr<Lines> lines_ = std::make_shared<Lines>();
+  std::shared_ptr<Loans> loans_ = std::make_shared<Loans>();  ///< by device; each has a place in its line
   std::vector<std::shared_ptr<KdSession>> sessions_;  ///< after their Hello, oldest first
   std::deque<std::pair<std::vector<std::byte>, std::string>>
       ended_sessions_;  ///< tokens, what became of them

@@ -6,6 +6,7 @@
 
 #include "server/kd/kd_service.h"
 #include "server/kd/link_doctor.h"
+#include "server/link/raw_bridge.h"
 
 namespace longwire {
 namespace {
@@ -35,10 +36,13 @@ std::string FormatTime(std::chrono::system_clock::time_point when) {
   return text;
 }
 
+Error InUse(const std::string& link, const std::string& holder, std::chrono::system_clock::time_point since) {
+  return {Errc::kLinkInUse, "the link " + link + " is in use by " + holder + " since " + FormatTime(since)};
+}
+
 Error InUse(const KdLink& link) {
   if (!link.driver()) return {Errc::kLinkInUse, "the link " + link.name() + " is about to be used by others"};
-  return {Errc::kLinkInUse, "the link " + link.name() + " is in use by " + link.driver()->name + " since " +
-                                FormatTime(link.driver()->since)};
+  return InUse(link.name(), link.driver()->name, link.driver()->since);
 }
 
 /// A line of the journal is a line.
@@ -151,7 +155,7 @@ Awaitable<void> KdService::Examine(std::string link_text, std::shared_ptr<Diagno
     diagnosis->Ok(DoctorStep::kDevice, name);
     diagnosis->Ok(DoctorStep::kPermission, "this server has it open");
     diagnosis->Fail(DoctorStep::kUse, Finding::kUsedByClient,
-                    link ? InUse(*link).message : "another client opens or examines the link at this moment");
+                    (link ? InUse(*link) : BeingOpened(device)).message);
     co_return;
   }
   // A place in the line keeps the others away from the device.
@@ -228,6 +232,41 @@ bool KdService::IsFree(const std::string& device, const std::shared_ptr<KdLink>&
   return !lines_->contains(device) && (!link || (!link->driver() && !link->leaving()));
 }
 
+Error KdService::BeingOpened(const std::string& device) const {
+  const auto loan = loans_->find(device);
+  if (loan != loans_->end()) return InUse(loan->second.link, loan->second.holder, loan->second.since);
+  return {Errc::kLinkInUse, "the link is being opened or examined by another client; join the line to wait for it"};
+}
+
+Awaitable<void> KdService::PassThrough(std::string link_text, std::shared_ptr<Stream> peer) {
+  const std::string holder = "raw@" + peer->peer().address;
+  const auto refuse = [&](const std::string& why) {
+    Log(holder + " refused: " + why);
+    peer->Close();
+  };
+  if (stopping_) co_return refuse("the server is ending");
+  const Result<KernelLink> parsed = ParseKernelLink(link_text, options_.environment);
+  if (!parsed) co_return refuse(parsed.error().message);
+  if (!options_.allows(*parsed)) co_return refuse("this server does not allow the link; see its --links option");
+  const std::string device = DeviceOf(*parsed);
+  const std::string name = FormatKernelLink(*parsed);
+  const std::shared_ptr<KdLink> link = FindLink(device);
+  if (link) co_return refuse(InUse(*link).message);
+  if (lines_->contains(device)) co_return refuse(BeingOpened(device).message);
+  Result<LinkBackEnd> back_end = options_.make_back_end(executor_, *parsed);
+  if (!back_end) co_return refuse(back_end.error().message);
+  if (!back_end->port) co_return refuse("the link " + name + " has no line whose bytes could be passed through");
+
+  const auto log = options_.log;  // this object may be gone when the peer is
+  const LinePlace place(lines_, changed_, device, 0);
+  (*loans_)[device] = Loan{name, holder, std::chrono::system_clock::now(), peer};
+  log("link " + name + " passed through to " + holder);
+  const auto loans = loans_;
+  const Result<void> ended = co_await BridgeLink(executor_, std::move(back_end->port), peer);
+  loans->erase(device);
+  log("link " + name + " given back by " + holder + (ended ? "" : ": " + ended.error().message));
+}
+
 std::optional<Result<KdService::Opening>> KdService::Judge(const std::string& device,
                                                            const std::shared_ptr<KdLink>& link,
                                                            rpc::WhenBusy when_busy) {
@@ -243,8 +282,7 @@ std::optional<Result<KdService::Opening>> KdService::Judge(const std::string& de
   }
   if (held) return Result<Opening>(InUse(*link));
   if (!wanted) return std::nullopt;  // the driver is leaving, or lost
-  return Result<Opening>(
-      Error{Errc::kLinkInUse, "the link is being opened by another client; join the line to wait for it"});
+  return Result<Opening>(BeingOpened(device));
 }
 
 Awaitable<Result<void>> KdService::AwaitTurn(std::string device, std::shared_ptr<KdSession> session,
