@@ -34,8 +34,8 @@ struct KdsrvOptions {
     std::uint16_t port = 0;
   };
   std::vector<Offer> offers;
-  std::string release_link;          ///< --release
-  std::string pipe;                  ///< --connect-pipe
+  std::string release_link;                ///< --release
+  std::string pipe;                        ///< --connect-pipe
   std::optional<std::string> doctor_link;  ///< -k, with -doctor: a link of this machine
   std::optional<std::string> log_file, pid_file;
   std::optional<std::string> record_directory;                                            ///< --record

@@ -316,7 +316,8 @@ Awaitable<void> KdService::Shutdown(std::chrono::milliseconds limit) {
     if (!link->leaving()) ReleaseDriver(link, Parting::kResume, KdLink::Why::kLeft, [] {});
   }
   boost::asio::steady_timer pause(executor_);
-  while ((!links_.empty() || !loans_->empty() || *farewells_ > 0) && std::chrono::steady_clock::now() < deadline) {
+  while ((!links_.empty() || !loans_->empty() || *farewells_ > 0) &&
+         std::chrono::steady_clock::now() < deadline) {
     pause.expires_after(std::chrono::milliseconds(5));
     co_await pause.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
   }

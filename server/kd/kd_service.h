@@ -63,9 +63,9 @@ class KdService {
   /// Serves one peer until it is gone.
   Awaitable<void> Serve(std::unique_ptr<Stream> stream);
 
-  /// Gives `peer` the bytes of a link's line themselves: another KD host speaks over it, until it leaves or the
-  /// line ends. Meanwhile the link is in use by `raw@ADDRESS`. A link that is not free: `peer` is closed, and the
-  /// log has the reason.
+  /// Gives `peer` the bytes of a link's line themselves: another KD host speaks over it, until it leaves or
+  /// the line ends. Meanwhile the link is in use by `raw@ADDRESS`. A link that is not free: `peer` is closed,
+  /// and the log has the reason.
   Awaitable<void> PassThrough(std::string link, std::shared_ptr<Stream> peer);
 
   std::vector<LinkReport> Status() const;
@@ -150,7 +150,7 @@ class KdService {
   /// Numbers of the clients that wait for a link, by device. Shared like `greetings_`.
   std::shared_ptr<Lines> lines_ = std::make_shared<Lines>();
   std::shared_ptr<Loans> loans_ = std::make_shared<Loans>();  ///< by device; each has a place in its line
-  std::vector<std::shared_ptr<KdSession>> sessions_;  ///< after their Hello, oldest first
+  std::vector<std::shared_ptr<KdSession>> sessions_;          ///< after their Hello, oldest first
   std::deque<std::pair<std::vector<std::byte>, std::string>>
       ended_sessions_;  ///< tokens, what became of them
   /// Shared with coroutines that may be destroyed with the executor, after this object.

@@ -235,7 +235,8 @@ bool KdService::IsFree(const std::string& device, const std::shared_ptr<KdLink>&
 Error KdService::BeingOpened(const std::string& device) const {
   const auto loan = loans_->find(device);
   if (loan != loans_->end()) return InUse(loan->second.link, loan->second.holder, loan->second.since);
-  return {Errc::kLinkInUse, "the link is being opened or examined by another client; join the line to wait for it"};
+  return {Errc::kLinkInUse,
+          "the link is being opened or examined by another client; join the line to wait for it"};
 }
 
 Awaitable<void> KdService::PassThrough(std::string link_text, std::shared_ptr<Stream> peer) {
@@ -247,7 +248,8 @@ Awaitable<void> KdService::PassThrough(std::string link_text, std::shared_ptr<St
   if (stopping_) co_return refuse("the server is ending");
   const Result<KernelLink> parsed = ParseKernelLink(link_text, options_.environment);
   if (!parsed) co_return refuse(parsed.error().message);
-  if (!options_.allows(*parsed)) co_return refuse("this server does not allow the link; see its --links option");
+  if (!options_.allows(*parsed))
+    co_return refuse("this server does not allow the link; see its --links option");
   const std::string device = DeviceOf(*parsed);
   const std::string name = FormatKernelLink(*parsed);
   const std::shared_ptr<KdLink> link = FindLink(device);
@@ -255,7 +257,8 @@ Awaitable<void> KdService::PassThrough(std::string link_text, std::shared_ptr<St
   if (lines_->contains(device)) co_return refuse(BeingOpened(device).message);
   Result<LinkBackEnd> back_end = options_.make_back_end(executor_, *parsed);
   if (!back_end) co_return refuse(back_end.error().message);
-  if (!back_end->port) co_return refuse("the link " + name + " has no line whose bytes could be passed through");
+  if (!back_end->port)
+    co_return refuse("the link " + name + " has no line whose bytes could be passed through");
 
   const auto log = options_.log;  // this object may be gone when the peer is
   const LinePlace place(lines_, changed_, device, 0);

@@ -17,7 +17,8 @@ namespace {
 constexpr std::chrono::seconds kAttachLimit{60};
 /// For a debugger that was refused to hear of it.
 constexpr std::chrono::seconds kFarewellLimit{5};
-constexpr std::size_t kMaxOutgoing = 4u << 20;   ///< more waits for a debugger that reads nothing: it is closed
+constexpr std::size_t kMaxOutgoing = 4u
+                                     << 20;  ///< more waits for a debugger that reads nothing: it is closed
 constexpr std::size_t kOutputBacklog = 256u << 10;  ///< more waits: what the target prints is dropped
 
 }  // namespace

@@ -173,7 +173,8 @@ void GdbSession::SendOutput() {
   if (!running_ || under_way_ || output_.empty()) return;
   constexpr std::size_t kPart = kPacketSize / 2 - 16;
   for (std::size_t at = 0; at < output_.size(); at += kPart)
-    Send("O" + gdb::EncodeHex(std::as_bytes(std::span(output_).subspan(at, std::min(kPart, output_.size() - at)))));
+    Send("O" +
+         gdb::EncodeHex(std::as_bytes(std::span(output_).subspan(at, std::min(kPart, output_.size() - at)))));
   output_.clear();
 }
 

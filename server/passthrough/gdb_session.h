@@ -46,8 +46,8 @@ class GdbSession {
   /// Nothing more will be said; the connection is to be closed when the output is written.
   bool over() const { return over_; }
 
-  static constexpr std::size_t kPacketSize = 0x4000;   ///< longest packet either way
-  static constexpr std::size_t kMaxWaiting = 64;       ///< packets not answered yet; more end the session
+  static constexpr std::size_t kPacketSize = 0x4000;  ///< longest packet either way
+  static constexpr std::size_t kMaxWaiting = 64;      ///< packets not answered yet; more end the session
   static constexpr std::size_t kMaxBreakpoints = 256;
   static constexpr std::size_t kMaxOutput = 32u << 10;  ///< target output kept for a debugger that waits not
 
@@ -123,8 +123,8 @@ class GdbSession {
   bool reports_swbreak_ = false, reports_hwbreak_ = false;
 
   std::uint32_t general_ = 0, stepped_ = 0;  ///< processors of Hg and Hc
-  bool running_ = false;        ///< a resumption is to be answered by a stop
-  bool under_way_ = false;      ///< and the target has not acknowledged it yet
+  bool running_ = false;                     ///< a resumption is to be answered by a stop
+  bool under_way_ = false;                   ///< and the target has not acknowledged it yet
   bool break_in_wanted_ = false;
   bool answered_ = false;  ///< the packet in work was, before what its answer changes
   std::map<Breakpoint, std::uint64_t> breakpoints_;  ///< with their ids at the service

@@ -125,12 +125,11 @@ Task<std::string> GdbSession::AnswerMonitor(std::string command) {
     const Reply reply = co_await Ask(rpc::GetLinkStatus{});
     const auto* status = std::get_if<rpc::LinkStatus>(&reply.answer);
     if (status == nullptr) co_return kRefused;
-    co_return HexOf("link " + status->link + " " + NameOf(status->state) + "\ndriver " + status->holder +
-                    ", observers " + std::to_string(status->observers) + "\npackets received " +
-                    std::to_string(status->packets_received) + ", sent " +
-                    std::to_string(status->packets_sent) + ", retransmissions " +
-                    std::to_string(status->retransmissions) + ", resets " + std::to_string(status->resets) +
-                    "\n");
+    co_return HexOf(
+        "link " + status->link + " " + NameOf(status->state) + "\ndriver " + status->holder + ", observers " +
+        std::to_string(status->observers) + "\npackets received " + std::to_string(status->packets_received) +
+        ", sent " + std::to_string(status->packets_sent) + ", retransmissions " +
+        std::to_string(status->retransmissions) + ", resets " + std::to_string(status->resets) + "\n");
   }
   if (command == "prompt" || command.starts_with("prompt ")) {
     prompt_answer_ = command.size() > 7 ? command.substr(7) : "";

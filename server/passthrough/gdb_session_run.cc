@@ -123,7 +123,8 @@ bool GdbSession::ReadVCont(std::string_view actions, Action& action) const {
     if (!step && kind != 'c' && kind != 'C') return false;
     const auto processor = Processor(one.empty() ? "-1" : one, stop_->processor);
     if (!processor) return false;
-    const bool signalled = (kind == 'C' || kind == 'S') && gdb::DecodeNumber(what.substr(1)).value_or(0) > kTrap;
+    const bool signalled =
+        (kind == 'C' || kind == 'S') && gdb::DecodeNumber(what.substr(1)).value_or(0) > kTrap;
     if (signalled) action.handled = false;
     if (step && !action.step) {
       action.step = true;

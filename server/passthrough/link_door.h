@@ -30,7 +30,8 @@ class LinkDoor {
   static constexpr std::size_t kMaxPeers = 8;
 
   /// Binds. `open`: beyond loopback, too; otherwise such an address is kUsage.
-  static Result<std::unique_ptr<LinkDoor>> Open(Executor executor, KdService& service, Offer offer, bool open);
+  static Result<std::unique_ptr<LinkDoor>> Open(Executor executor, KdService& service, Offer offer,
+                                                bool open);
   /// Serves until Close(). `service` must outlive the connections, too.
   void Start();
   void Close();

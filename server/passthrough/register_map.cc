@@ -17,7 +17,7 @@ constexpr std::string_view kArmCore = "org.gnu.gdb.aarch64.core";
 constexpr std::string_view kArmFpu = "org.gnu.gdb.aarch64.fpu";
 
 constexpr std::uint32_t kFsBaseMsr = 0xC0000100;
-constexpr std::uint32_t kTagByte = 0x104;    ///< of the AMD64 record, as FXSAVE has it: a bit a register
+constexpr std::uint32_t kTagByte = 0x104;  ///< of the AMD64 record, as FXSAVE has it: a bit a register
 constexpr std::uint32_t kStatusWord = 0x102;
 constexpr std::uint32_t kFirstFloat = 0x120;  ///< 16 bytes a register
 

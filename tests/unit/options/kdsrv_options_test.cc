@@ -97,8 +97,9 @@ TEST(KdsrvOptions, StatusAndReleaseAskARunningServer) {
 }
 
 TEST(KdsrvOptions, OffersToOtherDebuggersNameALinkAndAPort) {
-  const auto options = Options({"-t", "tcp:port=1", "--gdb", "com:pipe,port=/run/vm=3333", "--raw",
-                                "com:ipport=5510,port=127.0.0.1=[::1]:3334", "--raw=com:port=com1=0.0.0.0:0"});
+  const auto options =
+      Options({"-t", "tcp:port=1", "--gdb", "com:pipe,port=/run/vm=3333", "--raw",
+               "com:ipport=5510,port=127.0.0.1=[::1]:3334", "--raw=com:port=com1=0.0.0.0:0"});
   ASSERT_EQ(options.offers.size(), 3u);
   EXPECT_FALSE(options.offers[0].raw);
   EXPECT_EQ(options.offers[0].link, "com:pipe,port=/run/vm");
@@ -109,7 +110,8 @@ TEST(KdsrvOptions, OffersToOtherDebuggersNameALinkAndAPort) {
   EXPECT_EQ(options.offers[1].address, "::1");
   EXPECT_EQ(options.offers[2].address, "0.0.0.0");
   EXPECT_EQ(options.offers[2].port, 0);
-  for (const char* wrong : {"com:port=com1", "=3333", "com:port=com1=x", "com:port=com1=65536", "com:port=com1=:1"})
+  for (const char* wrong :
+       {"com:port=com1", "=3333", "com:port=com1=x", "com:port=com1=65536", "com:port=com1=:1"})
     EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "--gdb", wrong}), HasSubstr("--gdb")) << wrong;
   EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "--raw", "tape:port=1=3333"}), HasSubstr("--raw: "));
 }

@@ -31,9 +31,10 @@ class GdbSessionTest : public testing::Test {
   };
 
   GdbSessionTest() {
-    session_ = std::make_unique<GdbSession>([this](rpc::Request request, kd::Bytes bulk, GdbSession::Done done) {
-      asked_.push_back({std::move(request), std::move(bulk), std::move(done)});
-    });
+    session_ =
+        std::make_unique<GdbSession>([this](rpc::Request request, kd::Bytes bulk, GdbSession::Done done) {
+          asked_.push_back({std::move(request), std::move(bulk), std::move(done)});
+        });
   }
 
   void Open(bool halted = true) {
@@ -463,7 +464,8 @@ TEST_F(GdbSessionTest, APeerThatDoesNotWaitForAnswersIsClosed) {
 
 TEST_F(GdbSessionTest, TheUnknownIsAnsweredByNothing) {
   Open();
-  for (const char* packet : {"vMustReplyEmpty", "qSymbol::", "!", "jThreadsInfo", "QNonStop:1", "vFile:setfs:0", ""})
+  for (const char* packet :
+       {"vMustReplyEmpty", "qSymbol::", "!", "jThreadsInfo", "QNonStop:1", "vFile:setfs:0", ""})
     EXPECT_THAT(Say(packet), ElementsAre("")) << packet;
 }
 

@@ -72,9 +72,9 @@ TEST(RegisterMap, TheTagWordIsMadeOfTheTagByteAndTheValues) {
   const auto map = RegisterMap::For(kd::Machine::kAmd64);
   kd::Bytes context(0x4D0);
   kd::Store(std::span(context), 0x102, static_cast<std::uint16_t>(6 << 11));  // top of the stack: 6
-  context[0x104] = std::byte{0xC0};                                            // 6 and 7 are in use
-  kd::Store(std::span(context), 0x120, std::uint64_t{1} << 63);                // st0 = physical 6: 1.0
-  kd::Store(std::span(context), 0x128, std::uint16_t{0x3FFF});                 // st1 = physical 7: 0
+  context[0x104] = std::byte{0xC0};                                           // 6 and 7 are in use
+  kd::Store(std::span(context), 0x120, std::uint64_t{1} << 63);               // st0 = physical 6: 1.0
+  kd::Store(std::span(context), 0x128, std::uint16_t{0x3FFF});                // st1 = physical 7: 0
   const ServedRegister& tag = map->registers()[*map->Find("ftag")];
   EXPECT_EQ(kd::Load32(map->Get(tag, context), 0), 0x4FFFu);
   const kd::Bytes wish{std::byte{0xFC}, std::byte{0xFF}, std::byte{0}, std::byte{0}};  // 0 in use, no other
