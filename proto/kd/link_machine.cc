@@ -1,6 +1,7 @@
 #include "proto/kd/link_machine.h"
 
 #include <algorithm>
+#include <string>
 #include <utility>
 
 #include "proto/kd/manipulate.h"
@@ -12,8 +13,6 @@ namespace {
 /// idea.
 constexpr std::chrono::seconds kLateResetAnswer{10};
 constexpr int kMostUnansweredResets = 16;
-/// Where requests name what they are about, and replies echo it (3.3).
-constexpr std::size_t kSubjectOffset = 0x10;
 
 /// Serial ids alternate between two values; every reply follows an acknowledged packet, so none begins a
 /// stream. Anything else is a header that was damaged, which no checksum covers (1.5).
@@ -21,29 +20,6 @@ bool HeaderIsSound(const Framer::Item& item) {
   const bool sync = (item.id & kSyncBit) != 0;
   return (item.id & ~(kSyncBit | 1)) == kInitialPacketId &&
          !(sync && item.type == PacketType::kStateManipulate);
-}
-
-/// A reply whose request was given up may come after a RESET, when another request of that kind waits.
-bool Answers(ByteView reply, ByteView request) {
-  if (Load32(reply, 0) != Load32(request, 0)) return false;
-  switch (static_cast<Api>(Load32(request, 0))) {
-    case Api::kReadVirtual:
-    case Api::kWriteVirtual:
-    case Api::kReadPhysical:
-    case Api::kWritePhysical:
-    case Api::kReadControlSpace:
-    case Api::kWriteControlSpace:
-    case Api::kWriteBreakpoint:
-    case Api::kRestoreBreakpoint:
-    case Api::kReadIoSpace:
-    case Api::kWriteIoSpace:
-    case Api::kReadMsr:
-    case Api::kWriteMsr: break;
-    default: return true;
-  }
-  // Stubs that clear what they do not fill in are believed.
-  const std::uint32_t subject = Load32(reply, kSubjectOffset);
-  return subject == 0 || subject == Load32(request, kSubjectOffset);
 }
 
 }  // namespace
@@ -76,6 +52,7 @@ std::optional<TimePoint> LinkMachine::Deadline() const {
   consider(resend_due_);
   consider(repeating_until_);
   if (outstanding_) consider(outstanding_->deadline);
+  if (outstanding_ && outstanding_->acknowledged) consider(outstanding_->ask_again);
   if (resetting_) consider(resetting_->deadline);
   if (attach_) {
     if (attach_->mode != AttachMode::kListen) consider(attach_->deadline);
@@ -119,7 +96,7 @@ void LinkMachine::OnBad(TimePoint now, Framer::Reason reason) {
 }
 
 void LinkMachine::OnData(TimePoint now, Framer::Item item) {
-  if (!HeaderIsSound(item)) {
+  if (!Kdnet() && !HeaderIsSound(item)) {
     OnBad(now, Framer::Reason::kHeader);
     return;
   }
@@ -127,6 +104,14 @@ void LinkMachine::OnData(TimePoint now, Framer::Item item) {
   repeating_until_.reset();
   good_packet_seen_ = true;
   resend_due_.reset();
+  if (Kdnet()) {
+    OnKdnetData(now, std::move(item));
+  } else {
+    OnSerialData(now, std::move(item));
+  }
+}
+
+void LinkMachine::OnSerialData(TimePoint now, Framer::Item item) {
   const std::uint32_t id = item.id & ~kSyncBit;
   Write(EncodeControlPacket(PacketType::kAcknowledge, id));
 
@@ -146,13 +131,17 @@ void LinkMachine::OnData(TimePoint now, Framer::Item item) {
   first_packet_.reset();
   if (first) first_packet_ = Packet{item.type, item.payload};
   last_packet_ = {item.type, item.payload};
+  Take(now, std::move(item));
+}
+
+void LinkMachine::Take(TimePoint now, Framer::Item item) {
   MarkSynchronized();
   stream_seen_ = true;
   Deliver(now, std::move(item));
 }
 
 void LinkMachine::Align(std::uint32_t id) {
-  expect_rx_ = id ^ 1;
+  expect_rx_ = After(id);
   rx_known_ = true;
   realigned_ = false;
 }
@@ -231,14 +220,14 @@ void LinkMachine::OnControl(TimePoint now, const Framer::Item& item) {
       ++counters_.resends_received;
       if (outstanding_ && !outstanding_->acknowledged) TransmitAgain(now);
       break;
-    case PacketType::kReset: OnReset(now); break;
+    case PacketType::kReset: OnReset(now, item.id); break;
     default: break;
   }
 }
 
 void LinkMachine::OnAcknowledge(TimePoint now, std::uint32_t id) {
   if (!outstanding_ || outstanding_->acknowledged || id != next_tx_) return;
-  next_tx_ ^= 1;
+  next_tx_ = After(next_tx_);
   // The target reads in order: it has taken every RESET sent before this packet, and this packet ends the
   // repetitions.
   resets_unanswered_ = 0;
@@ -250,15 +239,13 @@ void LinkMachine::OnAcknowledge(TimePoint now, std::uint32_t id) {
   }
   outstanding_->acknowledged = true;
   outstanding_->deadline = now + outstanding_->reply_timeout + timers_.FrameTime(kMaxFrame);
+  if (Kdnet()) outstanding_->ask_again = now + timers_.acknowledge;
 }
 
-void LinkMachine::OnReset(TimePoint now) {
+void LinkMachine::OnReset(TimePoint now, std::uint32_t id) {
   ++counters_.resets_received;
   const bool late = resets_unanswered_ > 0 && last_reset_sent_ && now < *last_reset_sent_ + kLateResetAnswer;
-  next_tx_ = kInitialPacketId;
-  expect_rx_ = kInitialPacketId;
-  rx_known_ = true;
-  realigned_ = true;
+  AdoptReset(id);
   AwaitRepetition(now);
   if (resetting_ || late) {
     // An answer to one of ours. With several under way the target repeats its packet after each: see
@@ -270,12 +257,17 @@ void LinkMachine::OnReset(TimePoint now) {
     return;
   }
   first_packet_.reset();
-  Fail(Errc::kLinkFailed, "the target reset the link while this was in flight; ask again");
+  if (!Kdnet()) Fail(Errc::kLinkFailed, "the target reset the link while this was in flight; ask again");
   if (!last_reset_sent_ || now >= *last_reset_sent_ + timers_.reset_guard) {
     last_reset_sent_ = now;
     WriteReset();
   }
   synchronized_ = true;
+  if (Kdnet()) {
+    // Both ends send again what is under way.
+    if (outstanding_ && !outstanding_->acknowledged) TransmitAgain(now);
+    return;
+  }
   Emit(LinkEvent::Kind::kLinkReset);
 }
 
@@ -303,10 +295,13 @@ Result<void> LinkMachine::Send(TimePoint now, PacketType type, Bytes payload, Ex
                                Duration reply_timeout) {
   if (!CanSend())
     return Error{Errc::kBusy, "a packet is still in flight on this link; send after it has ended"};
-  if (payload.empty() || payload.size() > kMaxPayload) {
-    return Error{Errc::kLimitExceeded, "a KD packet carries 1 to 4000 bytes; split the request"};
+  if (payload.empty() || payload.size() > timers_.most_payload) {
+    return Error{Errc::kLimitExceeded, "a KD packet of this link carries 1 to " +
+                                           std::to_string(timers_.most_payload) +
+                                           " bytes; split the request"};
   }
-  outstanding_ = Outstanding{type, std::move(payload), expect, false, timers_.tries, reply_timeout, now, {}};
+  outstanding_ =
+      Outstanding{type, std::move(payload), expect, false, timers_.tries, reply_timeout, now, {}, {}};
   Transmit(now);
   return {};
 }
@@ -351,18 +346,20 @@ void LinkMachine::SendResend(TimePoint now) {
 void LinkMachine::SendReset(TimePoint now) {
   last_reset_sent_ = now;
   resets_unanswered_ = std::min(resets_unanswered_ + 1, kMostUnansweredResets);
-  next_tx_ = kInitialPacketId;
-  expect_rx_ = kInitialPacketId;
-  // A running target throws the RESET away and goes on with its own id; only its answer settles ours.
-  rx_known_ = false;
-  realigned_ = true;
-  first_packet_.reset();
+  if (!Kdnet()) {
+    next_tx_ = kInitialPacketId;
+    expect_rx_ = kInitialPacketId;
+    // A running target throws the RESET away and goes on with its own id; only its answer settles ours.
+    rx_known_ = false;
+    realigned_ = true;
+    first_packet_.reset();
+  }
   WriteReset();
 }
 
 void LinkMachine::WriteReset() {
   ++counters_.resets_sent;
-  Write(EncodeControlPacket(PacketType::kReset, 0));
+  Write(EncodeControlPacket(PacketType::kReset, Kdnet() ? next_tx_ : 0));
 }
 
 void LinkMachine::BreakIn(TimePoint) {
@@ -385,8 +382,8 @@ void LinkMachine::Reopen() {
   Fail(Errc::kLinkFailed, "the stream to the target was closed");
   framer_.Clear();
   output_.clear();
-  next_tx_ = kInitialPacketId;
-  expect_rx_ = kInitialPacketId;
+  next_tx_ = expect_rx_ = FirstId();
+  delivered_.reset();
   rx_known_ = synchronized_ = stream_seen_ = good_packet_seen_ = false;
   realigned_ = true;
   resetting_.reset();
@@ -412,12 +409,22 @@ void LinkMachine::Emit(LinkEvent::Kind kind) { events_.push_back({kind, PacketTy
 
 void LinkMachine::Attach(TimePoint now, AttachMode mode) {
   const bool reset = mode == AttachMode::kReset;
+  // The state change wanted may be one that was delivered before.
+  delivered_.reset();
+  rx_known_ = rx_known_ && !Kdnet();
   attach_ = Attachment{mode, reset, reset ? now : now + timers_.listen, std::nullopt};
   if (timers_.attach_give_up) attach_->give_up = now + *timers_.attach_give_up;
 }
 
 void LinkMachine::TickOutstanding(TimePoint now) {
-  if (!outstanding_ || now < outstanding_->deadline) return;
+  if (!outstanding_) return;
+  if (now < outstanding_->deadline) {
+    if (!outstanding_->ask_again || now < *outstanding_->ask_again) return;
+    // A target whose reply was lost waits for its acknowledge, and sends it again after a RESET.
+    outstanding_->ask_again = now + timers_.acknowledge;
+    SendReset(now);
+    return;
+  }
   if (!outstanding_->acknowledged) {
     if (RunsSilently()) {
       OnAcknowledge(now, next_tx_);

@@ -54,8 +54,8 @@ struct LinkEvent {
   Error error;
 };
 
-/// The host end of a KD serial or pipe link (kd-protocol.md 1.5 to 1.9): packet ids, acknowledges,
-/// retransmission, RESET and attach procedures. Sans-I/O: bytes and time go in, bytes and events come out.
+/// The host end of a KD link (kd-protocol.md 1.5 to 1.9, 6.7): packet ids, acknowledges, retransmission, RESET
+/// and attach procedures. Sans-I/O: bytes and time go in, bytes and events come out.
 /// After every call take the output and the events, and call Tick no later than Deadline(). Times must not
 /// run backwards. One thread at a time.
 ///
@@ -93,7 +93,7 @@ class LinkMachine {
 
   /// A manipulate request that has a reply. `reply_timeout`: instead of Timers::reply (use
   /// Timers::first_reply for the first request after attaching). Errors: kBusy (CanSend() is false),
-  /// kLimitExceeded (payload).
+  /// kLimitExceeded (payload beyond Timers::most_payload).
   Result<void> SendRequest(TimePoint now, Bytes payload,
                            std::optional<Duration> reply_timeout = std::nullopt);
   /// A manipulate request without reply, such as Continue2. The target's next new data packet counts as its
@@ -133,6 +133,7 @@ class LinkMachine {
     Duration reply_timeout{};
     TimePoint sent_at{};  ///< first
     TimePoint deadline{};
+    std::optional<TimePoint> ask_again;  ///< KDNET: the reply may have been lost on its way
   };
   struct Resetting {
     int tries_left = 0;
@@ -151,11 +152,19 @@ class LinkMachine {
 
   void Drain(TimePoint now);
   void OnData(TimePoint now, Framer::Item item);
+  void OnSerialData(TimePoint now, Framer::Item item);
+  void OnKdnetData(TimePoint now, Framer::Item item);
+  void OnGap(TimePoint now, const Framer::Item& item);
+  void Take(TimePoint now, Framer::Item item);
   void OnControl(TimePoint now, const Framer::Item& item);
   void OnBad(TimePoint now, Framer::Reason reason);
   void OnAcknowledge(TimePoint now, std::uint32_t id);
-  void OnReset(TimePoint now);
+  void OnReset(TimePoint now, std::uint32_t id);
+  void AdoptReset(std::uint32_t id);
   void OnSync();
+  bool Kdnet() const { return timers_.numbering == Numbering::kKdnet; }
+  std::uint32_t FirstId() const { return Kdnet() ? kInitialKdnetId : kInitialPacketId; }
+  std::uint32_t After(std::uint32_t id) const { return Kdnet() ? id + 2 : id ^ 1; }
   void Align(std::uint32_t id);
   bool IsRepetition(const Framer::Item& item) const;
   bool EqualsLast(const Framer::Item& item) const;
@@ -186,8 +195,9 @@ class LinkMachine {
   Bytes output_;
   std::vector<LinkEvent> events_;
 
-  std::uint32_t next_tx_ = kInitialPacketId;
-  std::uint32_t expect_rx_ = kInitialPacketId;
+  std::uint32_t next_tx_ = FirstId();
+  std::uint32_t expect_rx_ = FirstId();
+  std::optional<std::uint32_t> delivered_;  ///< KDNET: the newest id taken since attaching
   bool rx_known_ = false;  ///< expect_rx_ is agreed; otherwise the next packet's id is taken as it is
   bool realigned_ = true;  ///< no packet was taken since ids were realigned
   bool synchronized_ = false;

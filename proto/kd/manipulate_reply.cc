@@ -7,6 +7,8 @@ namespace {
 
 constexpr std::size_t kStatusEnd = 0x0C;
 constexpr std::size_t kVersionSize = 0x28;
+/// Where requests name what they are about, and replies echo it (3.3).
+constexpr std::size_t kSubjectOffset = 0x10;
 
 /// `actual` is what the target claims to have copied: trusted only up to the request and to the bytes
 /// present.
@@ -21,6 +23,28 @@ ReadResult Clip(const ManipulateReply& reply, std::uint32_t actual, std::uint32_
 }
 
 }  // namespace
+
+bool Answers(ByteView reply, ByteView request) {
+  if (Load32(reply, 0) != Load32(request, 0)) return false;
+  switch (static_cast<Api>(Load32(request, 0))) {
+    case Api::kReadVirtual:
+    case Api::kWriteVirtual:
+    case Api::kReadPhysical:
+    case Api::kWritePhysical:
+    case Api::kReadControlSpace:
+    case Api::kWriteControlSpace:
+    case Api::kWriteBreakpoint:
+    case Api::kRestoreBreakpoint:
+    case Api::kReadIoSpace:
+    case Api::kWriteIoSpace:
+    case Api::kReadMsr:
+    case Api::kWriteMsr: break;
+    default: return true;
+  }
+  // Stubs that clear what they do not fill in are believed.
+  const std::uint32_t subject = Load32(reply, kSubjectOffset);
+  return subject == 0 || subject == Load32(request, kSubjectOffset);
+}
 
 Result<ManipulateReply> DecodeReply(ByteView payload) {
   if (payload.size() < kStatusEnd) {

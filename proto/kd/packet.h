@@ -16,6 +16,7 @@ inline constexpr std::byte kControlLeaderByte{0x69};
 inline constexpr std::byte kTrailer{0xAA};
 inline constexpr std::byte kBreakInByte{0x62};
 inline constexpr std::uint32_t kInitialPacketId = 0x80800000;
+inline constexpr std::uint32_t kInitialKdnetId = 0x80000000;  ///< of the host; a target begins at 0
 inline constexpr std::uint32_t kSyncBit = 0x00000800;
 inline constexpr std::size_t kHeaderSize = 16;
 inline constexpr std::size_t kMaxPayload = 4000;          ///< what we send

@@ -30,6 +30,16 @@ Timers Timers::ForSerial(std::uint32_t baud) {
   return timers;
 }
 
+Timers Timers::ForKdnet(std::size_t most_payload) {
+  constexpr std::chrono::milliseconds kHalfSecond{500};
+  Timers timers;
+  timers.acknowledge = timers.alternation = timers.reset_wait = timers.reconnect = kHalfSecond;
+  timers.tries = 24;
+  timers.numbering = Numbering::kKdnet;
+  timers.most_payload = most_payload;
+  return timers;
+}
+
 Duration Timers::FrameTime(std::size_t bytes) const {
   if (baud == 0) return Duration::zero();
   return std::chrono::duration_cast<Duration>(std::chrono::nanoseconds(bytes * 10'000'000'000ull / baud));

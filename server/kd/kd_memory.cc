@@ -83,14 +83,21 @@ Task<Result<kd::PagingMode>> KdMemory::ReadPagingMode(std::uint16_t processor) {
 
 Task<Result<std::uint32_t>> KdMemory::Write(std::uint16_t processor, bool physical, std::uint64_t address,
                                             kd::Bytes data) {
-  const auto size = static_cast<std::uint32_t>(data.size());
-  kd::Bytes request = physical ? kd::EncodeWritePhysical(processor, address, data)
-                               : kd::EncodeWriteVirtual(processor, address, data);
-  Result<kd::Bytes> reply = co_await line_.Exchange(std::move(request));
-  if (!reply) co_return reply.error();
-  const auto decoded = kd::DecodeReply(*reply);
-  if (!decoded) co_return decoded.error();
-  co_return kd::DecodeWritten(*decoded, size);
+  const std::size_t most = line_.timers().most_payload - kd::kManipulateSize;
+  std::uint32_t done = 0;
+  while (done < data.size()) {
+    const auto part = kd::ByteView(data).subspan(done, std::min(most, data.size() - done));
+    kd::Bytes request = physical ? kd::EncodeWritePhysical(processor, address + done, part)
+                                 : kd::EncodeWriteVirtual(processor, address + done, part);
+    Result<kd::Bytes> reply = co_await line_.Exchange(std::move(request));
+    if (!reply) co_return reply.error();
+    const auto decoded = kd::DecodeReply(*reply);
+    if (!decoded) co_return decoded.error();
+    const std::uint32_t written = kd::DecodeWritten(*decoded, static_cast<std::uint32_t>(part.size()));
+    done += written;
+    if (written < part.size()) break;
+  }
+  co_return done;
 }
 
 /// A failed search and a target that cannot search answer alike (kd-protocol.md 3.6), so ask for something
