@@ -13,6 +13,7 @@
 #include "server/kd/control_socket.h"
 #include "server/kd/kd_server.h"
 #include "server/kdsrv_options.h"
+#include "server/link/net_key.h"
 #include "server/passthrough/link_door.h"
 #include "server/pipe_relay.h"
 #include "transport/command_line.h"
@@ -137,6 +138,13 @@ longwire::Awaitable<void> Examine(longwire::Executor executor, const longwire::K
   co_await service.Examine(*options.doctor_link, diagnosis);
 }
 
+int MakeKey() {
+  const Result<std::string> key = longwire::MakeNetKey();
+  if (!key) return Fail(key.error());
+  std::cout << *key << "\n";
+  return 0;
+}
+
 int Diagnose(const longwire::KdsrvOptions& options) {
   longwire::DoctorRun run;
   run.json = options.json;
@@ -169,6 +177,7 @@ int main(int argc, char** argv) {
     case Action::kStatus: return longwire::PrintStatus(options->json, std::cout);
     case Action::kRelease: return longwire::AskRelease(options->release_link, std::cout);
     case Action::kConnectPipe: return longwire::RelayPipe(options->pipe);
+    case Action::kMakeKey: return MakeKey();
     case Action::kDoctor: return Diagnose(*options);
     case Action::kServe: break;
   }

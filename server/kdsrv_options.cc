@@ -27,6 +27,7 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"json", Argument::kNone, true, true},
     {"release", Argument::kNext, true, true},
     {"connect-pipe", Argument::kNext, true, true},
+    {"make-key", Argument::kNone, true, true},
     {"keep", Argument::kNext, true, true},
     {"on-lost", Argument::kNext, true, true},
     {"state", Argument::kNext, true, true},
@@ -111,6 +112,7 @@ Result<void> Take(const CommandLineItem& item, KdsrvOptions& options) {
   if (name == "?" || name == "help") options.action = KdsrvOptions::Action::kHelp;
   if (name == "version") options.action = KdsrvOptions::Action::kVersion;
   if (name == "status") options.action = KdsrvOptions::Action::kStatus;
+  if (name == "make-key") options.action = KdsrvOptions::Action::kMakeKey;
   if (name == "doctor") options.action = KdsrvOptions::Action::kDoctor;
   if (name == "k") {
     Result<std::string> text = ReadStringArgument(*item.argument);
@@ -263,6 +265,7 @@ std::string_view KdsrvUsage() {
                       password, so both are for this machine alone, unless -open
   --status [--json]   list the links, holders and states of the running server
   --release LINK      end the holder of LINK in the running server
+  --make-key          print a new random key for a KDNET target
   --connect-pipe NAME join standard input and output with an npipe server of this user; for ssh
   --keep SECONDS      keep the session of a lost client so long, at most (60)
   --on-lost WHAT      the target of a client that does not come back: resume (default), halt (left as it

@@ -17,7 +17,16 @@ namespace longwire {
 
 /// What `kdsrv` was asked for (remote-debugging.md 3.2).
 struct KdsrvOptions {
-  enum class Action : std::uint8_t { kServe, kHelp, kVersion, kStatus, kRelease, kConnectPipe, kDoctor };
+  enum class Action : std::uint8_t {
+    kServe,
+    kHelp,
+    kVersion,
+    kStatus,
+    kRelease,
+    kConnectPipe,
+    kDoctor,
+    kMakeKey
+  };
 
   Action action = Action::kServe;
   std::optional<Endpoint> endpoint;  ///< -t; set for kServe

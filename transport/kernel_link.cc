@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <charconv>
 
+#include "proto/kdnet/key.h"
 #include "transport/connection_string.h"
 #include "transport/endpoint_pipe.h"
 #include "transport/kernel_string.h"
@@ -11,6 +12,7 @@ namespace {
 /// Registered for targets that have no port configured (4.4).
 constexpr std::uint16_t kDefaultNetPort = 5364;
 constexpr std::uint16_t kLowestNetPort = 49152;
+constexpr std::string_view kKeyFile = "file:";
 
 Error UsageError(std::string message) { return Error{Errc::kUsage, std::move(message)}; }
 
@@ -223,33 +225,22 @@ Result<ComLink> ParseCom(const ConnectionString& text, const Environment& enviro
 // ---- net, usb, 1394, exdi
 // -------------------------------------------------------------------------------------------
 
-/// A base-36 number below 2^64.
-bool IsKeyGroup(std::string_view group) {
-  if (group.empty() || group.size() > 13) return false;
-  std::uint64_t number = 0;
-  for (const char c : group) {
-    std::uint64_t digit = 0;
-    if (c >= '0' && c <= '9') {
-      digit = static_cast<std::uint64_t>(c - '0');
-    } else if (c >= 'a' && c <= 'z') {
-      digit = static_cast<std::uint64_t>(c - 'a') + 10;
-    } else {
-      return false;
-    }
-    if (number > (~std::uint64_t{0} - digit) / 36) return false;
-    number = number * 36 + digit;
+/// A key, or the file that holds one on the machine that opens the link.
+Result<void> ReadKey(const ConnectionString& text, NetLink& link) {
+  const auto key = ValueOf(text, "key");
+  if (!key || key->empty())
+    return UsageError("a 'net:' kernel link needs 'key=', the key the target printed, or key=file:/PATH");
+  const std::string named = Named(*text.Find("key"));
+  if (*key == "*") return UsageError(named + " is the '*' of a printed name; write the key itself");
+  if (key->starts_with(kKeyFile)) {
+    link.key_file = std::string(key->substr(kKeyFile.size()));
+    if (!IsPlainPath(link.key_file)) return UsageError(named + " is not file: and an absolute path");
+    return {};
   }
-  return true;
-}
-
-bool IsNetKey(std::string_view key) {
-  for (int group = 0; group < 4; ++group) {
-    const std::size_t dot = key.find('.');
-    if ((group < 3) != (dot != std::string_view::npos)) return false;
-    if (!IsKeyGroup(key.substr(0, dot))) return false;
-    key.remove_prefix(group < 3 ? dot + 1 : key.size());
-  }
-  return true;
+  if (!kdnet::ParseKey(*key))
+    return UsageError(named + " is not four groups of 1 to 13 characters a-z 0-9 with dots between");
+  link.key = Secret(*key);
+  return {};
 }
 
 Result<NetLink> ParseNet(const ConnectionString& text) {
@@ -262,16 +253,7 @@ Result<NetLink> ParseNet(const ConnectionString& text) {
                       " is not a port from 49152 to 65535 (50000 to 50039 are recommended)");
   }
   link.port = static_cast<std::uint16_t>(*port);
-  const auto key = ValueOf(text, "key");
-  if (!key || key->empty())
-    return UsageError("a 'net:' kernel link needs 'key=', the key the target printed");
-  if (*key == "*")
-    return UsageError(Named(*text.Find("key")) + " is the '*' of a printed name; write the key itself");
-  if (!IsNetKey(*key)) {
-    return UsageError(Named(*text.Find("key")) +
-                      " is not four groups of 1 to 13 characters a-z 0-9 with dots between");
-  }
-  link.key = Secret(*key);
+  if (auto read = ReadKey(text, link); !read) return read.error();
   if (const auto target = ValueOf(text, "target")) {
     if (target->empty() || target->size() > 255 ||
         target->find_first_of(" \t/\\") != std::string_view::npos) {
@@ -444,8 +426,9 @@ struct Printer {
     return text + ",Timeout=" + std::to_string(link.timeout_ms);
   }
   std::string operator()(const NetLink& link) const {
-    return "NET:Port=" + std::to_string(link.port) + ",Key=*,Target" +
-           (link.target.empty() ? std::string() : "=" + QuoteValue(link.target));
+    return "NET:Port=" + std::to_string(link.port) +
+           ",Key=" + (link.key_file.empty() ? "*" : QuoteValue(std::string(kKeyFile) + link.key_file)) +
+           ",Target" + (link.target.empty() ? std::string() : "=" + QuoteValue(link.target));
   }
   std::string operator()(const UsbLink& link) const { return "USB:TargetName=" + link.target_name; }
   std::string operator()(const FirewireLink& link) const {

@@ -28,6 +28,7 @@ struct ComLink {
 struct NetLink {
   std::uint16_t port = 0;
   Secret key;
+  std::string key_file;  ///< absolute, `key=file:PATH`; then `key` is empty
   std::string target;
 };
 struct UsbLink {

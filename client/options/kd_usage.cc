@@ -11,7 +11,7 @@ std::string_view KdUsage() {
       'com:pipe,port=\\.\pipe\vm1,resets=0,reconnect'   virtual machine's pipe, or port=/PATH of its socket
       'com:ipport=4000,port=10.0.0.9'             serial port over TCP
       'gdb:server=10.0.0.9,port=1234'             gdb stub of a virtual machine; also -kx 'exdi:gdb=HOST:PORT'
-      'net:port=50000,key=1.2.3.4'                network
+      'net:port=50000,key=1.2.3.4'                network (KDNET), or key=file:/PATH
       'kdsrv:server=@{tcp:server=HOST,port=N,password=P},trans=@{com:port=com1,baud=115200}'
                                                   link opened by a kdsrv on HOST
       @FILE                                       first line of FILE, which hides passwords from ps

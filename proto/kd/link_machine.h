@@ -54,10 +54,10 @@ struct LinkEvent {
   Error error;
 };
 
-/// The host end of a KD link (kd-protocol.md 1.5 to 1.9, 6.7): packet ids, acknowledges, retransmission, RESET
-/// and attach procedures. Sans-I/O: bytes and time go in, bytes and events come out.
-/// After every call take the output and the events, and call Tick no later than Deadline(). Times must not
-/// run backwards. One thread at a time.
+/// The host end of a KD link (kd-protocol.md 1.5 to 1.9, 6.7): packet ids, acknowledges, retransmission,
+/// RESET and attach procedures. Sans-I/O: bytes and time go in, bytes and events come out. After every call
+/// take the output and the events, and call Tick no later than Deadline(). Times must not run backwards. One
+/// thread at a time.
 ///
 /// One data packet may be outstanding; the layer above queues its requests and sends when CanSend(). Every
 /// accepted Send ends in exactly one of kRequestReply, kAcknowledged or kRequestFailed. The machine does not

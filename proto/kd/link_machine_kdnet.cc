@@ -28,13 +28,14 @@ void LinkMachine::OnKdnetData(TimePoint now, Framer::Item item) {
   Take(now, std::move(item));
 }
 
-/// A packet is missing that the target counts as acknowledged (6.9). The RESET has it send the newer one again.
+/// A packet is missing that the target counts as acknowledged (6.9). The RESET has it send the newer one
+/// again.
 void LinkMachine::OnGap(TimePoint now, const Framer::Item& item) {
   if (resetting_) return;
   if (outstanding_ && outstanding_->expect == Expect::kAcknowledge) {
     OnAcknowledge(now, next_tx_);
-  } else if (outstanding_ && !(item.type == PacketType::kStateManipulate &&
-                               Answers(item.payload, outstanding_->payload))) {
+  } else if (outstanding_ &&
+             !(item.type == PacketType::kStateManipulate && Answers(item.payload, outstanding_->payload))) {
     Fail(Errc::kLinkFailed, "a packet of the target was lost while this was in flight; ask again");
   }
   BeginReset(now);

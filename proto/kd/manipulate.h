@@ -176,8 +176,8 @@ struct ManipulateReply {
   bool Succeeded() const { return !IsFailure(status); }
 };
 
-/// False when `reply` is known to belong to another request: one that was given up may be answered after a RESET,
-/// when another of its kind waits.
+/// False when `reply` is known to belong to another request: one that was given up may be answered after a
+/// RESET, when another of its kind waits.
 bool Answers(ByteView reply, ByteView request);
 
 /// Errors: kMalformed when shorter than the 12 bytes that end in ReturnStatus.

@@ -120,7 +120,9 @@ Awaitable<void> KdLink::ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<St
     if (!size || *size == 0) {
       Error why{Errc::kLinkFailed, "the other side of " + self->name_ +
                                        " is gone: the virtual machine ended or its serial port was closed"};
-      if (!size) {
+      if (!size && size.error().code == Errc::kTargetRestarted) {
+        why = size.error();
+      } else if (!size) {
         why = Error{Errc::kLinkFailed, "the link " + self->name_ + " failed: " + size.error().message, 0,
                     size.error().os_error};
       }

@@ -2,8 +2,11 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <ctime>
+#include <span>
+#include <string_view>
 #include <utility>
 
+#include "proto/kdnet/cipher.h"
 #include "server/kd/kd_service.h"
 #include "server/kd/link_doctor.h"
 #include "server/link/raw_bridge.h"
@@ -23,6 +26,13 @@ std::string DeviceOf(const KernelLink& link) {
   if (const auto* com = std::get_if<ComLink>(&link)) {
     if (com->kind == ComLink::Kind::kTcp) return "tcp:" + com->host + ":" + std::to_string(com->tcp_port);
     return "path:" + com->path;
+  }
+  if (const auto* net = std::get_if<NetLink>(&link)) {
+    // One port may serve many targets, told apart by key; the name of the device is no place for the key
+    // itself.
+    const std::string_view key = net->key_file.empty() ? net->key.Reveal() : net->key_file;
+    const auto mark = kdnet::Sha256(std::as_bytes(std::span(key)), {});
+    return "net:" + std::to_string(net->port) + ":" + std::to_string(kd::Load64(mark, 0));
   }
   return FormatKernelLink(link);
 }
@@ -219,7 +229,8 @@ std::shared_ptr<KdLink> KdService::MakeLink(const KernelLink& parsed, const std:
   if (journal && FitsJournal(name)) {
     JournalEntry entry;
     entry.link = name;
-    entry.needs_key = std::holds_alternative<NetLink>(parsed);
+    const auto* net = std::get_if<NetLink>(&parsed);
+    entry.needs_key = net != nullptr && net->key_file.empty();
     link->Keep(std::move(journal), std::move(entry), [warn = options_.warn, name](const Error& error) {
       warn("the journal of " + name + " is lost: " + error.message);
     });

@@ -5,12 +5,14 @@
 #include "server/dump/dump_target.h"
 #include "server/gdbstub/gdb_target.h"
 #include "server/kd/kd_target.h"
+#include "server/link/kdnet_port.h"
 #include "server/replay/replay_port.h"
 
 namespace longwire {
 namespace {
 
 kd::Timers TimersFor(const KernelLink& link) {
+  if (std::holds_alternative<NetLink>(link)) return kd::Timers::ForKdnet(kKdnetPayload);
   const auto* com = std::get_if<ComLink>(&link);
   if (com != nullptr && com->kind == ComLink::Kind::kDevice) return kd::Timers::ForSerial(com->baud);
   return kd::Timers::ForPipe();

@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "server/link/kdnet_port.h"
 #include "transport/acceptor.h"
 #include "transport/dial_socket.h"
 #include "transport/serial_stream.h"
@@ -160,11 +161,10 @@ Result<std::unique_ptr<LinkPort>> MakeLinkPort(Executor executor, const KernelLi
     return std::unique_ptr<LinkPort>(
         std::make_unique<TcpPort>(std::move(executor), stub->host, stub->port, false));
   }
-  const char* kind = std::holds_alternative<NetLink>(link)   ? "net"
-                     : std::holds_alternative<UsbLink>(link) ? "usb"
-                                                             : "1394";
+  if (const auto* net = std::get_if<NetLink>(&link)) return MakeKdnetPort(std::move(executor), *net);
+  const char* kind = std::holds_alternative<UsbLink>(link) ? "usb" : "1394";
   return Error{Errc::kUnsupported,
-               std::string(kind) + " links are not supported by this build; use a com link"};
+               std::string(kind) + " links are not supported by this build; use a com or net link"};
 }
 
 }  // namespace longwire

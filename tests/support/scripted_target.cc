@@ -158,6 +158,13 @@ void ScriptedTarget::Restart() {
   awaiting_ack_ = false;
   breakpoints.clear();
   running = true;
+  if (kdnet_) NumberAsKdnet();
+}
+
+void ScriptedTarget::NumberAsKdnet() {
+  kdnet_ = true;
+  next_tx_ = 0;
+  expect_rx_ = kd::kInitialKdnetId;
 }
 
 void ScriptedTarget::Send(kd::PacketType type, kd::Bytes payload) {
@@ -180,33 +187,51 @@ void ScriptedTarget::Receive(kd::ByteView bytes) {
   }
   framer_.Receive({}, bytes);
   while (auto item = framer_.Next()) {
-    if (item->kind == kd::Framer::Kind::kControl) {
-      if (item->type == kd::PacketType::kAcknowledge && awaiting_ack_ &&
-          item->id == (next_tx_ & ~kd::kSyncBit)) {
-        next_tx_ = (next_tx_ & ~kd::kSyncBit) ^ 1;
-        awaiting_ack_ = false;
-        unsent_.pop_front();
-        Transmit();
-      } else if (item->type == kd::PacketType::kReset && !running) {
-        next_tx_ = expect_rx_ = kd::kInitialPacketId;
-        const kd::Bytes reset = kd::EncodeControlPacket(kd::PacketType::kReset, 0);
-        output_.insert(output_.end(), reset.begin(), reset.end());
-        if (unsent_.empty()) unsent_.emplace_back(kd::PacketType::kStateChange64, last_state_);
-        Transmit();
-      }
+    if (item->kind == kd::Framer::Kind::kControl) OnControl(*item);
+    if (item->kind != kd::Framer::Kind::kData) continue;
+    if (kdnet_ && awaiting_ack_ && item->id == expect_rx_) {
+      // Who sends anew has had what we sent; it is to send that again (1.7).
+      SendControl(kd::PacketType::kResend, 0);
+      OnAcknowledged();
       continue;
     }
-    if (item->kind != kd::Framer::Kind::kData) continue;
-    const kd::Bytes ack = kd::EncodeControlPacket(kd::PacketType::kAcknowledge, item->id);
-    output_.insert(output_.end(), ack.begin(), ack.end());
+    SendControl(kd::PacketType::kAcknowledge, item->id);
     if (item->id != expect_rx_) continue;
-    expect_rx_ ^= 1;
+    expect_rx_ = kdnet_ ? expect_rx_ + 2 : expect_rx_ ^ 1;
     if (item->type == kd::PacketType::kStateManipulate) {
       OnManipulate(item->payload);
     } else {
       answers.emplace_back(item->type, item->payload);
     }
   }
+}
+
+void ScriptedTarget::OnControl(const kd::Framer::Item& item) {
+  const std::uint32_t sent = kdnet_ ? next_tx_ : next_tx_ & ~kd::kSyncBit;
+  if (item.type == kd::PacketType::kAcknowledge && awaiting_ack_ && item.id == sent) {
+    OnAcknowledged();
+  } else if (item.type == kd::PacketType::kReset && !running) {
+    if (kdnet_) {
+      expect_rx_ = item.id;
+    } else {
+      next_tx_ = expect_rx_ = kd::kInitialPacketId;
+    }
+    SendControl(kd::PacketType::kReset, kdnet_ ? next_tx_ : 0);
+    if (unsent_.empty()) unsent_.emplace_back(kd::PacketType::kStateChange64, last_state_);
+    Transmit();
+  }
+}
+
+void ScriptedTarget::OnAcknowledged() {
+  next_tx_ = kdnet_ ? next_tx_ + 2 : (next_tx_ & ~kd::kSyncBit) ^ 1;
+  awaiting_ack_ = false;
+  unsent_.pop_front();
+  Transmit();
+}
+
+void ScriptedTarget::SendControl(kd::PacketType type, std::uint32_t id) {
+  const kd::Bytes packet = kd::EncodeControlPacket(type, id);
+  output_.insert(output_.end(), packet.begin(), packet.end());
 }
 
 void ScriptedTarget::Reply(kd::Bytes head, std::uint32_t status, kd::ByteView data) {

@@ -64,6 +64,12 @@ class ScriptedTarget {
   void Prompt(const std::string& text, std::uint32_t maximum);
   void CreateFile(const std::string& name);
   void Restart();  ///< the stream begins anew: the next packet carries SYNC
+  /// Numbers packets as on KDNET from now on, as a target that has just started.
+  void NumberAsKdnet();
+  /// Sends what waits for its acknowledge once more.
+  void Retransmit() {
+    if (awaiting_ack_) Transmit();
+  }
 
   /// Takes bytes of the host.
   void Receive(kd::ByteView bytes);
@@ -80,6 +86,9 @@ class ScriptedTarget {
  private:
   void Send(kd::PacketType type, kd::Bytes payload);
   void Transmit();
+  void OnControl(const kd::Framer::Item& item);
+  void OnAcknowledged();
+  void SendControl(kd::PacketType type, std::uint32_t id);
   void OnManipulate(const kd::Bytes& payload);
   void Reply(kd::Bytes head, std::uint32_t status, kd::ByteView data = {});
   void ReadMemory(kd::Bytes head, std::uint64_t address, std::uint32_t count);
@@ -92,6 +101,7 @@ class ScriptedTarget {
   std::map<std::uint32_t, std::byte> originals_;
   std::deque<std::pair<kd::PacketType, kd::Bytes>> unsent_;
   bool awaiting_ack_ = false;
+  bool kdnet_ = false;
   std::uint32_t next_tx_ = kd::kInitialPacketId | kd::kSyncBit, expect_rx_ = kd::kInitialPacketId;
   kd::Bytes last_state_;
 };

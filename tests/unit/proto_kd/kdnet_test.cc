@@ -166,8 +166,7 @@ TEST(KdKdnet, ResetOfTheTargetIsAnsweredAndThePacketSentAgain) {
   host.Events();
   host.FeedReset(0x70);
   Bytes expected = Reset(kHost);
-  const Bytes again =
-      EncodeDataPacket(PacketType::kStateManipulate, kHost, EncodeReadVirtual(0, 0x1000, 16));
+  const Bytes again = EncodeDataPacket(PacketType::kStateManipulate, kHost, EncodeReadVirtual(0, 0x1000, 16));
   expected.insert(expected.end(), again.begin(), again.end());
   EXPECT_EQ(host.output, expected);
   EXPECT_THAT(host.Events(), IsEmpty());

@@ -116,13 +116,19 @@ TEST(NetLinkString, KeysAndTargets) {
   EXPECT_EQ(Link<NetLink>("net:port=50000,key=1.2.3.4,target=::").target, "::");
   EXPECT_EQ(Link<NetLink>("net:key=3w5e11264sgsf.3w5e11264sgsf.3w5e11264sgsf.3w5e11264sgsf").port, 5364);
   for (const char* key :
-       {"1.2.3", "1.2.3.4.5", "1..3.4", "A.2.3.4", "1.2.3.12345678901234", "1.2.3.zzzzzzzzzzzzz", ""}) {
+       {"1.2.3", "1.2.3.4.5", "1..3.4", "-.2.3.4", "1.2.3.12345678901234", "1.2.3.zzzzzzzzzzzzz", ""}) {
     EXPECT_NE(ErrorOf("net:port=50000,key=" + std::string(key)), "no error") << key;
   }
   EXPECT_THAT(ErrorOf("net:port=50000,key=SECRET"), testing::Not(HasSubstr("SECRET")));
   EXPECT_THAT(ErrorOf("net:port=1000,key=1.2.3.4"), HasSubstr("49152 to 65535"));
   EXPECT_THAT(ErrorOf("net:port=50000,key=*"), HasSubstr("write the key itself"));
   EXPECT_THAT(ErrorOf("net:port=50000"), HasSubstr("needs 'key='"));
+  EXPECT_EQ(Link<NetLink>("net:port=50000,key=A.b.C.d").key.Reveal(), "A.b.C.d");
+  EXPECT_EQ(Link<NetLink>("net:port=50000,key=file:/keys/one").key_file, "/keys/one");
+  EXPECT_TRUE(Link<NetLink>("net:port=50000,key=file:/keys/one").key.empty());
+  EXPECT_EQ(FormatKernelLink(Link<NetLink>("net:port=50000,key=file:/keys/one")),
+            "NET:Port=50000,Key=file:/keys/one,Target");
+  EXPECT_THAT(ErrorOf("net:port=50000,key=file:keys"), HasSubstr("absolute path"));
 }
 
 TEST(UsbLinkString, BothNames) {
