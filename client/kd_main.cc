@@ -5,6 +5,7 @@
 
 #include "client/commands/command.h"
 #include "client/console/console.h"
+#include "client/engine/driver_files.h"
 #include "client/engine/event_text.h"
 #include "client/enumeration/enumeration.h"
 #include "client/extensions/extension_host.h"
@@ -27,10 +28,11 @@ int Fail(const Error& error) {
 }
 
 void AddAllCommands(CommandTable& table) {
-  for (auto add : {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands,
-                   AddStackCommands, AddTypeCommands, AddNameCommands, AddModuleCommands,
-                   AddSymbolPathCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands,
-                   AddExtensionCommands, AddLogCommands, AddConsoleCommands}) {
+  for (auto add :
+       {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands,
+        AddStackCommands, AddTypeCommands, AddNameCommands, AddModuleCommands, AddSymbolPathCommands,
+        AddRunCommands, AddBreakpointCommands, AddTargetCommands, AddMachineCommands, AddLinkCommands,
+        AddExtensionCommands, AddLogCommands, AddConsoleCommands}) {
     add(table);
   }
 }
@@ -40,6 +42,15 @@ int PrintServers(const KdOptions& options) {
   const Result<std::string> listed = ListServers(query, ProcessEnvironment());
   if (!listed) return Fail(listed.error());
   return std::fputs(listed->c_str(), stdout) < 0;
+}
+
+RebootBreak RebootBreakOf(const KdOptions& options) {
+  switch (options.reboot_break) {
+    case KdOptions::RebootBreak::kNone: return RebootBreak::kNone;
+    case KdOptions::RebootBreak::kInitialization: return RebootBreak::kInitialization;
+    case KdOptions::RebootBreak::kFirstModule: return RebootBreak::kFirstModule;
+  }
+  return RebootBreak::kNone;
 }
 
 int Debug(const KdOptions& options, Interrupt& interrupt) {
@@ -57,13 +68,18 @@ int Debug(const KdOptions& options, Interrupt& interrupt) {
   if (!target) return Fail(target.error());
 
   ConsoleOutput output(stdout, stderr, options.json);
-  SessionOptions engine{options.symbol_path,  options.image_path, options.noisy_symbols, options.verbose,
-                        options.source_lines, options.quiet,      options.source_path};
+  SessionOptions engine{options.symbol_path, options.image_path,    options.noisy_symbols,
+                        options.verbose,     options.source_lines,  options.quiet,
+                        options.source_path, RebootBreakOf(options)};
   Session session(**target, interrupt, engine, [&](std::string_view text) { output.Note(text); });
   if (options.log) {
     const SessionLog::Options log{options.log->append, options.log->unicode};
     if (Result<void> opened = session.log().Open(options.log->path, log); !opened)
       return Fail(opened.error());
+  }
+  if (!options.driver_map_file.empty()) {
+    if (Result<void> loaded = session.driver_files().Load(options.driver_map_file); !loaded)
+      std::fprintf(stderr, "kd: _NT_KD_FILES: %s\n", loaded.error().message.c_str());
   }
   session.set_extensions(std::make_shared<ExtensionHost>(session));
   CommandTable table;

@@ -1,22 +1,12 @@
 #include <algorithm>
 #include <cctype>
-#include <charconv>
 #include <cinttypes>
 #include <cstdio>
 
-#include "client/commands/command.h"
-#include "client/engine/breakpoints.h"
+#include "client/commands/breakpoint_syntax.h"
 
 namespace longwire {
 namespace {
-
-/// Ids are decimal whatever the radix is (engine.md 2.2).
-std::optional<unsigned> ParseId(std::string_view text) {
-  unsigned id = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
-  if (error != std::errc() || end != text.data() + text.size()) return std::nullopt;
-  return id;
-}
 
 /// The id written directly behind the name: `bp3 ...`.
 std::optional<unsigned> AttachedId(Arguments& arguments) {
@@ -25,36 +15,9 @@ std::optional<unsigned> AttachedId(Arguments& arguments) {
          std::isdigit(static_cast<unsigned char>(arguments.rest()[digits])))
     ++digits;
   if (digits == 0) return std::nullopt;
-  std::optional<unsigned> id = ParseId(arguments.rest().substr(0, digits));
+  std::optional<unsigned> id = ParseBreakpointId(arguments.rest().substr(0, digits));
   arguments.text().remove_prefix(digits);
   return id;
-}
-
-/// `"commands"` at the end.
-Result<std::string> TakeCommands(Arguments& arguments) {
-  arguments.SkipBlanks();
-  if (arguments.rest().empty() || arguments.rest().front() != '"') return std::string();
-  std::string text = arguments.TakeRest();
-  if (text.size() < 2 || text.back() != '"') return SyntaxError(text);
-  return text.substr(1, text.size() - 2);
-}
-
-Result<void> TakeOptions(Arguments& arguments, Breakpoint& breakpoint) {
-  while (true) {
-    std::uint64_t* filter = nullptr;
-    if (arguments.Option("/1")) {
-      breakpoint.one_shot = true;
-      continue;
-    }
-    if (arguments.Option("/p"))
-      filter = &breakpoint.process;
-    else if (arguments.Option("/t"))
-      filter = &breakpoint.thread;
-    if (!filter) return {};
-    Result<std::uint64_t> value = arguments.Expression();
-    if (!value) return value.error();
-    *filter = *value;
-  }
 }
 
 Result<void> TakeAddress(Session& session, Arguments& arguments, Breakpoint& breakpoint, bool may_wait) {
@@ -99,29 +62,14 @@ Result<CommandFlow> Insert(Session& session, Breakpoint breakpoint, std::optiona
   return CommandFlow::kPrompt;
 }
 
-/// What `bp` and `ba` have in common behind the address: `[PASSES] ["commands"]`.
-Result<void> TakeTail(Arguments& arguments, Breakpoint& breakpoint) {
-  arguments.SkipBlanks();
-  if (!arguments.rest().empty() && arguments.rest().front() != '"') {
-    Result<std::uint64_t> passes = arguments.Expression();
-    if (!passes) return passes.error();
-    if (*passes == 0) return Error{Errc::kUsage, "a breakpoint needs at least one pass"};
-    breakpoint.passes = breakpoint.passes_left = *passes;
-  }
-  Result<std::string> commands = TakeCommands(arguments);
-  if (!commands) return commands.error();
-  breakpoint.commands = std::move(*commands);
-  return arguments.ExpectEnd();
-}
-
 Result<CommandFlow> SetCode(Session& session, Arguments& arguments, Report& report, bool symbolic) {
   std::optional<unsigned> id = AttachedId(arguments);
   Breakpoint breakpoint;
   breakpoint.symbolic = symbolic;
-  if (Result<void> options = TakeOptions(arguments, breakpoint); !options) return options.error();
+  if (Result<void> options = TakeBreakpointOptions(arguments, breakpoint); !options) return options.error();
   if (Result<void> address = TakeAddress(session, arguments, breakpoint, true); !address)
     return address.error();
-  if (Result<void> tail = TakeTail(arguments, breakpoint); !tail) return tail.error();
+  if (Result<void> tail = TakeBreakpointTail(arguments, breakpoint); !tail) return tail.error();
   return Insert(session, std::move(breakpoint), id, report);
 }
 
@@ -132,7 +80,7 @@ Result<CommandFlow> SetData(Session& session, Arguments& arguments, Report& repo
     return Error{Errc::kUsage, "ba needs an access and a size: ba w4 ADDRESS, ba e1 ADDRESS"};
   std::string size_text(access.substr(1));
   if (size_text.empty()) size_text = std::string(arguments.Word());
-  std::optional<unsigned> size = ParseId(size_text);
+  std::optional<unsigned> size = ParseBreakpointId(size_text);
   Breakpoint breakpoint;
   switch (std::tolower(static_cast<unsigned char>(access.front()))) {
     case 'e': breakpoint.kind = rpc::BreakpointKind::kExecute; break;
@@ -147,26 +95,19 @@ Result<CommandFlow> SetData(Session& session, Arguments& arguments, Report& repo
     return Error{Errc::kUsage, "an execution breakpoint has size 1: ba e1 ADDRESS"};
   }
   breakpoint.size = *size;
-  if (Result<void> options = TakeOptions(arguments, breakpoint); !options) return options.error();
+  if (Result<void> options = TakeBreakpointOptions(arguments, breakpoint); !options) return options.error();
   if (Result<void> address = TakeAddress(session, arguments, breakpoint, false); !address)
     return address.error();
   if (breakpoint.address % breakpoint.size != 0) {
     return Error{Errc::kUsage, "the address of a data breakpoint must be a multiple of its size"};
   }
-  if (Result<void> tail = TakeTail(arguments, breakpoint); !tail) return tail.error();
+  if (Result<void> tail = TakeBreakpointTail(arguments, breakpoint); !tail) return tail.error();
   return Insert(session, std::move(breakpoint), id, report);
 }
 
 std::string AccessText(const Breakpoint& breakpoint) {
-  const char* letter = "";
-  switch (breakpoint.kind) {
-    case rpc::BreakpointKind::kCode: return "";
-    case rpc::BreakpointKind::kExecute: letter = "e"; break;
-    case rpc::BreakpointKind::kWrite: letter = "w"; break;
-    case rpc::BreakpointKind::kReadWrite: letter = "r"; break;
-    case rpc::BreakpointKind::kIo: letter = "i"; break;
-  }
-  return std::string(letter) + " " + std::to_string(breakpoint.size) + " ";
+  if (breakpoint.kind == rpc::BreakpointKind::kCode) return "";
+  return std::string(AccessLetter(breakpoint)) + " " + std::to_string(breakpoint.size) + " ";
 }
 
 void Show(Session& session, const Breakpoint& breakpoint, Report& report) {
@@ -183,38 +124,21 @@ void Show(Session& session, const Breakpoint& breakpoint, Report& report) {
     line += " " + session.Address(breakpoint.address) + " " + AccessText(breakpoint) + "    " + passes + name;
   }
   if (!breakpoint.commands.empty()) line += " \"" + breakpoint.commands + "\"";
+  std::string options = BreakpointOptionsText(session, breakpoint);
+  if (!options.empty()) {
+    options.pop_back();
+    line += "\n     " + options;
+  }
   Fields fields{{"id", static_cast<std::int64_t>(breakpoint.id)},
                 {"enabled", breakpoint.enabled},
                 {"unresolved", breakpoint.unresolved},
                 {"expression", breakpoint.expression},
                 {"passes", static_cast<std::int64_t>(breakpoint.passes)},
+                {"passes_left", static_cast<std::int64_t>(breakpoint.passes_left)},
+                {"condition", breakpoint.condition},
                 {"commands", breakpoint.commands}};
   if (!breakpoint.unresolved) fields.push_back({"address", Hex{breakpoint.address}});
   report.Row("breakpoint", std::move(fields), line);
-}
-
-/// The breakpoints named by `0 2 3-5` or `*`.
-Result<std::vector<unsigned>> TakeIds(Session& session, Arguments& arguments) {
-  std::vector<unsigned> ids;
-  while (!arguments.AtEnd()) {
-    std::string_view word = arguments.Word();
-    if (word == "*") {
-      for (const auto& breakpoint : session.breakpoints().list()) ids.push_back(breakpoint->id);
-      continue;
-    }
-    std::size_t dash = word.find('-');
-    std::optional<unsigned> first = ParseId(word.substr(0, dash));
-    std::optional<unsigned> last = dash == std::string_view::npos ? first : ParseId(word.substr(dash + 1));
-    if (!first || !last) return SyntaxError(word);
-    bool found = false;
-    for (const auto& breakpoint : session.breakpoints().list()) {
-      if (breakpoint->id < *first || breakpoint->id > *last) continue;
-      ids.push_back(breakpoint->id);
-      found = true;
-    }
-    if (!found) return Error{Errc::kNotFound, "Breakpoint " + std::string(word) + " does not exist"};
-  }
-  return ids;
 }
 
 Result<CommandFlow> List(Session& session, Arguments& arguments, Report& report) {
@@ -222,7 +146,7 @@ Result<CommandFlow> List(Session& session, Arguments& arguments, Report& report)
     for (const auto& breakpoint : session.breakpoints().list()) Show(session, *breakpoint, report);
     return CommandFlow::kPrompt;
   }
-  Result<std::vector<unsigned>> ids = TakeIds(session, arguments);
+  Result<std::vector<unsigned>> ids = TakeBreakpointIds(session, arguments);
   if (!ids) return ids.error();
   for (unsigned id : *ids) Show(session, *session.breakpoints().Find(id), report);
   return CommandFlow::kPrompt;
@@ -232,7 +156,7 @@ using Change = std::function<Result<void>(Session&, Breakpoint&)>;
 
 Result<CommandFlow> ForIds(Session& session, Arguments& arguments, const Change& change) {
   if (arguments.AtEnd()) return Error{Errc::kUsage, "name breakpoints by their ids, or * for all"};
-  Result<std::vector<unsigned>> ids = TakeIds(session, arguments);
+  Result<std::vector<unsigned>> ids = TakeBreakpointIds(session, arguments);
   if (!ids) return ids.error();
   for (unsigned id : *ids) {
     Breakpoint* breakpoint = session.breakpoints().Find(id);
@@ -256,15 +180,16 @@ void AddBreakpointCommands(CommandTable& table) {
     };
   };
   table.Add({{"bp"},
-             "bp[ID] [/1] [/p EPROCESS] [/t KTHREAD] [ADDRESS [PASSES]] [\"COMMANDS\"]",
-             "Sets a breakpoint.",
+             "bp[ID] [/1] [/p EPROCESS] [/t KTHREAD] [/c|/C DEPTH] [/w \"CONDITION\"] [ADDRESS [PASSES]] "
+             "[\"COMMANDS\"]",
+             "Sets a breakpoint; /c and /C: at most, at least so many frames deep.",
              set(false)});
   table.Add({{"bu"},
-             "bu[ID] [/1] [/p EPROCESS] [/t KTHREAD] SYMBOL [PASSES] [\"COMMANDS\"]",
+             "bu[ID] [OPTIONS] SYMBOL [PASSES] [\"COMMANDS\"]",
              "Sets a breakpoint by name; it waits for the module if it is not loaded.",
              set(true)});
   table.Add({{"ba"},
-             "ba[ID] e|r|w|i SIZE [/1] ADDRESS [PASSES] [\"COMMANDS\"]",
+             "ba[ID] e|r|w|i SIZE [OPTIONS] ADDRESS [PASSES] [\"COMMANDS\"]",
              "Sets a breakpoint on access, in a debug register.",
              SetData});
   table.Add({{"bl"}, "bl [IDS]", "Lists breakpoints.", List, false, false});
@@ -278,6 +203,7 @@ void AddBreakpointCommands(CommandTable& table) {
   table.Add({{"be"}, "be IDS|*", "Enables breakpoints.", change([](Session& session, Breakpoint& breakpoint) {
                return session.breakpoints().Enable(breakpoint, true);
              })});
+  AddBreakpointEditCommands(table);
 }
 
 }  // namespace longwire

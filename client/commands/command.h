@@ -101,11 +101,13 @@ void AddNameCommands(CommandTable& table);         ///< x ln
 void AddModuleCommands(CommandTable& table);       ///< lm ld .reload
 void AddSymbolPathCommands(CommandTable& table);   ///< .sympath .symfix .exepath !sym
 void AddRunCommands(CommandTable& table);          ///< g gh gn gu p t
-void AddBreakpointCommands(CommandTable& table);   ///< bp bu ba bl bc bd be
+void AddBreakpointCommands(CommandTable& table);   ///< bp bu ba bl bc bd be bm br bs bsc .bpcmds
 void AddTargetCommands(
     CommandTable& table);  ///< vertarget ~ .process .thread .bugcheck .reboot .crash .restart sx*
 void AddExtensionCommands(CommandTable& table);  ///< .load .unload .chain .extpath !ext.cmd
 void AddLogCommands(CommandTable& table);        ///< .logopen .logappend .logclose .logfile
-void AddConsoleCommands(CommandTable& table);    ///< .echo .sleep q qd .endpsrv .help .lastevent .linkinfo
+void AddLinkCommands(CommandTable& table);       ///< .linkinfo .cache .kdfiles
+void AddMachineCommands(CommandTable& table);    ///< rdmsr wrmsr .time .echotime
+void AddConsoleCommands(CommandTable& table);    ///< .echo .sleep q qd .endpsrv .help
 
 }  // namespace longwire

@@ -43,45 +43,6 @@ Result<CommandFlow> EndServer(Session& session, Arguments& arguments, Report&) {
   return CommandFlow::kServerEnded;
 }
 
-Result<CommandFlow> LinkInformation(Session& session, Arguments& arguments, Report& report) {
-  if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
-  Result<rpc::LinkStatus> status = session.target().LinkStatus();
-  if (!status) return status.error();
-  TargetCounters counters = session.target().counters();
-  const char* state = status->state == rpc::TargetState::kHalted          ? "halted"
-                      : status->state == rpc::TargetState::kRunning       ? "running"
-                      : status->state == rpc::TargetState::kSynchronizing ? "synchronizing"
-                                                                          : "offline";
-  char text[640];
-  std::snprintf(text, sizeof text,
-                "Link: %s\nState: %s, driven by %s\n"
-                "Target: %" PRIu64 " bytes and %" PRIu64 " packets received, %" PRIu64 " bytes and %" PRIu64
-                " packets sent, %" PRIu64
-                " exchanges\n"
-                "Line: %" PRIu64 " retransmissions, %" PRIu64 " resends, %" PRIu64 " resets, %" PRIu64
-                " checksum errors\n"
-                "Server: %" PRIu64 " requests in %" PRIu64 " round trips, %" PRIu64
-                " bytes received, %" PRIu64 " sent",
-                status->link.c_str(), state, status->holder.c_str(), status->bytes_received,
-                status->packets_received, status->bytes_sent, status->packets_sent, status->exchanges,
-                status->retransmissions, status->resends, status->resets, status->checksum_errors,
-                counters.requests, counters.round_trips, counters.bytes_received, counters.bytes_sent);
-  auto number = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
-  report.Row("link",
-             {{"link", status->link},
-              {"state", std::string(state)},
-              {"holder", status->holder},
-              {"exchanges", number(status->exchanges)},
-              {"retransmissions", number(status->retransmissions)},
-              {"resets", number(status->resets)},
-              {"requests", number(counters.requests)},
-              {"round_trips", number(counters.round_trips)},
-              {"bytes_received", number(counters.bytes_received)},
-              {"bytes_sent", number(counters.bytes_sent)}},
-             text);
-  return CommandFlow::kPrompt;
-}
-
 /// Script files (engine.md 2.10): their lines run as if typed.
 Result<CommandFlow> RunScript(Session& session, Arguments& arguments, Report&) {
   std::string path = arguments.TakeRest();
@@ -122,12 +83,6 @@ void AddConsoleCommands(CommandTable& table) {
   table.Add({{"q", "qq"}, "q", "Leaves; the target stays as it is.", Quit, false, false});
   table.Add({{"qd"}, "qd", "Leaves and lets the target run.", QuitDetach, false, false});
   table.Add({{".endpsrv"}, ".endpsrv [/f]", "Ends the KD connection server.", EndServer, false, false});
-  table.Add({{".linkinfo"},
-             ".linkinfo",
-             "Shows the state and the counters of the link.",
-             LinkInformation,
-             false,
-             false});
   table.Add(
       {{"$<", "$><", "$$<", "$$><"}, "$<FILE", "Runs the commands of a file.", RunScript, false, false});
   // The table is asked when the command runs, so it lists what was added later too; it outlives its commands.

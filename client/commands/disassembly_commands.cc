@@ -168,9 +168,38 @@ Result<CommandFlow> Unassemble(Session& session, Arguments& arguments, Report& r
   return CommandFlow::kPrompt;
 }
 
+/// `uf /c`: the calls of a function.
+Result<void> ShowCalls(Session& session, std::uint64_t start, std::uint64_t size, Report& report) {
+  Result<MemoryView> view = ReadView(session, start, size);
+  if (!view) return view.error();
+  const AddressNamer namer = Namer(session);
+  report.Line(session.NameOf(start) + " (" + session.Address(start) + ")");
+  for (std::uint64_t address = start; address < start + size;) {
+    if (session.interrupt().raised()) return Cancelled();
+    const std::size_t offset = address - start;
+    std::size_t known = 0;
+    while (known < kLongestInstruction && offset + known < view->size() && view->Known(offset + known, 1))
+      ++known;
+    if (known == 0) return Unreadable("f /c");
+    Result<Instruction> instruction =
+        Disassemble(session.architecture(), address, std::span(view->bytes()).subspan(offset, known), namer);
+    if (!instruction) return instruction.error();
+    if (instruction->is_call) {
+      report.Row(
+          "call",
+          {{"address", Hex{address}}, {"name", session.NameOf(address)}, {"target", instruction->operands}},
+          "  " + session.NameOf(address) + " (" + session.Address(address) + "):\n    call to " +
+              instruction->operands);
+    }
+    address += std::max(1u, instruction->length);
+  }
+  return {};
+}
+
 /// `uf`: the function that holds an address, from its symbol to its end.
 Result<CommandFlow> UnassembleFunction(Session& session, Arguments& arguments, Report& report) {
   const std::string whole = "f" + std::string(arguments.rest());
+  const bool calls_only = arguments.Option("/c");
   const Result<std::uint64_t> given = arguments.AddressOrHere();
   if (!given) return given.error();
   const std::uint64_t address = *given;
@@ -187,6 +216,10 @@ Result<CommandFlow> UnassembleFunction(Session& session, Arguments& arguments, R
   }
   if (size == 0 || size > kMaxViewBytes / 4)
     return Error{Errc::kNotFound, "No code found, aborting; the end of the function is not known"};
+  if (calls_only) {
+    if (Result<void> shown = ShowCalls(session, symbol->address, size, report); !shown) return shown.error();
+    return CommandFlow::kPrompt;
+  }
   Result<std::uint64_t> shown =
       Show(session, session.address_space(), symbol->address, 0, symbol->address + size, whole, report);
   if (!shown) return shown.error();
@@ -214,7 +247,8 @@ void AddDisassemblyCommands(CommandTable& table) {
     command.repeats_on_enter = true;
     table.Add(std::move(command));
   }
-  table.Add({{"uf"}, "uf [ADDRESS]", "Disassembles a whole function.", UnassembleFunction});
+  table.Add(
+      {{"uf"}, "uf [/c] [ADDRESS]", "Disassembles a whole function; /c: its calls.", UnassembleFunction});
 }
 
 }  // namespace longwire

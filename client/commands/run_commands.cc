@@ -89,6 +89,12 @@ Result<StepStop> RunStep(Session& session, Target::ResumeOptions options, Report
     StopDecision decision = ReportStop(session, **stop, {}, report);
     session.QueueCommands(decision.commands);
     if (!decision.resume) return StepStop{std::move(**stop), true};
+    // A breakpoint that lets pass stands where the step was to end.
+    const std::vector<std::uint64_t>& ends = options.temporary_breakpoints;
+    if (std::find(ends.begin(), ends.end(), (*stop)->program_counter) != ends.end()) {
+      (*stop)->breakpoints.clear();  // it has been asked
+      return StepStop{std::move(**stop), false};
+    }
     options.handled = decision.handled;
   }
 }
@@ -110,6 +116,36 @@ Result<StepStop> RunTo(Session& session, std::uint64_t address, const StepStart&
     // A deep recursion may come by for ever.
     if (session.interrupt().raised()) return stop;
   }
+}
+
+/// Instructions that do not simply lead to the next one, or that move the stack pointer by which a nested run
+/// of the same code is told from this one.
+bool EndsStretch(const Instruction& instruction) {
+  if (!instruction.valid || instruction.is_call || instruction.is_branch || instruction.is_return)
+    return true;
+  for (const char* prefix : {"push", "pop", "enter", "leave", "int", "iret", "sys", "hlt", "ud", "vm",
+                             "xbegin", "xabort", "swapgs"}) {
+    if (instruction.mnemonic.starts_with(prefix)) return true;
+  }
+  return instruction.operands.starts_with("rsp") || instruction.operands.starts_with("esp") ||
+         instruction.mnemonic.starts_with("xchg") || instruction.mnemonic.starts_with("xadd");
+}
+
+/// Where the instructions from `from` on certainly lead, at most to `stop_at`: one run instead of many steps.
+/// nullopt: not far enough to pay for a breakpoint.
+std::optional<std::uint64_t> EndOfStretch(Session& session, std::uint64_t from,
+                                          std::optional<std::uint64_t> stop_at) {
+  constexpr unsigned kShortest = 3, kLongest = 256;
+  if (session.architecture() == Architecture::kArm64) return std::nullopt;
+  std::uint64_t at = from;
+  unsigned count = 0;
+  for (; count < kLongest && (count == 0 || at != stop_at); ++count) {
+    Result<Instruction> instruction = InstructionAt(session, at);
+    if (!instruction || EndsStretch(*instruction)) break;
+    at += instruction->length;
+  }
+  if (count < kShortest) return std::nullopt;
+  return at;
 }
 
 Result<StepStop> StepOnce(Session& session, bool over, Report& report) {
@@ -154,6 +190,20 @@ bool Reached(Session& session, const StepKind& kind, std::uint64_t address) {
   return !instruction || (kind.to_call ? instruction->is_call : instruction->is_return);
 }
 
+/// One step, or a stretch of code without a place where the command might end.
+Result<StepStop> Advance(Session& session, const StepKind& kind, std::uint64_t address, Report& report) {
+  if (kind.to_address || kind.to_call || kind.to_return) {
+    Result<const RegisterSet*> registers = session.ProcessorRegisters(session.target().stop()->processor);
+    if (!registers) return registers.error();
+    const StepStart start{session.target().stop()->thread, (*registers)->stack_pointer()};
+    std::optional<std::uint64_t> stop_at;
+    if (kind.to_address) stop_at = address;
+    if (auto end = EndOfStretch(session, (*registers)->program_counter(), stop_at))
+      return RunTo(session, *end, start, false, report);
+  }
+  return StepOnce(session, kind.over, report);
+}
+
 Result<CommandFlow> Step(Session& session, Arguments& arguments, Report& report, StepKind kind) {
   if (Result<void> started = TakeStartAddress(session, arguments); !started) return started.error();
   std::uint64_t count = 1, address = 0;
@@ -168,7 +218,7 @@ Result<CommandFlow> Step(Session& session, Arguments& arguments, Report& report,
   }
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   for (std::uint64_t done = 0; done < count;) {
-    Result<StepStop> stop = StepOnce(session, kind.over, report);
+    Result<StepStop> stop = Advance(session, kind, address, report);
     if (!stop) return stop.error();
     if (stop->shown) return CommandFlow::kPrompt;
     const bool interrupted = session.interrupt().raised();

@@ -1,9 +1,7 @@
 #include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cinttypes>
 #include <cstdio>
-#include <ctime>
 
 #include "client/commands/command.h"
 #include "client/commands/target_text.h"
@@ -196,16 +194,12 @@ Result<CommandFlow> ShowLastEvent(Session& session, Arguments& arguments, Report
                          ? DescribeException(session.filters(), stop->exception)
                      : stop->reason == rpc::StopEvent::Reason::kModule ? "Load module"
                                                                        : "Command from the target";
-  std::time_t now = std::time(nullptr);
-  std::tm parts{};
-  char date[64] = "";
-  if (gmtime_r(&now, &parts)) std::strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &parts);
   report.Row("event",
              {{"code", Hex{stop->exception.code}},
               {"address", Hex{stop->program_counter}},
               {"processor", static_cast<std::int64_t>(stop->processor)},
               {"description", text}},
-             "Last event: " + text + "\n  debugger time: " + date + " (UTC + 0:00)");
+             "Last event: " + text + "\n  debugger time: " + HostTime());
   return CommandFlow::kPrompt;
 }
 

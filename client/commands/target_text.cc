@@ -11,7 +11,7 @@ namespace longwire {
 namespace {
 
 constexpr std::uint64_t kSharedData64 = 0xFFFFF78000000000, kSharedData32 = 0xFFDF0000;
-constexpr std::size_t kSharedDataBytes = 0x3D8;
+constexpr std::size_t kSharedDataBytes = 0x3D8, kSharedDataTimeBytes = 0x20;
 constexpr std::uint64_t kTicksPerSecond = 10'000'000, kUnixEpoch = 116444736000000000;
 
 struct Suite {
@@ -102,12 +102,36 @@ std::string ReadText(Session& session, std::uint64_t address) {
   return EscapeTargetText(text);
 }
 
+std::uint64_t SharedDataAddress(const Session& session) {
+  return session.architecture() == Architecture::kX86 ? kSharedData32 : kSharedData64;
+}
+
 }  // namespace
+
+Result<void> ReportTargetTime(Session& session, Report& report) {
+  std::vector<std::byte> shared(kSharedDataTimeBytes);
+  if (Result<void> read = session.ReadExact(SharedDataAddress(session), shared); !read) return read.error();
+  std::string lines = TimeLines(shared);
+  lines.pop_back();
+  report.Row(
+      "time",
+      {{"system_time", Hex{LoadLittle(shared, 0x14, 8)}}, {"uptime", Hex{LoadLittle(shared, 0x08, 8)}}},
+      lines);
+  return {};
+}
+
+std::string HostTime() {
+  const std::time_t now = std::time(nullptr);
+  std::tm parts{};
+  char date[64] = "";
+  if (gmtime_r(&now, &parts)) std::strftime(date, sizeof date, "%a %b %e %H:%M:%S %Y", &parts);
+  return std::string(date) + " (UTC + 0:00)";
+}
 
 void ReportTargetVersion(Session& session, Report& report) {
   const auto& description = session.target().description();
   if (!description) return;
-  std::uint64_t shared_address = session.architecture() == Architecture::kX86 ? kSharedData32 : kSharedData64;
+  const std::uint64_t shared_address = SharedDataAddress(session);
   std::vector<std::byte> shared(kSharedDataBytes);
   std::string lab;
   if (session.halted()) {

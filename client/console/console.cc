@@ -13,7 +13,7 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint32_t kWaitSecondsWithoutTerminal = 30;
 
 /// Control keys on a line of their own (remote-debugging.md 5.5).
-constexpr char kControlB = 0x02, kControlR = 0x12, kControlV = 0x16, kControlW = 0x17;
+constexpr char kControlB = 0x02, kControlK = 0x0B, kControlR = 0x12, kControlV = 0x16, kControlW = 0x17;
 
 Result<std::string> ReadScript(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -88,10 +88,7 @@ void Console::ShowCurrentStop() {
   session_.QueueCommands(decision.commands);
   output_.FinishEvent("stop", report);
   if (!decision.resume) return;
-  Target::ResumeOptions options;
-  options.handled = decision.handled;
-  if (Result<void> resumed = session_.target().Resume(options); !resumed)
-    output_.Error(resumed.error().message);
+  if (Result<void> resumed = GoOn(session_, decision, {}); !resumed) output_.Error(resumed.error().message);
 }
 
 Console::Wait Console::WaitForTarget() {
@@ -200,12 +197,10 @@ bool Console::RunControlKey(const std::string& line) {
   if (line.size() != 1) return false;
   switch (line[0]) {
     case kControlB: leaving_ = true; return true;
-    case kControlR: pending_ = ".restart"; break;
+    case kControlK: pending_ = ".ctrl k"; break;
+    case kControlR: pending_ = ".ctrl r"; break;
+    case kControlV: pending_ = ".ctrl v"; break;
     case kControlW: pending_ = "version"; break;
-    case kControlV:
-      session_.options().verbose = !session_.options().verbose;
-      output_.Note(session_.options().verbose ? "Verbose mode ON.\n" : "Verbose mode OFF.\n");
-      return true;
     default: return false;
   }
   RunNext();

@@ -1,6 +1,8 @@
 #include "client/engine/breakpoints.h"
 
 #include <algorithm>
+#include <map>
+#include <set>
 
 #include "client/engine/event_filters.h"
 #include "client/engine/session.h"
@@ -65,6 +67,21 @@ Result<Breakpoint*> Breakpoints::Add(Breakpoint breakpoint, std::optional<unsign
   Breakpoint* added = list_.insert(place, std::move(owned))->get();
   if (Result<void> asked = AskForModuleStops(); !asked) return asked.error();
   return added;
+}
+
+Result<void> Breakpoints::Renumber(const std::vector<std::pair<Breakpoint*, unsigned>>& changes) {
+  std::map<const Breakpoint*, unsigned> wanted;
+  for (const auto& [breakpoint, id] : changes) wanted[breakpoint] = id;
+  std::set<unsigned> taken;
+  for (const auto& breakpoint : list_) {
+    const auto changed = wanted.find(breakpoint.get());
+    const unsigned id = changed == wanted.end() ? breakpoint->id : changed->second;
+    if (!taken.insert(id).second)
+      return Error{Errc::kUsage, "there would be two breakpoints " + std::to_string(id)};
+  }
+  for (const auto& [breakpoint, id] : changes) breakpoint->id = id;
+  std::sort(list_.begin(), list_.end(), [](const auto& a, const auto& b) { return a->id < b->id; });
+  return {};
 }
 
 Result<void> Breakpoints::Enable(Breakpoint& breakpoint, bool enabled) {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "client/target/target.h"
@@ -17,6 +18,7 @@ class Session;
 
 /// One line of `bl`.
 struct Breakpoint {
+  static constexpr std::uint64_t kMaxDepth = 1023;
   unsigned id = 0;
   bool enabled = true;
   bool unresolved = false;  ///< set by name, and the name is not known yet
@@ -28,8 +30,10 @@ struct Breakpoint {
   std::string expression;     ///< as typed
   std::string commands;       ///< run at the hit
   std::uint64_t passes = 1, passes_left = 1;
-  std::uint64_t process = 0, thread = 0;  ///< /p, /t: EPROCESS, KTHREAD; 0: any
-  std::uint64_t planted = 0;              ///< id at the server, 0 if it is not set there
+  std::uint64_t process = 0, thread = 0;             ///< /p, /t: EPROCESS, KTHREAD; 0: any
+  std::string condition;                             ///< /w: MASM; a hit counts when it is not 0
+  std::optional<std::uint64_t> deepest, shallowest;  ///< /c, /C: frames of the stack, 1 to kMaxDepth
+  std::uint64_t planted = 0;                         ///< id at the server, 0 if it is not set there
 };
 
 /// The user's breakpoints. The server plants and hides them; this table gives them their ids, conditions and
@@ -47,6 +51,8 @@ class Breakpoints {
   /// tells its id).
   Result<Breakpoint*> Add(Breakpoint breakpoint, std::optional<unsigned> id,
                           std::optional<unsigned>* redefined);
+  /// Gives each of these another id. kUsage when two would be the same; then nothing changes.
+  Result<void> Renumber(const std::vector<std::pair<Breakpoint*, unsigned>>& changes);
   Result<void> Enable(Breakpoint& breakpoint, bool enabled);
   Result<void> Remove(unsigned id);
 

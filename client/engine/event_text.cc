@@ -54,22 +54,49 @@ void AddCommands(std::string& all, const std::string& more) {
   all += more;
 }
 
-/// Breakpoint conditions. True if at least one of those hit wants the user's attention.
-bool CountHits(Session& session, const std::vector<Breakpoint*>& hits, const rpc::StopEvent& stop,
-               std::vector<Breakpoint*>& stopping) {
-  for (Breakpoint* hit : hits) {
-    if (hit->thread != 0 && hit->thread != stop.thread) continue;
-    if (hit->process != 0) {
-      Result<std::uint64_t> process = session.Evaluate("@$proc");
-      if (process && *process != hit->process) continue;
-    }
-    if (hit->passes_left > 1) {
-      --hit->passes_left;
-      continue;
-    }
-    stopping.push_back(hit);
+/// Whether a hit counts: right thread and process, depth of the stack, condition. The cheap questions come
+/// first.
+Result<bool> Counts(Session& session, const Breakpoint& breakpoint, const rpc::StopEvent& stop) {
+  if (breakpoint.thread != 0 && breakpoint.thread != stop.thread) return false;
+  if (breakpoint.process != 0) {
+    Result<std::uint64_t> process = session.Evaluate("@$proc");
+    if (process && *process != breakpoint.process) return false;
   }
-  return !stopping.empty();
+  if (!breakpoint.condition.empty()) {
+    Result<std::uint64_t> value = session.Evaluate(breakpoint.condition);
+    if (!value) return value.error();
+    if (*value == 0) return false;
+  }
+  if (breakpoint.deepest || breakpoint.shallowest) {
+    Result<const RegisterSet*> registers = session.ProcessorRegisters(stop.processor);
+    if (!registers) return registers.error();
+    const std::uint64_t deepest = breakpoint.deepest.value_or(Breakpoint::kMaxDepth);
+    const std::uint64_t shallowest = breakpoint.shallowest.value_or(0);
+    Result<std::vector<StackFrame>> frames = session.Walk(**registers, std::max(deepest + 1, shallowest));
+    if (!frames) return frames.error();
+    const bool in_range = frames->size() >= shallowest && (!breakpoint.deepest || frames->size() <= deepest);
+    if (!in_range) return false;
+  }
+  return true;
+}
+
+/// Those of the breakpoints hit that want the user's attention. One whose condition cannot be found out does.
+std::vector<Breakpoint*> CountHits(Session& session, const std::vector<Breakpoint*>& hits,
+                                   const rpc::StopEvent& stop, std::string& reason) {
+  std::vector<Breakpoint*> stopping;
+  for (Breakpoint* hit : hits) {
+    Result<bool> counts = Counts(session, *hit, stop);
+    if (!counts) {
+      reason += "Breakpoint " + std::to_string(hit->id) +
+                ": whether it is meant cannot be found out: " + counts.error().message + "\n";
+      stopping.push_back(hit);
+    } else if (*counts && hit->passes_left > 1) {
+      --hit->passes_left;
+    } else if (*counts) {
+      stopping.push_back(hit);
+    }
+  }
+  return stopping;
 }
 
 struct Judgement {
@@ -113,6 +140,10 @@ Judgement JudgeModule(Session& session, const rpc::StopEvent& stop) {
   FilterMode mode = matches ? filter->mode : FilterMode::kIgnore;
   judgement.decision.resume = mode != FilterMode::kBreak && !stop.break_in;
   judgement.silent = mode == FilterMode::kIgnore || mode == FilterMode::kSecondChance;
+  if (stop.restarted && mode != FilterMode::kBreak &&
+      session.options().reboot_break == RebootBreak::kInitialization) {
+    judgement.decision.resume = judgement.decision.break_in = judgement.silent = true;
+  }
   if (!judgement.decision.resume) judgement.decision.commands = filter->commands;
   return judgement;
 }
@@ -148,8 +179,8 @@ Judgement JudgeStop(Session& session, const rpc::StopEvent& stop, const StopView
     return judgement;
   }
   if (std::vector<Breakpoint*> hits = session.breakpoints().HitBy(stop); !hits.empty()) {
-    std::vector<Breakpoint*> stopping;
-    judgement.decision.resume = judgement.silent = !CountHits(session, hits, stop, stopping);
+    const std::vector<Breakpoint*> stopping = CountHits(session, hits, stop, judgement.reason);
+    judgement.decision.resume = judgement.silent = stopping.empty();
     for (Breakpoint* hit : stopping) {
       judgement.reason += "Breakpoint " + std::to_string(hit->id) + " hit\n";
       AddCommands(judgement.decision.commands, hit->commands);

@@ -12,9 +12,10 @@ namespace longwire {
 
 /// What the debugger does about a stop: the user's filters and breakpoint conditions decide.
 struct StopDecision {
-  bool resume = false;   ///< go on without a prompt
-  bool handled = true;   ///< for the resume
-  std::string commands;  ///< of the breakpoint or filter that was hit, `;` between them
+  bool resume = false;    ///< go on without a prompt
+  bool handled = true;    ///< for the resume
+  bool break_in = false;  ///< ask the target to stop again once it runs (-b)
+  std::string commands;   ///< of the breakpoint or filter that was hit, `;` between them
 };
 
 /// How a stop is shown.

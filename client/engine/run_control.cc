@@ -2,6 +2,8 @@
 
 #include <utility>
 
+#include "client/engine/driver_files.h"
+
 namespace longwire {
 namespace {
 
@@ -23,6 +25,11 @@ void ShowEvent(Session& session, const rpc::Event& event) {
     if (Result<void> sent = session.target().AnswerPrompt(std::move(answer)); !sent) {
       session.Note("The answer could not be sent: " + sent.error().message + "\n");
     }
+  } else if (auto* file = std::get_if<rpc::FileRequested>(&event)) {
+    DriverFiles::Answer answer = session.driver_files().Serve(*file);
+    session.Note(EscapeTargetText(answer.note));
+    // One that came too late is not missed: the target has given up and taken its own file.
+    (void)session.target().AnswerFile(answer.answer, answer.data);
   } else if (auto* module = std::get_if<rpc::ModuleChanged>(&event)) {
     if (session.options().verbose && !module->change.all) session.Note(ModuleLine(session, module->change));
   } else if (auto* link = std::get_if<rpc::LinkChanged>(&event)) {
@@ -79,10 +86,16 @@ Result<std::optional<rpc::StopEvent>> WaitForPrompt(Session& session, const Stop
     if (!asked) session.QueueCommands(decision.commands);
     if (!decision.resume) return stop;
     Target::ResumeOptions options;
-    options.handled = decision.handled;
     options.temporary_breakpoints = view.temporary;
-    if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed.error();
+    if (Result<void> resumed = GoOn(session, decision, std::move(options)); !resumed) return resumed.error();
   }
+}
+
+Result<void> GoOn(Session& session, const StopDecision& decision, Target::ResumeOptions options) {
+  options.handled = decision.handled;
+  if (Result<void> resumed = session.target().Resume(options); !resumed) return resumed;
+  if (decision.break_in) session.target().BreakIn();
+  return {};
 }
 
 Result<void> DrainEvents(Session& session) {

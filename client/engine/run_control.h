@@ -24,6 +24,9 @@ Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline dea
 Result<std::optional<rpc::StopEvent>> WaitForPrompt(Session& session, const StopView& view, Deadline deadline,
                                                     Report& report);
 
+/// Lets the target go on from a stop the user need not see.
+Result<void> GoOn(Session& session, const StopDecision& decision, Target::ResumeOptions options);
+
 /// Looks at events that are there without waiting.
 Result<void> DrainEvents(Session& session);
 

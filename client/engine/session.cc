@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "client/engine/breakpoints.h"
+#include "client/engine/driver_files.h"
 #include "client/engine/event_filters.h"
 #include "client/engine/image_plan.h"
 #include "client/engine/module_reader.h"
@@ -33,7 +34,8 @@ Session::Session(Target& target, Interrupt& interrupt, SessionOptions options, T
       notes_(std::move(notes)),
       symbols_(std::make_unique<SymbolTable>()),
       breakpoints_(std::make_unique<Breakpoints>(*this)),
-      filters_(std::make_unique<EventFilters>()) {
+      filters_(std::make_unique<EventFilters>()),
+      driver_files_(std::make_unique<DriverFiles>()) {
   SymbolLoader& loader = symbols_->loader();
   auto use = [&](const std::string& text, auto set) {
     Result<SymbolPath> path = SymbolPath::Parse(text);
@@ -90,6 +92,7 @@ void Session::OnEvent(const rpc::Event& event) {
     symbols_->modules().Clear();
     known_module_counter_ = ~std::uint64_t{0};
     breakpoints_->Forget();
+    driver_files_->CloseAll();
   };
   if (auto* stop = std::get_if<rpc::StopEvent>(&event)) {
     if (stop->restarted || (stop->module && stop->module->all)) forget_all();

@@ -24,9 +24,17 @@
 namespace longwire {
 
 class Breakpoints;
+class DriverFiles;
 class EventFilters;
 class ExtensionHost;
 struct ImageRange;
+
+/// Whether a target that boots again is stopped (-b, -x, -d, Ctrl-K).
+enum class RebootBreak : std::uint8_t {
+  kNone,
+  kInitialization,  ///< as soon as its kernel answers a break-in
+  kFirstModule,     ///< at the report of its first module
+};
 
 struct SessionOptions {
   std::string symbol_path, image_path;
@@ -35,6 +43,7 @@ struct SessionOptions {
   bool source_lines = false;   ///< -lines
   bool quiet = false;          ///< KDQUIET
   std::string source_path;     ///< -srcpath, .srcpath
+  RebootBreak reboot_break = RebootBreak::kNone;
 };
 
 /// The engine's state for one target: what is selected (processor, process, thread, frame), symbols,
@@ -56,6 +65,7 @@ class Session {
   ModuleList& modules() { return symbols_->modules(); }
   Breakpoints& breakpoints() { return *breakpoints_; }
   EventFilters& filters() { return *filters_; }
+  DriverFiles& driver_files() { return *driver_files_; }
   /// Whoever adds the extension commands sets the host first. Shared only because its type is not known here.
   ExtensionHost& extensions() { return *extensions_; }
   void set_extensions(std::shared_ptr<ExtensionHost> host) { extensions_ = std::move(host); }
@@ -173,6 +183,7 @@ class Session {
   std::unique_ptr<SymbolTable> symbols_;
   std::unique_ptr<Breakpoints> breakpoints_;
   std::unique_ptr<EventFilters> filters_;
+  std::unique_ptr<DriverFiles> driver_files_;
   std::shared_ptr<ExtensionHost> extensions_;
   std::uint32_t processor_ = 0;
   std::map<std::uint32_t, RegisterSet> processor_registers_;

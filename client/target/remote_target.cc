@@ -100,6 +100,27 @@ Result<void> RemoteTarget::Open(const rpc::OpenLink& link) {
 
 bool RemoteTarget::CacheUsable() const { return stop_ && events_applied_ == client_->state_events(); }
 
+bool RemoteTarget::Remembers(AddressSpace space) const {
+  return StopMemory::Keeps(space) && memory_.limit() != 0 && CacheUsable();
+}
+
+MemoryCacheStatus RemoteTarget::memory_cache() const {
+  MemoryCacheStatus status = cache_counters_;
+  status.limit_bytes = memory_.limit() * StopMemory::kPageBytes;
+  status.pages = memory_.pages();
+  status.used_bytes = status.pages * StopMemory::kPageBytes;
+  return status;
+}
+
+void RemoteTarget::LimitMemoryCache(std::uint64_t bytes) {
+  memory_.set_limit(bytes / StopMemory::kPageBytes + (bytes % StopMemory::kPageBytes != 0 ? 1 : 0));
+}
+
+void RemoteTarget::ForgetMemory() {
+  DropMemory();
+  forgotten_ = true;
+}
+
 void RemoteTarget::DropMemory() {
   memory_.Clear();
   for (const PendingRead& read : prefetches_) client_->Abandon(read.call);
@@ -108,6 +129,7 @@ void RemoteTarget::DropMemory() {
 
 void RemoteTarget::EnterStop(const rpc::StopEvent& stop) {
   DropMemory();
+  forgotten_ = false;
   contexts_.clear();
   state_ = rpc::TargetState::kHalted;
   stop_ = stop;
@@ -157,7 +179,7 @@ Result<std::optional<rpc::Event>> RemoteTarget::WaitEvent(std::chrono::steady_cl
 RemoteTarget::PendingRead RemoteTarget::SendRead(AddressSpace space, std::vector<rpc::ReadRange> ranges) {
   PendingRead read;
   read.space = space;
-  read.call = client_->Send(rpc::ReadMemory{space, ranges, false});
+  read.call = client_->Send(rpc::ReadMemory{space, ranges, forgotten_});
   read.ranges = std::move(ranges);
   return read;
 }
@@ -216,7 +238,7 @@ void RemoteTarget::HarvestPrefetches(AddressSpace space, const std::vector<rpc::
 }
 
 void RemoteTarget::Prefetch(AddressSpace space, std::span<const rpc::ReadRange> ranges) {
-  if (!CacheUsable() || !StopMemory::Keeps(space)) return;
+  if (!Remembers(space)) return;
   std::vector<rpc::ReadRange> missing;
   for (const rpc::ReadRange& range : ranges) {
     for (const rpc::ReadRange& chunk : memory_.Missing(space, range.address, range.size))
@@ -230,8 +252,13 @@ void RemoteTarget::Prefetch(AddressSpace space, std::span<const rpc::ReadRange> 
 
 Result<std::size_t> RemoteTarget::Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) {
   if (out.empty()) return std::size_t{0};
-  if (!StopMemory::Keeps(space) || !CacheUsable()) return ReadUncached(space, address, out);
-  std::vector<rpc::ReadRange> missing = memory_.Missing(space, address, out.size());
+  std::vector<rpc::ReadRange> missing;
+  const bool remembers = Remembers(space);
+  if (remembers) missing = memory_.Missing(space, address, out.size());
+  const bool known_all = remembers && missing.empty();
+  ++(known_all ? cache_counters_.reads_known : cache_counters_.reads_asked);
+  (known_all ? cache_counters_.bytes_known : cache_counters_.bytes_asked) += out.size();
+  if (!remembers) return ReadUncached(space, address, out);
   if (!missing.empty() && !prefetches_.empty()) {
     HarvestPrefetches(space, missing);
     missing = memory_.Missing(space, address, out.size());
@@ -240,8 +267,7 @@ Result<std::size_t> RemoteTarget::Read(AddressSpace space, std::uint64_t address
     Result<void> fetched = Fetch(space, missing);
     if (!fetched) return fetched.error();
     // More than the cache holds: what came first was dropped again.
-    if (out.size() > StopMemory::kMaxPages * StopMemory::kPageBytes / 4)
-      return ReadUncached(space, address, out);
+    if (out.size() > memory_.limit() * StopMemory::kPageBytes / 4) return ReadUncached(space, address, out);
   }
   std::size_t known = memory_.ReadKnown(space, address, out);
   if (known > 0) return known;
@@ -250,7 +276,7 @@ Result<std::size_t> RemoteTarget::Read(AddressSpace space, std::uint64_t address
 }
 
 bool RemoteTarget::Knows(AddressSpace space, std::uint64_t address, std::uint64_t size) const {
-  return CacheUsable() && StopMemory::Keeps(space) && memory_.Missing(space, address, size).empty();
+  return Remembers(space) && memory_.Missing(space, address, size).empty();
 }
 
 Result<std::size_t> RemoteTarget::ReadUncached(AddressSpace space, std::uint64_t address,
@@ -382,6 +408,9 @@ Result<void> RemoteTarget::SwitchProcessor(std::uint32_t processor) {
 }
 
 Result<void> RemoteTarget::AnswerPrompt(std::string text) { return Do(rpc::AnswerPrompt{std::move(text)}); }
+Result<void> RemoteTarget::AnswerFile(const rpc::AnswerFile& answer, std::span<const std::byte> data) {
+  return Do(answer, {data.begin(), data.end()});
+}
 Result<void> RemoteTarget::Configure(const rpc::Configure& options) { return Do(options); }
 Result<void> RemoteTarget::Reboot() { return Do(rpc::Reboot{}); }
 Result<void> RemoteTarget::Crash() { return Do(rpc::Crash{}); }

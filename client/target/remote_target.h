@@ -35,6 +35,9 @@ class RemoteTarget final : public Target {
   Result<std::size_t> Write(AddressSpace space, std::uint64_t address,
                             std::span<const std::byte> data) override;
   void Prefetch(AddressSpace space, std::span<const rpc::ReadRange> ranges) override;
+  MemoryCacheStatus memory_cache() const override;
+  void LimitMemoryCache(std::uint64_t bytes) override;
+  void ForgetMemory() override;
   Result<plan::Output> Run(const plan::Plan& plan) override;
 
   Result<std::vector<std::byte>> ReadContext(std::uint32_t processor) override;
@@ -51,6 +54,7 @@ class RemoteTarget final : public Target {
   Result<std::optional<rpc::Event>> WaitEvent(std::chrono::steady_clock::time_point deadline) override;
   Result<void> SwitchProcessor(std::uint32_t processor) override;
   Result<void> AnswerPrompt(std::string text) override;
+  Result<void> AnswerFile(const rpc::AnswerFile& answer, std::span<const std::byte> data) override;
   Result<void> Configure(const rpc::Configure& options) override;
   Result<void> Reboot() override;
   Result<void> Crash() override;
@@ -67,6 +71,7 @@ class RemoteTarget final : public Target {
   };
 
   bool CacheUsable() const;
+  bool Remembers(AddressSpace space) const;
   void Apply(const rpc::Event& event);
   void EnterStop(const rpc::StopEvent& stop);
   void LeaveStop(rpc::TargetState state);
@@ -91,6 +96,8 @@ class RemoteTarget final : public Target {
   bool closed_ = false;
 
   StopMemory memory_;
+  bool forgotten_ = false;  ///< ForgetMemory() at this stop: the server's memory is not asked either
+  MemoryCacheStatus cache_counters_;
   std::vector<PendingRead> prefetches_;
   std::map<std::uint32_t, std::vector<std::byte>> contexts_;
 };

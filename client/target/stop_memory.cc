@@ -12,10 +12,15 @@ const StopMemory::Page* StopMemory::Find(AddressSpace space, std::uint64_t addre
 
 StopMemory::Page& StopMemory::Make(AddressSpace space, std::uint64_t address) {
   // Forgetting everything is always correct; a finer policy would not pay for itself within one stop.
-  if (pages_.size() >= kMaxPages) pages_.clear();
+  if (pages_.size() >= limit_) pages_.clear();
   auto& page = pages_[{space, address / kPageBytes}];
   if (!page) page = std::make_unique<Page>();
   return *page;
+}
+
+void StopMemory::set_limit(std::size_t pages) {
+  limit_ = std::min(pages, kMaxPages);
+  if (pages_.size() > limit_) pages_.clear();
 }
 
 std::size_t StopMemory::ReadKnown(AddressSpace space, std::uint64_t address, std::span<std::byte> out) const {
@@ -72,7 +77,7 @@ std::vector<rpc::ReadRange> StopMemory::Missing(AddressSpace space, std::uint64_
 }
 
 void StopMemory::Insert(AddressSpace space, std::uint64_t address, std::span<const std::byte> bytes) {
-  if (!Keeps(space)) return;
+  if (!Keeps(space) || limit_ == 0) return;
   std::size_t done = 0;
   while (done < bytes.size()) {
     std::uint64_t at = address + done;
@@ -86,7 +91,7 @@ void StopMemory::Insert(AddressSpace space, std::uint64_t address, std::span<con
 }
 
 void StopMemory::MarkUnreadable(AddressSpace space, std::uint64_t address) {
-  if (!Keeps(space)) return;
+  if (!Keeps(space) || limit_ == 0) return;
   Page& page = Make(space, address);
   page.unreadable_from = std::min(page.unreadable_from, address % kPageBytes);
 }

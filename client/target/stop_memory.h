@@ -39,6 +39,9 @@ class StopMemory {
   void MarkUnreadable(AddressSpace space, std::uint64_t address);
   void Clear() { pages_.clear(); }
   std::size_t pages() const { return pages_.size(); }
+  /// At most kMaxPages; fewer pages than are kept forgets them.
+  void set_limit(std::size_t pages);
+  std::size_t limit() const { return limit_; }
 
  private:
   struct Page {
@@ -52,6 +55,7 @@ class StopMemory {
   Page& Make(AddressSpace space, std::uint64_t address);
 
   std::map<Key, std::unique_ptr<Page>> pages_;
+  std::size_t limit_ = kMaxPages;
 };
 
 }  // namespace longwire

@@ -22,6 +22,15 @@ struct TargetCounters {
   std::uint64_t bytes_received = 0, bytes_sent = 0;  ///< client to server
 };
 
+/// What is remembered of the memory of the present stop (`.cache`).
+struct MemoryCacheStatus {
+  std::uint64_t limit_bytes = 0, used_bytes = 0;
+  std::uint64_t pages = 0;
+  std::uint64_t reads_known = 0,
+                reads_asked = 0;  ///< reads answered here, and by the server; since the start
+  std::uint64_t bytes_known = 0, bytes_asked = 0;
+};
+
 /// What the engine debugs: a kernel behind a KD service now; a remote process and a crash dump later.
 /// Synchronous; used from the engine's thread only, except BreakIn(). Calls block until answered, cancelled
 /// (kCancelled, by Interrupt) or timed out; memory read while halted is remembered until the next resume or
@@ -49,6 +58,11 @@ class Target {
                                     std::span<const std::byte> data) = 0;
   /// Starts reading ranges without waiting: a later Read() of them uses the answer. Errors show up there.
   virtual void Prefetch(AddressSpace space, std::span<const rpc::ReadRange> ranges) = 0;
+  virtual MemoryCacheStatus memory_cache() const = 0;
+  /// Remembers at most so much from now on, in whole pages; 0: nothing.
+  virtual void LimitMemoryCache(std::uint64_t bytes) = 0;
+  /// Forgets all that is remembered; what is read until the next stop comes from the target itself.
+  virtual void ForgetMemory() = 0;
   /// Runs a plan next to the target; memory it emitted is remembered like memory read.
   virtual Result<plan::Output> Run(const plan::Plan& plan) = 0;
 
@@ -77,6 +91,8 @@ class Target {
 
   virtual Result<void> SwitchProcessor(std::uint32_t processor) = 0;  ///< a StopEvent follows
   virtual Result<void> AnswerPrompt(std::string text) = 0;
+  /// Answers FileRequested; `data` are the bytes of a read.
+  virtual Result<void> AnswerFile(const rpc::AnswerFile& answer, std::span<const std::byte> data) = 0;
   virtual Result<void> Configure(const rpc::Configure& options) = 0;
   virtual Result<void> Reboot() = 0;
   virtual Result<void> Crash() = 0;

@@ -42,10 +42,10 @@ std::unique_ptr<DebugSession> DebugSession::Open(const std::string& kernel, cons
   opened->session_ =
       std::make_unique<Session>(*opened->target_, opened->interrupt_, options, [](std::string_view) {});
   opened->session_->set_extensions(std::make_shared<ExtensionHost>(*opened->session_));
-  for (auto add :
-       {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands,
-        AddStackCommands, AddTypeCommands, AddNameCommands, AddModuleCommands, AddSymbolPathCommands,
-        AddRunCommands, AddBreakpointCommands, AddTargetCommands, AddExtensionCommands, AddConsoleCommands}) {
+  for (auto add : {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands,
+                   AddStackCommands, AddTypeCommands, AddNameCommands, AddModuleCommands,
+                   AddSymbolPathCommands, AddRunCommands, AddBreakpointCommands, AddTargetCommands,
+                   AddExtensionCommands, AddMachineCommands, AddLinkCommands, AddConsoleCommands}) {
     add(opened->table_);
   }
   if (!opened->session_->halted()) {

@@ -129,6 +129,23 @@ Result<std::vector<std::byte>> FakeTarget::ReadControlSpace(std::uint32_t, std::
   return std::vector<std::byte>(size);
 }
 
+Result<std::uint64_t> FakeTarget::ReadMsr(std::uint32_t processor, std::uint32_t number) {
+  (void)Note("ReadMsr");
+  auto found = msrs_.find({processor, number});
+  if (found == msrs_.end()) return Error{Errc::kTargetRefused, "the target refused"};
+  return found->second;
+}
+
+Result<void> FakeTarget::WriteMsr(std::uint32_t processor, std::uint32_t number, std::uint64_t value) {
+  msrs_[{processor, number}] = value;
+  return Note("WriteMsr");
+}
+
+Result<void> FakeTarget::AnswerFile(const rpc::AnswerFile& answer, std::span<const std::byte> data) {
+  file_answers_.push_back({answer, {data.begin(), data.end()}});
+  return Note("AnswerFile");
+}
+
 Result<std::uint64_t> FakeTarget::SetBreakpoint(const rpc::SetBreakpoint& breakpoint) {
   (void)Note("SetBreakpoint");
   breakpoints_[next_breakpoint_] = breakpoint;
@@ -163,6 +180,7 @@ Result<std::optional<rpc::Event>> FakeTarget::WaitEvent(std::chrono::steady_cloc
 Result<void> FakeTarget::Configure(const rpc::Configure& options) {
   std::string text = "Configure";
   if (options.stop_on_module) text += *options.stop_on_module ? " module on" : " module off";
+  if (options.break_on_reboot) text += *options.break_on_reboot ? " reboot on" : " reboot off";
   return Note(text);
 }
 

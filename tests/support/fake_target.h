@@ -27,12 +27,19 @@ class FakeTarget final : public Target {
   void SetContext(std::uint32_t processor, std::vector<std::byte> context) {
     contexts_[processor] = std::move(context);
   }
+  /// The next status of the link.
+  void SetLinkStatus(rpc::LinkStatus status) { link_status_ = std::move(status); }
   void Lose(Error error) { lost_ = std::move(error); }  ///< once the queue is empty
 
   // ---- what happened ----
   const std::vector<std::string>& calls() const { return calls_; }  ///< "Resume step", "BreakIn", ...
   const std::map<std::uint64_t, rpc::SetBreakpoint>& breakpoints() const { return breakpoints_; }
   const std::vector<ResumeOptions>& resumes() const { return resumes_; }
+  struct FileAnswer {
+    rpc::AnswerFile answer;
+    std::vector<std::byte> data;
+  };
+  const std::vector<FileAnswer>& file_answers() const { return file_answers_; }
   std::optional<bool> closed_resuming() const { return closed_; }
 
   // ---- Target ----
@@ -48,12 +55,15 @@ class FakeTarget final : public Target {
                             std::span<const std::byte> data) override;
   bool Knows(AddressSpace, std::uint64_t, std::uint64_t) const override { return false; }
   void Prefetch(AddressSpace, std::span<const rpc::ReadRange>) override {}
+  MemoryCacheStatus memory_cache() const override { return cache_; }
+  void LimitMemoryCache(std::uint64_t bytes) override { cache_.limit_bytes = bytes; }
+  void ForgetMemory() override { (void)Note("ForgetMemory"); }
   Result<plan::Output> Run(const plan::Plan& plan) override;
   Result<std::vector<std::byte>> ReadContext(std::uint32_t processor) override;
   Result<void> WriteContext(std::uint32_t processor, std::span<const std::byte> context) override;
   Result<std::vector<std::byte>> ReadControlSpace(std::uint32_t, std::uint64_t, std::uint32_t size) override;
-  Result<std::uint64_t> ReadMsr(std::uint32_t, std::uint32_t) override { return std::uint64_t{0}; }
-  Result<void> WriteMsr(std::uint32_t, std::uint32_t, std::uint64_t) override { return {}; }
+  Result<std::uint64_t> ReadMsr(std::uint32_t processor, std::uint32_t number) override;
+  Result<void> WriteMsr(std::uint32_t processor, std::uint32_t number, std::uint64_t value) override;
   Result<std::uint64_t> SetBreakpoint(const rpc::SetBreakpoint& breakpoint) override;
   Result<void> ClearBreakpoint(std::uint64_t id) override;
   Result<void> Resume(const ResumeOptions& options) override;
@@ -61,11 +71,12 @@ class FakeTarget final : public Target {
   Result<std::optional<rpc::Event>> WaitEvent(std::chrono::steady_clock::time_point deadline) override;
   Result<void> SwitchProcessor(std::uint32_t) override { return Note("SwitchProcessor"); }
   Result<void> AnswerPrompt(std::string text) override { return Note("AnswerPrompt " + text); }
+  Result<void> AnswerFile(const rpc::AnswerFile& answer, std::span<const std::byte> data) override;
   Result<void> Configure(const rpc::Configure& options) override;
   Result<void> Reboot() override { return Note("Reboot"); }
   Result<void> Crash() override { return Note("Crash"); }
   Result<void> Resynchronize() override { return Note("Resynchronize"); }
-  Result<rpc::LinkStatus> LinkStatus() override { return rpc::LinkStatus{}; }
+  Result<rpc::LinkStatus> LinkStatus() override { return link_status_; }
   Result<void> EndServer(bool force) override { return Note(force ? "EndServer /f" : "EndServer"); }
   Result<void> Close(bool resume) override;
 
@@ -86,6 +97,10 @@ class FakeTarget final : public Target {
   std::optional<Error> lost_;
   std::optional<bool> closed_;
   std::uint64_t next_breakpoint_ = 100;
+  std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> msrs_;  ///< by processor and number
+  std::vector<FileAnswer> file_answers_;
+  MemoryCacheStatus cache_;
+  rpc::LinkStatus link_status_;
   TargetCounters counters_;
 };
 

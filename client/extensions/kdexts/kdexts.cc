@@ -3,6 +3,7 @@
 #include "longwire_extension.h"
 #include "processes.h"
 #include "threads.h"
+#include "virtual_memory.h"
 
 namespace {
 
@@ -13,6 +14,7 @@ const lw_command kCommands[] = {
      "Shows processes; flags: 1 times, 2 threads, 4 stacks, 8 short stacks.", kdexts::Process},
     {"thread", "thread [address [flags]]", "Shows a thread; flags: 2 waits and details, 4 stack.",
      kdexts::Thread},
+    {"vm", "vm [1]", "Shows how much memory there is, and who has it.", kdexts::VirtualMemory},
     {"help", "help", "Lists the commands of this extension.", Help},
 };
 
@@ -31,7 +33,7 @@ const lw_extension kExtension = {
     sizeof(lw_extension),
     LW_EXTENSION_VERSION,
     "kdexts",
-    "processes and threads of NT kernels",
+    "processes, threads and memory of NT kernels",
     LONGWIRE_VERSION,
     kCommands,
     sizeof kCommands / sizeof kCommands[0],

@@ -130,6 +130,31 @@ TEST_F(KdSession, ModuleListNeedsOneRoundTrip) {
   EXPECT_EQ(trips[1] - trips[0], 2);
 }
 
+TEST_F(KdSession, ConditionsTimesAndStretchesOfCode) {
+  Outcome outcome =
+      Run("bp /w \"@rsp == 0\" nt!KdCheckBreakIn;bs 0 \".echo never\";bu1 /w \"@rsp != 0\" nt!KdCheckBreakIn "
+          "\".echo met\";"
+          "br 1 7;g;bl;bc *;.time;pt;.cache 0;db nt L2;.cache;.linkinfo;qd");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(outcome.error, "");
+  EXPECT_THAT(outcome.out, HasSubstr("Breakpoint 7 hit\nnt!KdCheckBreakIn:\n"));
+  EXPECT_THAT(outcome.out, HasSubstr("\nmet\n"));
+  EXPECT_THAT(outcome.out, testing::Not(HasSubstr("never\n")));
+  EXPECT_THAT(outcome.out, HasSubstr("System Uptime: 0 days 0:"));
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("c3 +ret"));
+  EXPECT_THAT(outcome.out, HasSubstr("bytes (0x0 KB) (disabled)"));
+  EXPECT_THAT(outcome.out, HasSubstr("State: halted"));
+}
+
+TEST_F(KdSession, RegistersOfTheMachineAndItsMemory) {
+  Outcome outcome = Run("rdmsr c0000080;!vm;uf /c nt!KdCheckBreakIn;!db 1000 L4;qd");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(outcome.error, "");
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("msr\\[c0000080\\] = 00000000`0000[0-9a-f]d0"));
+  EXPECT_THAT(outcome.out, testing::ContainsRegex("Physical Memory: +[0-9]+ \\( +[0-9]+ Kb\\)"));
+  EXPECT_THAT(outcome.out, HasSubstr("    call to nt!"));
+}
+
 TEST(KdErrors, AnUnreachableServerAndAMissingDeviceHaveTheirExitCodes) {
   EXPECT_EQ(RunKd({"-k", "kdsrv:server=@{tcp:server=127.0.0.1,port=1},trans=@{com:port=com1}"}).exit_code, 4);
   EXPECT_EQ(RunKd({"-k", "com:port=/dev/does-not-exist"}).exit_code, 6);

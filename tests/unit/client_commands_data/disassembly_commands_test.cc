@@ -27,6 +27,12 @@ TEST_F(DisassemblyCommands, ASymbolBeginsANewHeading) {
               HasSubstr("\nsample!SampleHandler:\nfffff806`56781050 4883ec20        sub     rsp,20h\n"));
 }
 
+TEST_F(DisassemblyCommands, CallsOfAFunction) {
+  EXPECT_THAT(Run("uf /c sample!SampleEntry"),
+              HasSubstr("  sample!SampleEntry+0x2f (fffff806`567810cf):\n"
+                        "    call to sample!SampleStart (fffff806`56781000)\n"));
+}
+
 TEST_F(DisassemblyCommands, BackwardsInStepWithTheFunction) {
   EXPECT_EQ(Run("ub sample!SampleEntry+34 L2"),
             "sample!SampleEntry+0x28:\n"
