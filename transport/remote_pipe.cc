@@ -1,82 +1,30 @@
 #include "transport/remote_pipe.h"
 
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <array>
 #include <boost/asio/local/stream_protocol.hpp>
 #include <cerrno>
 #include <cstring>
-#include <sstream>
 #include <vector>
 
+#include "transport/child_command.h"
 #include "transport/connection_string.h"
 #include "transport/deadline.h"
 #include "transport/scoped_descriptor.h"
 #include "transport/socket_stream.h"
-
-extern char** environ;
 
 namespace longwire {
 namespace {
 
 constexpr int kCommandNotFound = 127;  // of the shell on the other side
 
-/// The command, killed with its group and waited for when this object goes.
-class Command {
- public:
-  Command() = default;
-  Command(const Command&) = delete;
-  Command& operator=(const Command&) = delete;
-  ~Command() { (void)End(); }
-
-  /// 0 or an errno.
-  int Start(const std::vector<std::string>& words, int both, int errors) {
-    std::vector<char*> arguments;
-    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-    ::posix_spawn_file_actions_adddup2(&actions, both, 0);
-    ::posix_spawn_file_actions_adddup2(&actions, both, 1);
-    ::posix_spawn_file_actions_adddup2(&actions, errors, 2);
-    // A group of its own: Ctrl-C is the debugger's.
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    ::posix_spawnattr_setpgroup(&attributes, 0);
-    const int failure = ::posix_spawnp(&pid_, arguments[0], &actions, &attributes, arguments.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-    if (failure != 0) pid_ = -1;
-    return failure;
-  }
-
-  /// Its exit code if it had ended by itself, otherwise 128 + SIGKILL.
-  int End() noexcept {
-    if (pid_ <= 0) return 0;
-    // Its output has ended or nobody wants it: what is left of it is killed, which an ended process does not
-    // feel.
-    ::kill(-pid_, SIGKILL);
-    int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
-    pid_ = -1;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  }
-
- private:
-  pid_t pid_ = -1;
-};
-
 class CommandStream final : public Stream {
  public:
-  CommandStream(std::unique_ptr<Stream> stream, std::unique_ptr<Command> command, ScopedDescriptor complaints,
-                std::string place)
+  CommandStream(std::unique_ptr<Stream> stream, std::unique_ptr<ChildCommand> command,
+                ScopedDescriptor complaints, std::string place)
       : stream_(std::move(stream)), command_(std::move(command)), complaints_(std::move(complaints)) {
     peer_.address = std::move(place);
   }
@@ -96,21 +44,10 @@ class CommandStream final : public Stream {
 
  private:
   std::unique_ptr<Stream> stream_;
-  std::unique_ptr<Command> command_;
+  std::unique_ptr<ChildCommand> command_;
   ScopedDescriptor complaints_;  ///< open, so that a warning does not end the command
   PeerInfo peer_;
 };
-
-std::vector<std::string> RemoteShell(const Environment& environment) {
-  std::vector<std::string> words;
-  if (const auto named = environment("_DBG_PIPE_RSH")) {
-    std::istringstream stream(*named);
-    for (std::string word; stream >> word;) words.push_back(word);
-  }
-  // Nobody can answer a question here: the terminal is the debugger's.
-  if (words.empty()) words = {"ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"};
-  return words;
-}
 
 /// The last line of what the command said on its error output: ssh gives its reason there, after any banner.
 std::string Complaint(int errors) {
@@ -167,8 +104,8 @@ Awaitable<Result<std::unique_ptr<Stream>>> DialRemotePipe(Executor executor, std
   }
   boost::asio::local::stream_protocol::socket near(executor, boost::asio::local::stream_protocol(), both[0]);
   ScopedDescriptor far(both[1]), complaints(errors[0]), complain(errors[1]);
-  auto command = std::make_unique<Command>();
-  if (const int failure = command->Start(words, far.get(), complain.get()); failure != 0) {
+  auto command = std::make_unique<ChildCommand>();
+  if (const int failure = command->Start(words, far.get(), far.get(), complain.get()); failure != 0) {
     co_return Error{Errc::kNotFound,
                     way + std::strerror(failure) +
                         "; install it, name another with "

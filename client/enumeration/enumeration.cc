@@ -3,10 +3,10 @@
 #include <algorithm>
 #include <cctype>
 #include <nlohmann/json.hpp>
-#include <sstream>
 #include <vector>
 
-#include "client/enumeration/captured_command.h"
+#include "transport/captured_command.h"
+#include "transport/child_command.h"
 #include "transport/connection_string.h"
 #include "transport/directory.h"
 #include "transport/endpoint_pipe.h"
@@ -20,18 +20,6 @@ constexpr std::size_t kMaxAnswer = 4 * 1024 * 1024;
 constexpr std::size_t kMaxServers = 4096;
 constexpr int kCommandNotFound = 127;  // of the shell on the other side
 constexpr int kSshFailed = 255;
-
-/// The words of the command that reaches another machine, without the host.
-std::vector<std::string> RemoteShell(const Environment& environment) {
-  std::vector<std::string> words;
-  if (const auto named = environment("_DBG_PIPE_RSH")) {
-    std::istringstream stream(*named);
-    for (std::string word; stream >> word;) words.push_back(word);
-  }
-  // Nobody can answer a question here: the time is short, and the output is read by this program.
-  if (words.empty()) words = {"ssh", "-o", "BatchMode=yes", "-o", "ConnectTimeout=10"};
-  return words;
-}
 
 /// The host goes on ssh's command line and perhaps into a configured proxy command there.
 Result<void> CheckHost(std::string_view host) {

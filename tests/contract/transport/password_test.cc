@@ -369,15 +369,18 @@ TEST_F(PipeTest, SocketOfADeadServerIsReplaced) {
   EXPECT_TRUE(again) << again.error().message;
 }
 
-TEST_F(PipeTest, OtherMachineIsUnsupportedAndNamesTcp) {
+TEST_F(PipeTest, OtherMachineIsReachedByACommandAndTheErrorNamesTcp) {
+  ::setenv("_DBG_PIPE_RSH", "longwire-no-such-command", 1);
   Run([this]() -> Awaitable<void> {
     Endpoint far = Pipe("x", EndpointSide::kClient);
     far.server = "otherbox.example";
     const auto client = co_await Dial(executor(), std::move(far));
     CO_ASSERT_TRUE(!client);
-    EXPECT_EQ(client.error().code, Errc::kUnsupported);
+    EXPECT_EQ(client.error().code, Errc::kNotFound);
+    EXPECT_NE(client.error().message.find("longwire-no-such-command"), std::string::npos);
     EXPECT_NE(client.error().message.find("tcp:"), std::string::npos);
   });
+  ::unsetenv("_DBG_PIPE_RSH");
 }
 
 TEST_F(PipeTest, MissingServerIsUnreachable) {

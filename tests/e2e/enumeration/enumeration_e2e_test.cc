@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "client/enumeration/captured_command.h"
 #include "tests/support/temporary_directory.h"
+#include "transport/captured_command.h"
 
 namespace longwire {
 namespace {

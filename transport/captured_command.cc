@@ -1,10 +1,7 @@
-#include "client/enumeration/captured_command.h"
+#include "transport/captured_command.h"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -12,9 +9,8 @@
 #include <cerrno>
 #include <cstring>
 #include <utility>
-#include <vector>
 
-extern char** environ;
+#include "transport/child_command.h"
 
 namespace longwire {
 namespace {
@@ -52,59 +48,6 @@ class Pipe {
 Error SystemError(const std::string& what, int error) {
   return Error{Errc::kIo, what + ": " + std::strerror(error) + ".", 0, error};
 }
-
-/// A started process that is gone when this object is: killed with its group and waited for.
-class Child {
- public:
-  Child() = default;
-  Child(const Child&) = delete;
-  Child& operator=(const Child&) = delete;
-  ~Child() {
-    if (pid_ <= 0) return;
-    ::kill(-pid_, SIGKILL);
-    ::waitpid(pid_, nullptr, 0);
-  }
-
-  /// 0 or an errno.
-  int Start(std::span<const std::string> words, int output, int errors) {
-    std::vector<char*> arguments;
-    for (const std::string& word : words) arguments.push_back(const_cast<char*>(word.c_str()));
-    arguments.push_back(nullptr);
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    ::posix_spawn_file_actions_init(&actions);
-    ::posix_spawnattr_init(&attributes);
-    ::posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    ::posix_spawn_file_actions_adddup2(&actions, output, 1);
-    ::posix_spawn_file_actions_adddup2(&actions, errors, 2);
-    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
-    ::posix_spawnattr_setpgroup(&attributes, 0);
-    const int failure = ::posix_spawnp(&pid_, arguments[0], &actions, &attributes, arguments.data(), environ);
-    ::posix_spawn_file_actions_destroy(&actions);
-    ::posix_spawnattr_destroy(&attributes);
-    if (failure != 0) pid_ = -1;
-    return failure;
-  }
-
-  /// True once it has ended; `exit_code` is then set and the process is no more.
-  bool Ended(int& exit_code) {
-    siginfo_t info{};
-    if (::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
-        info.si_pid == 0) {
-      return false;
-    }
-    // What it left running in its group goes too, before the id can mean another process.
-    ::kill(-pid_, SIGKILL);
-    int status = 0;
-    ::waitpid(pid_, &status, 0);
-    pid_ = -1;
-    exit_code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-    return true;
-  }
-
- private:
-  pid_t pid_ = -1;
-};
 
 /// Reads what is there. False at the end of the file.
 bool ReadSome(int fd, std::string& into, std::size_t keep) {
@@ -146,8 +89,8 @@ Result<CapturedOutput> RunCaptured(std::span<const std::string> words, std::chro
   const Clock::time_point deadline = Clock::now() + limit;
   Pipe output, errors;
   if (!output.ok() || !errors.ok()) return SystemError("Cannot make a pipe", errno);
-  Child child;
-  if (const int failure = child.Start(words, output.write_end(), errors.write_end()); failure != 0) {
+  ChildCommand child;
+  if (const int failure = child.Start(words, -1, output.write_end(), errors.write_end()); failure != 0) {
     Error error = SystemError("Cannot run " + words[0], failure);
     if (failure == ENOENT) error.code = Errc::kNotFound;
     return error;
@@ -157,13 +100,15 @@ Result<CapturedOutput> RunCaptured(std::span<const std::string> words, std::chro
   CapturedOutput captured;
   if (auto collected = Collect(output, errors, captured, deadline, max_output); !collected)
     return collected.error();
-  while (!child.Ended(captured.exit_code)) {
+  std::optional<int> exit_code;
+  while (!(exit_code = child.Ended())) {
     if (Clock::now() >= deadline) return Error{Errc::kTimedOut, "It did not end in time."};
     pollfd waiting{errors.read_end(), POLLIN, 0};  // once closed, -1: then this only waits
     const int wait = std::min(MillisecondsUntil(deadline), static_cast<int>(kExitPoll.count()));
     if (::poll(&waiting, 1, wait) <= 0) continue;
     if (!ReadSome(errors.read_end(), captured.errors, kMaxErrors)) errors.CloseRead();
   }
+  captured.exit_code = *exit_code;
   // What it wrote last may still be in the pipe; a process outside its group may keep that open and fill it.
   for (std::size_t reads = 0; reads < 16; ++reads) {
     pollfd waiting{errors.read_end(), POLLIN, 0};

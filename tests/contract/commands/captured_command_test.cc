@@ -1,4 +1,4 @@
-#include "client/enumeration/captured_command.h"
+#include "transport/captured_command.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
