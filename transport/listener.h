@@ -45,6 +45,8 @@ class Listener {
   virtual bool IsOver() const noexcept { return false; }
   /// For people: "listening", "dialling desk7 port 1033 (12 attempts; connection refused)", ...
   virtual std::string state() const = 0;
+  /// Of a reverse server between two attempts: the time until the next.
+  virtual std::optional<std::chrono::milliseconds> next_attempt() const { return std::nullopt; }
   /// With the port or pipe name really in use.
   virtual const Endpoint& endpoint() const noexcept = 0;
   virtual void Close() noexcept = 0;

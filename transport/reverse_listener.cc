@@ -56,6 +56,7 @@ struct Core {
   boost::asio::steady_timer pause;    ///< before the next attempt
   std::unique_ptr<Stream> ready;      ///< not yet taken by Accept()
   Stream* proving = nullptr;          ///< in TLS or the password exchange
+  bool pausing = false;               ///< until `pause` expires
   bool serving = false;               ///< a stream that was handed out, or is ready, is still open
   bool closed = false;
   std::optional<Error> end;  ///< with retry=0: why no peer will come
@@ -186,7 +187,9 @@ Awaitable<void> DialLoop(CorePointer core) {
       Note(*core, failures, stream.error());
     }
     core->pause.expires_after(PauseAfter(core->options.reverse, failures.count));
+    core->pausing = true;
     co_await core->pause.async_wait(kWait);
+    core->pausing = false;
   }
 }
 
@@ -206,6 +209,11 @@ class ReverseListener final : public Listener {
   bool IsOver() const noexcept override { return core_->end.has_value(); }
   const Endpoint& endpoint() const noexcept override { return core_->endpoint; }
   std::string state() const override { return core_->closed ? "closed" : core_->state; }
+  std::optional<milliseconds> next_attempt() const override {
+    if (core_->closed || !core_->pausing) return std::nullopt;
+    const auto left = std::chrono::ceil<milliseconds>(core_->pause.expiry() - Clock::now());
+    return std::max(left, milliseconds(0));
+  }
   void Close() noexcept override {
     if (core_->closed) return;
     core_->closed = true;

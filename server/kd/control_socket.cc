@@ -142,13 +142,24 @@ std::vector<std::string> ControlPaths() {
 
 }  // namespace
 
-std::string FormatStatus(const std::vector<LinkReport>& reports, bool json) {
+std::string FormatStatus(const ServerReport& report, bool json) {
   std::string text;
-  for (const LinkReport& report : reports) {
-    if (json) text += text.empty() ? "" : ",";
-    text += json ? JsonOf(report) : TextOf(report);
+  if (!json) {
+    text = "server " + std::to_string(report.pid) + "  " + report.endpoint + "  " + report.state;
+    if (report.next_attempt) {
+      const auto left = std::chrono::ceil<std::chrono::seconds>(*report.next_attempt);
+      text += ", next attempt in " + std::to_string(left.count()) + " s";
+    }
+    text += report.links.empty() ? "\nno link is open\n" : "\n";
+    for (const LinkReport& link : report.links) text += TextOf(link);
+    return text;
   }
-  return text;
+  text = "{\"server\":" + Quote(report.endpoint) + ",\"pid\":" + std::to_string(report.pid) +
+         ",\"state\":" + Quote(report.state);
+  if (report.next_attempt) text += ",\"next_attempt_ms\":" + std::to_string(report.next_attempt->count());
+  text += ",\"links\":[";
+  for (std::size_t i = 0; i < report.links.size(); ++i) text += (i > 0 ? "," : "") + JsonOf(report.links[i]);
+  return text + "]}";
 }
 
 ControlSocket::ControlSocket(Executor executor, KdService& service)
@@ -156,7 +167,8 @@ ControlSocket::ControlSocket(Executor executor, KdService& service)
 
 ControlSocket::~ControlSocket() { Close(); }
 
-Result<void> ControlSocket::Bind() {
+Result<void> ControlSocket::Bind(const Listener& listener) {
+  listener_ = &listener;
   const Environment environment = ProcessEnvironment();
   if (auto prepared = PreparePipeDirectory(environment); !prepared) return prepared;
   const std::string path = PipeDirectory(environment) + "/" + std::string(kPrefix) +
@@ -198,7 +210,9 @@ Awaitable<void> ControlSocket::Answer(std::unique_ptr<Stream> stream) {
   request.resize(std::min(request.find('\n'), request.size()));
   std::string answer;
   if (request == "status json" || request == "status text") {
-    answer = FormatStatus(service_.Status(), request == "status json") + "\n";
+    const ServerReport report{::getpid(), FormatEndpoint(listener_->endpoint()), listener_->state(),
+                              listener_->next_attempt(), service_.Status()};
+    answer = FormatStatus(report, request == "status json") + "\n";
   } else if (request.starts_with("release ")) {
     const Result<void> released = service_.ReleaseLink(request.substr(8));
     answer = released ? "released\n" : "error: " + released.error().message + "\n";
@@ -215,13 +229,13 @@ int PrintStatus(bool json, std::ostream& out) {
     if (answer.empty()) continue;  // a server that died left its socket
     any = true;
     answer.pop_back();
-    if (json && !all.empty() && !answer.empty()) all += ",";
+    if (json && !all.empty()) all += ",";
     all += answer;
   }
   if (json) {
     out << "[" << all << "]\n";
   } else {
-    out << (!any ? "no kdsrv of this user is running\n" : all.empty() ? "no link is open\n" : all);
+    out << (any ? all : "no kdsrv of this user is running\n");
   }
   return 0;
 }

@@ -1,11 +1,15 @@
 #pragma once
 
+#include <chrono>
 #include <iosfwd>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "server/kd/kd_service.h"
 #include "transport/acceptor.h"
+#include "transport/listener.h"
 
 namespace longwire {
 
@@ -17,7 +21,8 @@ class ControlSocket {
   ~ControlSocket();
 
   /// Binds `.kdsrv-PID.control`. A server works without it, so the caller may go on after an error.
-  Result<void> Bind();
+  /// `listener` is what is shown of the server and must live until Close().
+  Result<void> Bind(const Listener& listener);
   Awaitable<void> Run();
   void Close();
 
@@ -26,11 +31,21 @@ class ControlSocket {
 
   Executor executor_;
   KdService& service_;
+  const Listener* listener_ = nullptr;
   std::unique_ptr<Acceptor> acceptor_;
 };
 
-/// A listing for people, or one JSON array.
-std::string FormatStatus(const std::vector<LinkReport>& reports, bool json);
+/// What `--status` shows of one server.
+struct ServerReport {
+  int pid = 0;
+  std::string endpoint;  ///< FormatEndpoint(), password masked
+  std::string state;     ///< Listener::state()
+  std::optional<std::chrono::milliseconds> next_attempt;
+  std::vector<LinkReport> links;
+};
+
+/// Lines for people, or one JSON object.
+std::string FormatStatus(const ServerReport& report, bool json);
 
 /// Asks every running server of this user. They return the exit code of the program.
 int PrintStatus(bool json, std::ostream& out);

@@ -29,7 +29,7 @@ Result<void> KdServer::Listen(const Endpoint& endpoint, bool open) {
   if (!listener) return listener.error();
   listener_ = std::move(*listener);
   // Without it only --status and --release are lost.
-  const Result<void> controlled = control_.Bind();
+  const Result<void> controlled = control_.Bind(*listener_);
   if (!controlled) service_.Log("no control socket: " + controlled.error().message);
   return {};
 }

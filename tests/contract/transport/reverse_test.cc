@@ -294,6 +294,9 @@ TEST_F(ReverseTest, PauseGrowsOnlyAfterSteadyAttempts) {
     CO_ASSERT_OK(listener);
     // 10 + 10 + 10 + 20 + 40 + 80 ms lie before the seventh attempt.
     while ((*listener)->state().find("attempt 7") == std::string::npos) co_await test::Pause(milliseconds(1));
+    const auto next = (*listener)->next_attempt();
+    CO_ASSERT_TRUE(next.has_value());
+    EXPECT_LE(*next, milliseconds(160));
     EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(165));
   });
 }
