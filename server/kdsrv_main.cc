@@ -20,11 +20,14 @@
 #include "transport/directory.h"
 #include "transport/doctor_run.h"
 #include "transport/listener_doctor.h"
+#include "transport/serial_channel.h"
 
 namespace {
 
 using longwire::Result;
 namespace asio = boost::asio;
+
+constexpr std::chrono::milliseconds kLineLimit{2000};
 
 int Fail(const longwire::Error& error) {
   std::cerr << "kdsrv: " << error.message << "\n";
@@ -42,7 +45,8 @@ std::shared_ptr<spdlog::logger> MakeLogger(const longwire::KdsrvOptions& options
 
 /// Makes the server known to `kd -QR`, or tells the user why it is not.
 longwire::ScopedDirectoryEntry MakeKnown(const longwire::Endpoint& endpoint) {
-  const auto entry = longwire::MakeServerEntry(longwire::ServerType::kKernel, endpoint);
+  const auto entry =
+      longwire::MakeServerEntry(longwire::ServerType::kKernel, endpoint, endpoint.pool, endpoint.note);
   if (!entry) return {};
   longwire::ScopedDirectoryEntry known(*entry, longwire::ServerDirectories(longwire::ProcessEnvironment()));
   if (!known.notice().empty()) std::cerr << "kdsrv: " << known.notice() << std::endl;
@@ -118,6 +122,12 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
   background.Ready();
   context.run();
   longwire::NotifySupervisor("STOPPING=1");
+  if (options.endpoint->protocol == longwire::Protocol::kCom) {
+    // The goodbyes are still in the line: it closes when they have been acknowledged.
+    signals.cancel();
+    context.restart();
+    context.run_for(kLineLimit + longwire::SerialDrain(options.endpoint->baud));
+  }
   if (server.ended_by()) return Fail(*server.ended_by());
   return 0;
 }

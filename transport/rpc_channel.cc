@@ -321,6 +321,7 @@ class Channel final : public RpcChannel {
 
 std::unique_ptr<RpcChannel> RpcChannel::Make(Executor executor, std::unique_ptr<Stream> stream,
                                              ChannelLimits limits) {
+  limits.silence += stream->peer().slowness;
   auto core = std::make_shared<Core>(std::move(executor), std::move(stream), limits);
   core->last_received = core->last_sent = Clock::now();
   Tick(core);

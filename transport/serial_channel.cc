@@ -208,6 +208,8 @@ class ChannelStream final : public Stream {
   ChannelStream(LinePointer line, mux::SessionKey key)
       : core_(std::make_shared<ChannelCore>(std::move(line), key)) {
     peer_.address = core_->line->device + " channel " + std::to_string(key.channel);
+    peer_.slowness = SerialSlowness(core_->line->baud);
+    peer_.drain = SerialDrain(core_->line->baud);
   }
   ~ChannelStream() override { core_->Close(); }
 
@@ -277,6 +279,13 @@ class ChannelAcceptor final : public Acceptor {
 };
 
 }  // namespace
+
+std::chrono::milliseconds SerialDrain(std::uint32_t baud) {
+  return mux::TimingFor(baud).keep_alive - mux::Timing{}.keep_alive;
+}
+
+/// A byte may be lost behind full buffers, and what is sent again stands behind full ones, too.
+std::chrono::milliseconds SerialSlowness(std::uint32_t baud) { return 2 * SerialDrain(baud); }
 
 Result<std::unique_ptr<Acceptor>> BindSerialChannel(Executor executor, const SerialPlace& place) {
   const auto line = ShareLine(executor, place);

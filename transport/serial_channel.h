@@ -20,6 +20,11 @@ struct SerialPlace {
   std::uint8_t channel = 0;
 };
 
+/// PeerInfo::slowness and PeerInfo::drain of the streams of a line: what full buffers of both drivers add to
+/// the line's own limits. Zero for `baud` 0.
+std::chrono::milliseconds SerialSlowness(std::uint32_t baud);
+std::chrono::milliseconds SerialDrain(std::uint32_t baud);
+
 /// Listens on the channel; kBusy if this process does already. Any number of peers.
 Result<std::unique_ptr<Acceptor>> BindSerialChannel(Executor executor, const SerialPlace& place);
 /// kUnreachable: the other end has no listener on the channel. kTimedOut: nobody answers.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
+#include <chrono>
 #include <cstddef>
 #include <memory>
 #include <optional>
@@ -21,6 +22,10 @@ struct PeerInfo {
   std::optional<unsigned> user_id;         ///< of a local socket's peer; our own of a memory stream
   std::optional<std::string> certificate;  ///< SHA-256 of the peer's certificate, hexadecimal
   bool loopback = false;
+  /// Of a slow line. How long it may be silent with a peer that is there: RpcChannel waits so much longer.
+  std::chrono::milliseconds slowness{0};
+  /// How long what was written may take to arrive: who ends waits so much longer for its last frames.
+  std::chrono::milliseconds drain{0};
 };
 
 /// One ordered byte stream; knows nothing of frames. Used from one executor only, which must be

@@ -87,8 +87,9 @@ class ThreadedRpcClient final : public RpcClient {
     thread_ = std::thread([this, opener = std::move(opener), hello = std::move(hello)]() mutable {
       boost::asio::co_spawn(context_, Run(std::move(opener), std::move(hello)), boost::asio::detached);
       while (!ending_) context_.run_one();
-      // What runs on sees the close and ends; what does not is dropped with the context.
-      context_.run_for(kGoodbyeLimit);
+      // What runs on sees the close and ends, a serial line when its last bytes are acknowledged; what does
+      // not is dropped with the context.
+      context_.run_for(GoodbyeLimit());
       channel_.reset();
     });
     // The opener has deadlines of its own (dial 10 s by default, hello 10 s); this one is for what they miss.
@@ -326,12 +327,16 @@ class ThreadedRpcClient final : public RpcClient {
     Wake();
   }
 
+  milliseconds GoodbyeLimit() const {
+    return kGoodbyeLimit + (channel_ ? channel_->peer().drain : milliseconds(0));
+  }
+
   Awaitable<void> SayGoodbye() {
     closing_ = true;
     if (channel_) {
       rpc::Envelope envelope;
       envelope.message = rpc::Goodbye{Errc::kClosed, "client ends"};
-      if (channel_->Enqueue(std::move(envelope))) (void)co_await channel_->Drain(kGoodbyeLimit);
+      if (channel_->Enqueue(std::move(envelope))) (void)co_await channel_->Drain(GoodbyeLimit());
       channel_->Close();
     }
     company_.reset();

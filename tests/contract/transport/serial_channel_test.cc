@@ -1,5 +1,6 @@
 #include "transport/serial_channel.h"
 
+#include <boost/asio/co_spawn.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "tests/contract/transport/stream_pairs.h"
@@ -96,6 +97,34 @@ TEST_F(SerialChannel, PasswordsWorkOverIt) {
         co_await (GreetServer(*near, std::move(hello)) && GreetClient(*far, std::move(welcome)));
     CO_ASSERT_OK(told);
     CO_ASSERT_OK(greeted);
+  });
+}
+
+TEST_F(SerialChannel, AChannelWaitsLongerForAPeerOnASlowLine) {
+  Run([](Executor executor, Cable cable) -> Awaitable<void> {
+    // A pty carries bytes at once whatever its rate is called; what counts is what follows from the rate.
+    const std::string at = "com:port=" + cable.far + ",baud=9600,channel=1,password=Sesame42";
+    const auto server = Listen(executor, *ParseServerEndpoint(at));
+    CO_ASSERT_OK(server);
+    const std::string from = "com:port=" + cable.near + ",baud=9600,channel=1,password=Sesame42";
+    Endpoint endpoint = *ParseClientEndpoint(from);
+    auto client = co_await Dial(executor, std::move(endpoint));
+    CO_ASSERT_OK(client);
+    auto served = co_await (*server)->Accept();
+    CO_ASSERT_OK(served);
+    // Full driver buffers of 8192 bytes take 8.5 s: the 3 s of a network would end a busy connection.
+    EXPECT_GE((*client)->peer().drain, milliseconds(8500));
+    EXPECT_GE((*client)->peer().slowness, (*client)->peer().drain);
+    EXPECT_LE(SerialSlowness(1'500'000), milliseconds(1000));
+    EXPECT_EQ((*client)->peer().slowness, (*served)->peer().slowness);
+    const auto near = RpcChannel::Make(executor, std::move(*client), {.silence = milliseconds(1)});
+    bool ended = false;
+    boost::asio::co_spawn(executor, near->Receive(),
+                          [&](std::exception_ptr, Result<rpc::Envelope>) { ended = true; });
+    co_await test::Pause(milliseconds(300));
+    EXPECT_FALSE(ended) << "1 ms of silence at 9600 baud is none";
+    near->Close();
+    while (!ended) co_await test::Pause(milliseconds(1));
   });
 }
 
