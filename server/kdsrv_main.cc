@@ -10,6 +10,7 @@
 #include <iostream>
 
 #include "server/daemon.h"
+#include "server/firewall_hook.h"
 #include "server/kd/control_socket.h"
 #include "server/kd/kd_server.h"
 #include "server/kdsrv_options.h"
@@ -112,6 +113,8 @@ int Serve(const longwire::KdsrvOptions& options, longwire::Background background
   }
   auto doors = OpenDoors(context.get_executor(), server.service(), options);
   if (!doors) return Fail(doors.error());
+  const auto unopened = longwire::OpenFirewall(server.endpoint(), longwire::ProcessEnvironment());
+  if (unopened) std::cerr << "kdsrv: " << *unopened << std::endl;
   const longwire::ScopedDirectoryEntry known = MakeKnown(server.endpoint());
   asio::signal_set signals(context, SIGTERM, SIGINT);
   signals.async_wait([&](boost::system::error_code error, int) {

@@ -26,14 +26,17 @@ struct Form {
 };
 
 constexpr std::array<Form, 7> kServerForms{{
-    {"npipe", Protocol::kNamedPipe, false, "an npipe server", " pipe ", " hidden password icfenable "},
-    {"tcp", Protocol::kTcp, false, "a tcp server", " port ", " hidden password ipversion icfenable "},
+    {"npipe", Protocol::kNamedPipe, false, "an npipe server", " pipe ",
+     " hidden password icfenable pool note "},
+    {"tcp", Protocol::kTcp, false, "a tcp server", " port ",
+     " hidden password ipversion icfenable pool note "},
     {"tcp", Protocol::kTcp, true, "a reverse tcp server", " port clicon ",
      " password ipversion connecttimeout retry "},
-    {"com", Protocol::kCom, false, "a com server", " port baud channel ", " hidden password "},
+    {"com", Protocol::kCom, false, "a com server", " port baud channel ", " hidden password pool note "},
     {"spipe", Protocol::kSecurePipe, false, "an spipe server", " proto pipe ",
-     " certuser machuser hidden password "},
-    {"ssl", Protocol::kSsl, false, "an ssl server", " proto port ", " certuser machuser hidden password "},
+     " certuser machuser hidden password pool note "},
+    {"ssl", Protocol::kSsl, false, "an ssl server", " proto port ",
+     " certuser machuser hidden password pool note "},
     {"ssl", Protocol::kSsl, true, "a reverse ssl server", " proto port clicon ",
      " certuser machuser password connecttimeout retry "},
 }};
@@ -65,8 +68,7 @@ constexpr std::array<Form, 4> kRepeaterServerForms{{
 
 constexpr std::string_view kAllKeys =
     " pipe port baud channel server clicon password hidden ipversion icfenable proto certuser machuser "
-    "verify "
-    "connecttimeout retry ";
+    "verify connecttimeout retry pool note ";
 
 bool Lists(std::string_view keys, std::string_view key) {
   return !key.empty() && keys.find(" " + std::string(key) + " ") != std::string_view::npos;
@@ -80,7 +82,9 @@ std::string Named(const ConnectionParameter& parameter) {
 
 Error NotAllowed(const ConnectionParameter& parameter, const Form& form, EndpointSide side) {
   std::string message = Named(parameter) + " is not allowed in the string of " + std::string(form.label);
-  if (form.reverse && parameter.key == "hidden") message += ": a reverse server is never listed";
+  const bool listed = parameter.key == "hidden" || parameter.key == "pool" || parameter.key == "note";
+  if (form.reverse && side == EndpointSide::kServer && listed)
+    message += ": a reverse server is never listed";
   if (form.reverse && parameter.key == "server") message += ": clicon takes its place";
   if (!form.reverse && parameter.key == "server" && side == EndpointSide::kServer) {
     message += ": it listens on this machine";
@@ -278,6 +282,12 @@ Result<void> ReadParameter(const ConnectionParameter& parameter, const Form& for
   if (key == "icfenable") return Store(ReadFlag(parameter), endpoint.icf_enable);
   if (key == "proto") return Store(ReadProto(parameter), endpoint.proto);
   if (key == "certuser" || key == "machuser") return ReadCertificate(parameter, endpoint);
+  if (key == "pool" || key == "note") {
+    Result<std::string_view> text = RequireValue(parameter);
+    if (!text) return text.error();
+    (key == "pool" ? endpoint.pool : endpoint.note) = std::string(*text);
+    return {};
+  }
   if (key == "verify") return ReadVerify(parameter, endpoint);
   if (key == "ipversion") {
     int version = 0;

@@ -36,6 +36,7 @@ struct Endpoint {
   std::optional<Secret> password;  ///< engaged but empty (client only): `Password=*` was given, ask for it
   std::string proto;               ///< spipe, ssl: "tls1", "tls1.2", "tls1.3"
   std::optional<std::string> certuser, machuser;
+  std::string pool, note;    ///< server: for listings (section 6); FormatEndpoint() leaves them out
   bool verify_none = false;  ///< verify=none
   std::optional<std::uint32_t> connect_timeout_seconds, retry_seconds;
   std::string warning;  ///< something the user should be told, e.g. a password longer than 12 characters

@@ -160,6 +160,14 @@ TEST_F(Enumeration, ListsServersUntilTheyEnd) {
   EXPECT_THAT(Listing(), HasSubstr(LineOf(pipe)));
 }
 
+TEST_F(Enumeration, JsonShowsPoolAndNote) {
+  Kdsrv server(environment_, "npipe:pipe=Pooled,pool=rack 3,note=@{left, slow}");
+  ASSERT_TRUE(AppearsIn([&] { return Listing(); }, LineOf(server)));
+  EXPECT_THAT(Listing({"-QR", "localhost", "--json"}),
+              AllOf(HasSubstr("\"endpoint\":\"npipe:Pipe=Pooled\""), HasSubstr("\"pool\":\"rack 3\""),
+                    HasSubstr("\"note\":\"left, slow\"")));
+}
+
 TEST_F(Enumeration, AKilledServerIsStaleEvenBeforeItsParentKnows) {
   Kdsrv server(environment_, "npipe:pipe=Killed");
   const std::string line = LineOf(server);

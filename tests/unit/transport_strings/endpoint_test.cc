@@ -96,6 +96,16 @@ TEST(WorkedExamples, E25ReverseServerIsNeverListed) {
             "listed");
 }
 
+TEST(Listing, PoolAndNoteAreOfAServerThatCanBeListed) {
+  const Endpoint e = Server("tcp:port=1025,pool=rack 3,note=@{left, slow}");
+  EXPECT_EQ(e.pool, "rack 3");
+  EXPECT_EQ(e.note, "left, slow");
+  EXPECT_EQ(FormatEndpoint(e), "tcp:Port=1025");
+  EXPECT_THAT(ServerError("tcp:port=1025,pool="), HasSubstr("key 'pool' at position 15 needs a value"));
+  EXPECT_THAT(ServerError("tcp:port=1025,clicon=desk7,note=x"),
+              HasSubstr("a reverse server is never listed"));
+}
+
 TEST(WorkedExamples, E26ClientWithoutCliconIsOrdinary) {
   EXPECT_FALSE(Client("tcp:server=BOX17,port=1025").clicon);
 }
