@@ -1,5 +1,8 @@
+#include <sys/stat.h>
+
 #include <boost/asio/detached.hpp>
 #include <set>
+#include <span>
 
 #include "tests/contract/transport/lab.h"
 #include "tests/contract/transport/stream_pairs.h"
@@ -14,17 +17,21 @@ using std::chrono::milliseconds;
 
 /// Every server form against every client form, with every combination of passwords: what must come of it.
 
-enum class Way { kPipe, kForward, kReverse };
+enum class Way { kPipe, kForward, kReverse, kSerial };
 
 struct Form {
   const char* name;
   Way way;
-  bool secure;  ///< ssl, spipe
+  bool secure;             ///< ssl, spipe
+  bool elsewhere = false;  ///< a client on another machine, which comes through ssh
 };
 constexpr Form kForms[] = {
-    {"Npipe", Way::kPipe, false}, {"Tcp", Way::kForward, false}, {"TcpReverse", Way::kReverse, false},
-    {"Spipe", Way::kPipe, true},  {"Ssl", Way::kForward, true},  {"SslReverse", Way::kReverse, true},
+    {"Npipe", Way::kPipe, false},         {"Tcp", Way::kForward, false},
+    {"TcpReverse", Way::kReverse, false}, {"Spipe", Way::kPipe, true},
+    {"Ssl", Way::kForward, true},         {"SslReverse", Way::kReverse, true},
+    {"Com", Way::kSerial, false},         {"NpipeElsewhere", Way::kPipe, false, true},  // only as a client
 };
+constexpr std::span<const Form> kServerForms(kForms, std::size(kForms) - 1);
 
 struct Passwords {
   const char* name;
@@ -47,6 +54,7 @@ struct Outcome {
 const Outcome kConnects{};
 const Outcome kNobodyThere{{Errc::kUnreachable}, ""};
 const Outcome kNobodyDials{{Errc::kTimedOut}, "needs clicon="};
+const Outcome kNobodyAnswers{{Errc::kTimedOut}, "Nobody answers on"};
 const Outcome kNumber{{Errc::kAuthentication}, "0x80004005"};
 const Outcome kCertificate{{Errc::kAuthentication}, "certificate"};
 const Outcome kSpeaksTls{{Errc::kAuthentication}, "addressed without TLS"};
@@ -54,7 +62,10 @@ const Outcome kSpeaksTls{{Errc::kAuthentication}, "addressed without TLS"};
 const Outcome kAskPassword{{Errc::kClosed, Errc::kMalformed, Errc::kIo}, "with a password?"};
 
 Outcome Expected(const Form& server, const Form& client, const Passwords& passwords) {
-  if (server.way != client.way) return client.way == Way::kReverse ? kNobodyDials : kNobodyThere;
+  if (server.way != client.way) {
+    if (client.way == Way::kReverse) return kNobodyDials;
+    return client.way == Way::kSerial ? kNobodyAnswers : kNobodyThere;
+  }
   const std::string_view mode = passwords.name;
   if (mode == "unasked") return kAskPassword;
   if (server.secure == client.secure) {
@@ -70,6 +81,7 @@ Outcome Expected(const Form& server, const Form& client, const Passwords& passwo
 
 std::string Head(const Form& form, bool server) {
   const std::string certificate = server ? "localhost" : "lab-ca";
+  if (form.way == Way::kSerial) return "com:baud=1500000,channel=7,";
   std::string text = form.way == Way::kPipe ? "npipe:" : "tcp:";
   if (form.secure)
     text = (form.way == Way::kPipe ? "spipe:" : "ssl:") + ("proto=tls1,certuser=" + certificate + ",");
@@ -85,11 +97,18 @@ class PairTable : public testing::TestWithParam<Form> {
     const Form& client;
     const Passwords& passwords;
     std::string name;
+    test::Cable cable{};  ///< of the cells with a serial line
   };
 
   void SetUp() override {
     if (!test::Lab::Get()) GTEST_SKIP() << "no openssl program to make certificates with";
+    // In place of ssh: a script that runs the words for the other machine, kdsrv --connect-pipe NAME, here.
+    const std::string shell = test::ScratchDirectory() + "/rsh";
+    test::Store(shell, std::string("#!/bin/sh\nshift 2\nexec '") + LONGWIRE_KDSRV + "' \"$@\"\n");
+    ASSERT_EQ(::chmod(shell.c_str(), 0755), 0);
+    ::setenv("_DBG_PIPE_RSH", shell.c_str(), 1);
   }
+  static void TearDownTestSuite() { ::unsetenv("_DBG_PIPE_RSH"); }
 
   Executor executor() { return context_.get_executor(); }
 
@@ -99,6 +118,7 @@ class PairTable : public testing::TestWithParam<Form> {
     if (form.way == Way::kPipe) text += "pipe=" + cell.name;
     if (form.way == Way::kForward) text += "port=0";
     if (form.way == Way::kReverse) text += "clicon=localhost,port=" + std::to_string(reverse_port);
+    if (form.way == Way::kSerial) text += "port=" + cell.cable.far;
     ListenOptions options;
     options.reverse.first = options.reverse.longest = milliseconds(50);
     auto listener = Listen(executor(), test::Server(text + cell.passwords.server), options);
@@ -108,7 +128,9 @@ class PairTable : public testing::TestWithParam<Form> {
 
   static std::string ClientText(const Cell& cell, const Listener* listener) {
     std::string text = Head(cell.client, false);
-    if (cell.client.way == Way::kPipe) text += "server=.,pipe=" + cell.name;
+    if (cell.client.way == Way::kPipe)
+      text += (cell.client.elsewhere ? "server=elsewhere" : "server=.") + (",pipe=" + cell.name);
+    if (cell.client.way == Way::kSerial) text += "port=" + cell.cable.near;
     const bool there = cell.client.way == Way::kForward && GetParam().way == Way::kForward;
     const std::uint16_t port = there ? listener->endpoint().port.first : kDeadPort;
     if (cell.client.way == Way::kForward) text += "server=localhost,port=" + std::to_string(port);
@@ -145,6 +167,11 @@ class PairTable : public testing::TestWithParam<Form> {
   }
 
   Awaitable<void> RunCell(Cell cell) {
+    if (GetParam().way == Way::kSerial || cell.client.way == Way::kSerial) {
+      auto cable = test::LayCable(executor());
+      CO_ASSERT_OK(cable);
+      cell.cable = std::move(*cable);
+    }
     std::shared_ptr<Listener> listener;
     const auto serve = [&](std::uint16_t reverse_port) {
       listener = MakeListener(cell, reverse_port);
@@ -160,7 +187,8 @@ class PairTable : public testing::TestWithParam<Form> {
         if (!listener && at != std::string::npos)
           serve(static_cast<std::uint16_t>(std::stoi(line.substr(at + 8))));
       };
-    } else if (cell.client.way == Way::kReverse) {
+    } else if (cell.client.way != GetParam().way &&
+               (cell.client.way == Way::kReverse || cell.client.way == Way::kSerial)) {
       options.limit = milliseconds(100);
     }
     auto stream =
@@ -204,13 +232,13 @@ TEST_P(PairTable, ConnectsOrIsRefusedAsDocumented) {
       });
     }
   }
-  context_.run_for(std::chrono::seconds(30));
-  EXPECT_EQ(left, 0) << "cells not finished within 30 s";
+  context_.run_for(std::chrono::seconds(60));
+  EXPECT_EQ(left, 0) << "cells not finished within 60 s";
   context_.restart();
   context_.poll();
 }
 
-INSTANTIATE_TEST_SUITE_P(Servers, PairTable, testing::ValuesIn(kForms),
+INSTANTIATE_TEST_SUITE_P(Servers, PairTable, testing::ValuesIn(kServerForms.begin(), kServerForms.end()),
                          [](const auto& info) { return std::string(info.param.name); });
 
 }  // namespace
