@@ -221,8 +221,9 @@ class PairTable : public testing::TestWithParam<Form> {
 };
 
 TEST_P(PairTable, ConnectsOrIsRefusedAsDocumented) {
-  int left = 0;
   for (const Form& client : kForms) {
+    // Few at a time: each proves passwords, which costs so much time that many at once would run into limits.
+    int left = 0;
     for (const Passwords& passwords : kPasswords) {
       Cell cell{client, passwords, std::string(GetParam().name) + "-" + client.name + "-" + passwords.name};
       ++left;
@@ -231,11 +232,12 @@ TEST_P(PairTable, ConnectsOrIsRefusedAsDocumented) {
         if (--left == 0) context_.stop();
       });
     }
+    context_.run_for(std::chrono::seconds(60));
+    ASSERT_EQ(left, 0) << client.name << " not finished within 60 s";
+    context_.restart();
+    context_.poll();
+    context_.restart();
   }
-  context_.run_for(std::chrono::seconds(60));
-  EXPECT_EQ(left, 0) << "cells not finished within 60 s";
-  context_.restart();
-  context_.poll();
 }
 
 INSTANTIATE_TEST_SUITE_P(Servers, PairTable, testing::ValuesIn(kServerForms.begin(), kServerForms.end()),
