@@ -49,6 +49,7 @@ void FakeTarget::Halt(rpc::StopEvent stop) {
 void FakeTarget::LeaveStop() {
   state_ = rpc::TargetState::kRunning;
   stop_.reset();
+  emitted_.clear();
 }
 
 Result<void> FakeTarget::Note(std::string call) {
@@ -68,8 +69,15 @@ std::size_t FakeTarget::ReadPages(std::uint64_t address, std::span<std::byte> ou
   return done;
 }
 
-Result<std::size_t> FakeTarget::Read(AddressSpace, std::uint64_t address, std::span<std::byte> out) {
-  (void)Note("Read");
+bool FakeTarget::Knows(AddressSpace, std::uint64_t address, std::uint64_t size) const {
+  return std::any_of(emitted_.begin(), emitted_.end(), [&](const rpc::ReadRange& range) {
+    return address >= range.address && address - range.address <= range.size &&
+           size <= range.size - (address - range.address);
+  });
+}
+
+Result<std::size_t> FakeTarget::Read(AddressSpace space, std::uint64_t address, std::span<std::byte> out) {
+  if (!Knows(space, address, out.size())) (void)Note("Read");
   if (!stop_) return Error{Errc::kTargetRunning, "running"};
   std::size_t read = ReadPages(address, out);
   if (read == 0 && !out.empty()) return Error{Errc::kUnreadable, "unreadable", address};
@@ -83,6 +91,7 @@ Result<std::size_t> FakeTarget::ReadUncached(AddressSpace space, std::uint64_t a
 
 Result<std::size_t> FakeTarget::Write(AddressSpace, std::uint64_t address, std::span<const std::byte> data) {
   (void)Note("Write");
+  emitted_.clear();
   for (std::size_t i = 0; i < data.size(); ++i) {
     auto page = pages_.find((address + i) / kPage);
     if (page == pages_.end()) {
@@ -100,7 +109,12 @@ Result<plan::Output> FakeTarget::Run(const plan::Plan& plan) {
   plan::Interpreter interpreter(plan);
   while (true) {
     plan::Interpreter::Action action = interpreter.Next();
-    if (action.kind == plan::Interpreter::Action::Kind::kDone) return interpreter.TakeOutput();
+    if (action.kind == plan::Interpreter::Action::Kind::kDone) {
+      plan::Output output = interpreter.TakeOutput();
+      for (const plan::Record& record : output.records)
+        emitted_.push_back({record.address, record.data_size});
+      return output;
+    }
     if (action.kind == plan::Interpreter::Action::Kind::kSearch) {
       interpreter.SupplySearch(false, 0);
       continue;

@@ -53,7 +53,8 @@ class FakeTarget final : public Target {
                                    std::span<std::byte> out) override;
   Result<std::size_t> Write(AddressSpace space, std::uint64_t address,
                             std::span<const std::byte> data) override;
-  bool Knows(AddressSpace, std::uint64_t, std::uint64_t) const override { return false; }
+  /// Only what a plan emitted is remembered; plain reads are counted each time.
+  bool Knows(AddressSpace, std::uint64_t address, std::uint64_t size) const override;
   void Prefetch(AddressSpace, std::span<const rpc::ReadRange>) override {}
   MemoryCacheStatus memory_cache() const override { return cache_; }
   void LimitMemoryCache(std::uint64_t bytes) override { cache_.limit_bytes = bytes; }
@@ -89,6 +90,7 @@ class FakeTarget final : public Target {
   std::optional<rpc::TargetDescription> description_;
   std::optional<rpc::StopEvent> stop_;
   std::map<std::uint64_t, std::vector<std::byte>> pages_;
+  std::vector<rpc::ReadRange> emitted_;  ///< by plans, during this stop
   std::map<std::uint32_t, std::vector<std::byte>> contexts_;
   std::deque<rpc::Event> events_;
   std::map<std::uint64_t, rpc::SetBreakpoint> breakpoints_;
