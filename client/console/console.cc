@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "client/commands/target_text.h"
 
@@ -43,6 +44,10 @@ int Console::Run() {
   }
   if (session_.halted()) ReportFirstStop();
   while (!leaving_) {
+    if (std::exchange(unseen_stop_, false) && session_.halted()) {
+      started_ ? ShowCurrentStop() : ReportFirstStop();
+      continue;
+    }
     if (std::string queued = session_.TakeQueuedCommands(); !queued.empty()) {
       pending_ = pending_.empty() ? queued : queued + "\n" + pending_;
     }
@@ -75,6 +80,7 @@ Result<void> Console::QueueStart() {
 
 void Console::ReportFirstStop() {
   started_ = true;
+  unseen_stop_ = false;
   Report report = output_.MakeReport();
   ReportTargetVersion(session_, report);
   output_.FinishEvent("target", report);
@@ -143,7 +149,13 @@ void Console::LoseTarget(const Error& error) {
 
 void Console::TakeEvents() {
   if (lost_) return;
+  // A resume and the next stop may come together; then the target is halted before and after.
+  const auto counter = [this]() -> std::uint64_t {
+    return session_.halted() ? session_.target().stop()->stop_counter : 0;
+  };
+  const std::uint64_t before = counter();
   if (Result<void> taken = DrainEvents(session_); !taken) LoseTarget(taken.error());
+  if (const std::uint64_t now = counter(); now != before) unseen_stop_ = now != 0;
 }
 
 // ---- the user
@@ -161,7 +173,7 @@ bool Console::ReadCommand() {
   bool was_halted = session_.halted(), was_lost = lost_.has_value();
   LineInput::Answer answer = input_.Read([&] {
     TakeEvents();
-    return session_.halted() != was_halted || lost_.has_value() != was_lost;
+    return unseen_stop_ || session_.halted() != was_halted || lost_.has_value() != was_lost;
   });
   if (answer.status == LineInput::Status::kInterrupted) {
     output_.Prompt("");

@@ -61,6 +61,7 @@ class Console {
   std::string last_line_;  ///< for ENTER
   bool started_ = false;   ///< the first stop was seen
   bool leaving_ = false, resume_ = false;
+  bool unseen_stop_ = false;     ///< the target stopped while nobody waited for it
   bool prompt_running_ = false;  ///< Ctrl-C asked for a prompt although the target runs
   std::optional<Error> lost_;
   int exit_code_ = 0;
