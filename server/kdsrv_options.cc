@@ -102,6 +102,9 @@ Result<KdsrvOptions::Offer> ReadOffer(const std::string& option, const std::stri
   offer.port = static_cast<std::uint16_t>(*port);
   const Result<KernelLink> link = ParseKernelLink(offer.link, ProcessEnvironment());
   if (!link) return UsageError("--" + option + ": " + link.error().message);
+  // Another KD host numbers its packets for a serial line; the other kinds have no such line to lend.
+  if (offer.raw && !std::holds_alternative<ComLink>(*link))
+    return UsageError("--raw lends a serial line, so its LINK is a com: link; use --gdb for this one");
   return offer;
 }
 

@@ -114,6 +114,9 @@ TEST(KdsrvOptions, OffersToOtherDebuggersNameALinkAndAPort) {
        {"com:port=com1", "=3333", "com:port=com1=x", "com:port=com1=65536", "com:port=com1=:1"})
     EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "--gdb", wrong}), HasSubstr("--gdb")) << wrong;
   EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "--raw", "tape:port=1=3333"}), HasSubstr("--raw: "));
+  for (const char* link :
+       {"dump:file=/x.dmp=3333", "net:port=50000,key=1.2.3.4=3333", "gdb:server=h,port=1=3333"})
+    EXPECT_THAT(ErrorOf({"-t", "tcp:port=1", "--raw", link}), HasSubstr("lends a serial line")) << link;
 }
 
 TEST(LinkPatterns, AreCutWhereALinkBegins) {
