@@ -14,7 +14,9 @@ std::string_view KdUsage() {
       'net:port=50000,key=1.2.3.4'                network (KDNET), or key=file:/PATH
       'kdsrv:server=@{tcp:server=HOST,port=N,password=P},trans=@{com:port=com1,baud=115200}'
                                                   link opened by a kdsrv on HOST
+      'dump:file=PATH', 'replay:file=PATH'        crash dump, recorded session
       @FILE                                       first line of FILE, which hides passwords from ps
+  -z FILE             open a 64-bit kernel crash dump of this machine
   -b                  break in as soon as the session begins, and again after each reboot
   -d / -x             break after each reboot, at the first module / like -b, then run
   -bonc               break in as soon as the session begins
@@ -35,7 +37,7 @@ std::string_view KdUsage() {
                       exit; with --json as one object. See docs/errors.md
   -version, -?        version; this text
 
-Refused, because not supported yet: -server -remote -kl -z -zp -cfr -secure -noio -iu -wake --queue
+Refused, because not supported yet: -server -remote -kl -zp -cfr -secure -noio -iu -wake --queue
 Accepted with a warning, without effect yet: -m -myob -aEXT -s -r -t -clines -failinc -sflags
 -sdce -ses -sicv -sins -snc -snul -sup
 
