@@ -32,7 +32,7 @@ void AddAllCommands(CommandTable& table) {
        {AddMemoryCommands, AddExpressionCommands, AddRegisterCommands, AddDisassemblyCommands,
         AddStackCommands, AddTypeCommands, AddNameCommands, AddModuleCommands, AddSymbolPathCommands,
         AddRunCommands, AddBreakpointCommands, AddTargetCommands, AddMachineCommands, AddLinkCommands,
-        AddExtensionCommands, AddLogCommands, AddConsoleCommands}) {
+        AddExtensionCommands, AddLogCommands, AddRoleCommands, AddConsoleCommands}) {
     add(table);
   }
 }
@@ -53,8 +53,38 @@ RebootBreak RebootBreakOf(const KdOptions& options) {
   return RebootBreak::kNone;
 }
 
+rpc::WhenBusy WhenBusyOf(KdOptions::Joining joining) {
+  switch (joining) {
+    case KdOptions::Joining::kDrive: break;
+    case KdOptions::Joining::kObserve: return rpc::WhenBusy::kObserve;
+    case KdOptions::Joining::kTake: return rpc::WhenBusy::kTake;
+    case KdOptions::Joining::kQueue: return rpc::WhenBusy::kQueue;
+  }
+  return rpc::WhenBusy::kRefuse;
+}
+
+/// What becomes of the connection, and of the place in the line, on the console.
+void ShowConnection(ConnectOptions& connect, ConsoleOutput& output) {
+  connect.news = [&output](const ConnectionNews& news) {
+    output.Announce("connection", {{"state", std::string(ConnectionNewsName(news.kind))}},
+                    "kd: " + news.text);
+  };
+  connect.queued = [&output](const rpc::LinkQueued& place) {
+    output.Announce("queued",
+                    {{"position", static_cast<std::int64_t>(place.position)}, {"holder", place.holder}},
+                    "kd: " + place.holder + " drives " + place.link + "; place " +
+                        std::to_string(place.position) + " in the line, Ctrl-C leaves it");
+  };
+}
+
 int Debug(const KdOptions& options, Interrupt& interrupt) {
+  ConsoleOutput output(stdout, stderr, options.json);
   ConnectOptions connect;
+  ShowConnection(connect, output);
+  connect.observe = options.joining == KdOptions::Joining::kObserve;
+  connect.when_busy = WhenBusyOf(options.joining);
+  connect.since = options.since;
+  connect.resume_wait = options.resume_wait;
   connect.break_in =
       options.break_on_connect || options.reboot_break == KdOptions::RebootBreak::kInitialization;
   connect.break_on_reboot = options.reboot_break != KdOptions::RebootBreak::kNone;
@@ -67,7 +97,6 @@ int Debug(const KdOptions& options, Interrupt& interrupt) {
   Result<std::unique_ptr<Target>> target = ConnectTarget(options.kernel, connect, interrupt);
   if (!target) return Fail(target.error());
 
-  ConsoleOutput output(stdout, stderr, options.json);
   SessionOptions engine{options.symbol_path, options.image_path,    options.noisy_symbols,
                         options.verbose,     options.source_lines,  options.quiet,
                         options.source_path, RebootBreakOf(options)};

@@ -270,7 +270,7 @@ std::string_view KdsrvUsage() {
   --release LINK      end the holder of LINK in the running server
   --make-key          print a new random key for a KDNET target
   --connect-pipe NAME join standard input and output with an npipe server of this user; for ssh
-  --keep SECONDS      keep the session of a lost client so long, at most (60)
+  --keep SECONDS      keep the session of a lost client so long, at most (120)
   --on-lost WHAT      the target of a client that does not come back: resume (default), halt (left as it
                       is) or break; breakpoints are taken out in any case
   --state DIR         journals, by which a restarted server takes its links back; none writes none

@@ -48,7 +48,7 @@ struct KdsrvOptions {
   std::optional<std::string> doctor_link;  ///< -k, with -doctor: a link of this machine
   std::optional<std::string> log_file, pid_file;
   std::optional<std::string> record_directory;                                            ///< --record
-  std::chrono::seconds keep{60};                                                          ///< --keep
+  std::chrono::seconds keep{120};                                                         ///< --keep
   enum class OnLost : std::uint8_t { kResume, kHalt, kBreak } on_lost = OnLost::kResume;  ///< --on-lost
   std::optional<std::string> state_directory;  ///< --state; empty text: no journals
   std::vector<std::string> warnings;           ///< to be printed at start

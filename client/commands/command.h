@@ -108,6 +108,7 @@ void AddExtensionCommands(CommandTable& table);  ///< .load .unload .chain .extp
 void AddLogCommands(CommandTable& table);        ///< .logopen .logappend .logclose .logfile
 void AddLinkCommands(CommandTable& table);       ///< .linkinfo .cache .kdfiles
 void AddMachineCommands(CommandTable& table);    ///< rdmsr wrmsr .time .echotime
+void AddRoleCommands(CommandTable& table);       ///< .driver .handover
 void AddConsoleCommands(CommandTable& table);    ///< .echo .sleep q qd .endpsrv .help
 
 }  // namespace longwire

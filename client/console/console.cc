@@ -32,6 +32,9 @@ Console::Console(Session& session, const CommandTable& table, ConsoleOutput& out
   session_.set_prompt_source(
       [this](const rpc::PromptRequested& prompt) { return AnswerTargetPrompt(prompt); });
   session_.set_line_source([this](std::string_view prompt) { return AskUser(prompt); });
+  session_.set_event_sink([this](std::string_view kind, const Fields& fields, std::string_view line) {
+    output_.Announce(kind, fields, line);
+  });
   output_.set_log(&session_.log());
 }
 
@@ -42,6 +45,7 @@ int Console::Run() {
     exit_code_ = ExitCodeFor(queued.error().code);
     return Leave();
   }
+  TakeEvents();
   if (session_.halted()) ReportFirstStop();
   while (!leaving_) {
     if (std::exchange(unseen_stop_, false) && session_.halted()) {
@@ -93,7 +97,7 @@ void Console::ShowCurrentStop() {
   StopDecision decision = ReportStop(session_, *session_.target().stop(), {}, report);
   session_.QueueCommands(decision.commands);
   output_.FinishEvent("stop", report);
-  if (!decision.resume) return;
+  if (!decision.resume || !session_.target().driving()) return;
   if (Result<void> resumed = GoOn(session_, decision, {}); !resumed) output_.Error(resumed.error().message);
 }
 
@@ -177,7 +181,7 @@ bool Console::ReadCommand() {
   });
   if (answer.status == LineInput::Status::kInterrupted) {
     output_.Prompt("");
-    if (!session_.halted() && !lost_) session_.target().BreakIn();
+    if (!session_.halted() && !lost_ && session_.target().driving()) session_.target().BreakIn();
     prompt_running_ = false;
     return false;
   }

@@ -47,6 +47,14 @@ Report ConsoleOutput::MakeReport() {
                 [this](std::string_view text) { Write(error_, text); });
 }
 
+void ConsoleOutput::Announce(std::string_view kind, Fields fields, std::string_view line) {
+  // The prompt, or output of the target, may stand on the line.
+  if (!json_ && !line.empty() && !at_line_start_) Write(out_, "\n");
+  Report report = MakeReport();
+  report.Row(kind, std::move(fields), line);
+  FinishEvent(kind, report);
+}
+
 void ConsoleOutput::FinishCommand(std::string_view command, const Report& report) {
   if (json_) Write(out_, ReportToJson(command, report) + "\n");
 }

@@ -30,6 +30,8 @@ class ConsoleOutput {
   /// A report whose text is shown as it grows (text), or all at once by the calls below (JSON).
   Report MakeReport();
   void FinishCommand(std::string_view command, const Report& report);
+  /// An event as a row and a line; the line is left out if it is empty.
+  void Announce(std::string_view kind, Fields fields, std::string_view line);
   void FinishEvent(std::string_view kind, const Report& report);
 
  private:

@@ -116,6 +116,30 @@ Result<void> Breakpoints::AskForModuleStops() {
   return {};
 }
 
+void Breakpoints::MarkUprooted() {
+  for (auto& breakpoint : list_) breakpoint->planted = 0;
+  module_stops_ = false;
+  uprooted_ = true;
+}
+
+void Breakpoints::SetAgain() {
+  if (!uprooted_ || !session_.target().driving()) return;
+  uprooted_ = false;
+  unsigned set = 0;
+  for (auto& breakpoint : list_) {
+    Result<void> planted = Plant(*breakpoint);
+    if (planted) {
+      set += breakpoint->planted != 0 ? 1 : 0;
+      continue;
+    }
+    session_.Note("Unable to insert breakpoint " + std::to_string(breakpoint->id) + ": " +
+                  planted.error().message + "\n");
+  }
+  if (Result<void> asked = AskForModuleStops(); !asked)
+    session_.Note("Unable to ask for stops at module loads: " + asked.error().message + "\n");
+  if (set > 0) session_.Note("Breakpoints set again: " + std::to_string(set) + "\n");
+}
+
 void Breakpoints::Forget() {
   std::erase_if(list_, [](auto& breakpoint) { return !breakpoint->symbolic; });
   for (auto& breakpoint : list_) {

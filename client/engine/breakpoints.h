@@ -64,6 +64,10 @@ class Breakpoints {
   Result<void> AskForModuleStops();
   /// The user's breakpoints a stop names, in id order.
   std::vector<Breakpoint*> HitBy(const rpc::StopEvent& stop);
+  /// Whoever plants breakpoints has taken all of them out; SetAgain() at a stop brings them back.
+  void MarkUprooted();
+  /// Plants what MarkUprooted() left, and tells so. Halted target only.
+  void SetAgain();
   /// The target restarted: the server's breakpoints are gone, and addresses mean nothing any more. Symbolic
   /// breakpoints stay and wait for their modules.
   void Forget();
@@ -74,6 +78,7 @@ class Breakpoints {
   void Follow(Breakpoint& breakpoint);
 
   Session& session_;
+  bool uprooted_ = false;
   bool module_stops_ = false;                      ///< what the server was asked for last
   std::vector<std::unique_ptr<Breakpoint>> list_;  ///< by id
 };

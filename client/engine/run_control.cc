@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "client/engine/driver_files.h"
+#include "client/engine/role_text.h"
 
 namespace longwire {
 namespace {
@@ -19,6 +20,10 @@ void ShowEvent(Session& session, const rpc::Event& event) {
       session.Note("[" + std::to_string(output->skipped) + " bytes of output skipped]\n");
     session.Note(EscapeTargetText(output->text));
   } else if (auto* prompt = std::get_if<rpc::PromptRequested>(&event)) {
+    if (!session.target().driving()) {
+      session.Note(EscapeTargetText(prompt->text) + "\n");
+      return;
+    }
     std::string answer = session.prompt_source() ? session.prompt_source()(*prompt) : std::string();
     if (prompt->maximum_answer > 0 && answer.size() > prompt->maximum_answer)
       answer.resize(prompt->maximum_answer);
@@ -26,6 +31,7 @@ void ShowEvent(Session& session, const rpc::Event& event) {
       session.Note("The answer could not be sent: " + sent.error().message + "\n");
     }
   } else if (auto* file = std::get_if<rpc::FileRequested>(&event)) {
+    if (!session.target().driving()) return;  // the driver answers
     DriverFiles::Answer answer = session.driver_files().Serve(*file);
     session.Note(EscapeTargetText(answer.note));
     // One that came too late is not missed: the target has given up and taken its own file.
@@ -35,9 +41,9 @@ void ShowEvent(Session& session, const rpc::Event& event) {
   } else if (auto* link = std::get_if<rpc::LinkChanged>(&event)) {
     if (!link->text.empty()) session.Note(EscapeTargetText(link->text) + "\n");
   } else if (auto* driver = std::get_if<rpc::DriverChanged>(&event)) {
-    session.Note("The target is now driven by " + EscapeTargetText(driver->driver) + "\n");
+    session.Announce("driver", DriverFields(*driver), DriverText(*driver));
   } else if (auto* client = std::get_if<rpc::ClientChanged>(&event)) {
-    session.Note(EscapeTargetText(client->client) + (client->joined ? " joined\n" : " left\n"));
+    session.Announce("client", ClientFields(*client), ClientText(*client));
   }
 }
 
@@ -45,13 +51,19 @@ void ShowEvent(Session& session, const rpc::Event& event) {
 
 Result<std::optional<rpc::StopEvent>> WaitForStop(Session& session, Deadline deadline, bool* asked) {
   unsigned presses = 0;
+  auto outage = session.target().outage();
   while (true) {
     Result<std::optional<rpc::Event>> event =
         session.target().WaitEvent(deadline.value_or(Clock::now() + kLongWait));
+    // What the network cost is not the target's fault.
+    if (deadline) *deadline += session.target().outage() - outage;
+    outage = session.target().outage();
     if (!event) {
       if (event.error().code != Errc::kCancelled) return event.error();
       session.interrupt().Clear();
       if (asked) *asked = true;
+      // Who only watches cannot stop the target.
+      if (!session.target().driving()) return event.error();
       bool running = session.target().state() == rpc::TargetState::kRunning;
       if (++presses >= (running ? kPressesRunning : kPressesOffline)) return event.error();
       session.target().BreakIn();
@@ -85,9 +97,12 @@ Result<std::optional<rpc::StopEvent>> WaitForPrompt(Session& session, const Stop
     // Who pressed Ctrl-C wants a prompt, also when a breakpoint came first whose commands would go on.
     if (!asked) session.QueueCommands(decision.commands);
     if (!decision.resume) return stop;
+    // The driver decides about that, too.
+    if (!session.target().driving()) continue;
     Target::ResumeOptions options;
     options.temporary_breakpoints = view.temporary;
-    if (Result<void> resumed = GoOn(session, decision, std::move(options)); !resumed) return resumed.error();
+    Result<void> resumed = GoOn(session, decision, std::move(options));
+    if (!resumed && resumed.error().code != Errc::kFenced) return resumed.error();
   }
 }
 

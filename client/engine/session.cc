@@ -87,7 +87,16 @@ void Session::EnterStop() {
   next_code_address = stop.program_counter;
 }
 
+void Session::Announce(std::string_view kind, const Fields& fields, std::string_view line) {
+  if (event_sink_) {
+    event_sink_(kind, fields, line);
+  } else if (!line.empty()) {
+    Note(std::string(line) + "\n");
+  }
+}
+
 void Session::OnEvent(const rpc::Event& event) {
+  if (std::exchange(renewals_, target_.renewals()) != target_.renewals()) breakpoints_->MarkUprooted();
   auto forget_all = [this] {
     symbols_->modules().Clear();
     known_module_counter_ = ~std::uint64_t{0};
@@ -98,6 +107,7 @@ void Session::OnEvent(const rpc::Event& event) {
     if (stop->restarted || (stop->module && stop->module->all)) forget_all();
     // A later event may have been applied by the target already.
     if (target_.stop()) EnterStop();
+    if (target_.stop()) breakpoints_->SetAgain();
   } else if (std::holds_alternative<rpc::Resumed>(event)) {
     if (target_.stop()) return;
     processor_registers_.clear();

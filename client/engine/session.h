@@ -13,6 +13,7 @@
 
 #include "client/engine/evaluator.h"
 #include "client/engine/machine.h"
+#include "client/engine/report.h"
 #include "client/engine/session_log.h"
 #include "client/engine/unwinder.h"
 #include "client/symbols/module.h"
@@ -71,6 +72,10 @@ class Session {
   void set_extensions(std::shared_ptr<ExtensionHost> host) { extensions_ = std::move(host); }
   SessionOptions& options() { return options_; }
   void Note(std::string_view text) { notes_(text); }
+  /// An event that is no command's: one row of `kind` and the line that shows it.
+  using EventSink = std::function<void(std::string_view kind, const Fields& fields, std::string_view line)>;
+  void set_event_sink(EventSink sink) { event_sink_ = std::move(sink); }
+  void Announce(std::string_view kind, const Fields& fields, std::string_view line);
 
   Architecture architecture() const;
   unsigned pointer_size() const { return PointerSize(architecture()); }
@@ -198,6 +203,8 @@ class Session {
   std::string queued_commands_;
   std::vector<std::uint64_t> run_temporaries_;
   PromptSource prompt_source_;
+  EventSink event_sink_;
+  unsigned renewals_ = 0;  ///< of the target, as of the last event
   LineSource line_source_;
   SessionLog log_;
 };

@@ -68,7 +68,11 @@ constexpr auto kRules = std::to_array<OptionRule>({
     {"help", Argument::kNone, false, true},
     {"wait", Argument::kNext, false, true},
     {"json", Argument::kNone, false, true},
+    {"observe", Argument::kNone, false, true},
+    {"take", Argument::kNone, false, true},
     {"queue", Argument::kNone, false, true},
+    {"since", Argument::kNext, false, true},
+    {"resume-wait", Argument::kNext, false, true},
     {"open", Argument::kNone, false, true},
 });
 
@@ -98,6 +102,22 @@ std::optional<std::uint32_t> ParseFlags(std::string_view text) {
     value = value * 16 + static_cast<std::uint32_t>(digit);
   }
   return value;
+}
+
+/// "all" (0), or a number of seconds, or of what its suffix says.
+std::optional<std::chrono::seconds> ParseAge(std::string_view text) {
+  if (text == "all") return std::chrono::seconds(0);
+  std::uint64_t unit = 1;
+  const std::size_t suffix =
+      text.empty() ? std::string_view::npos : std::string_view("smhd").find(text.back());
+  if (suffix != std::string_view::npos) {
+    constexpr std::array<std::uint64_t, 4> kUnits{1, 60, 3600, 86400};
+    unit = kUnits[suffix];
+    text.remove_suffix(1);
+  }
+  const auto number = ParseDecimal(text, 1'000'000);
+  if (!number || *number == 0) return std::nullopt;
+  return std::chrono::seconds(*number * unit);
 }
 
 class KdCommandLine {
@@ -195,6 +215,9 @@ class KdCommandLine {
       options_.reboot_break = name == "b" ? RebootBreak::kInitialization : RebootBreak::kFirstModule;
       return true;
     }
+    if (name == "observe") return SetJoining(KdOptions::Joining::kObserve);
+    if (name == "take") return SetJoining(KdOptions::Joining::kTake);
+    if (name == "queue") return SetJoining(KdOptions::Joining::kQueue);
     if (name == "kl") return SetSession(KdOptions::Session::kLocalKernel);
     if (name == "?" || name == "help") return SetAction(KdOptions::Action::kHelp);
     if (name == "version") return SetAction(KdOptions::Action::kVersion);
@@ -202,7 +225,7 @@ class KdCommandLine {
       std::string_view name;
       bool KdOptions::*member;
     };
-    static constexpr std::array<Switch, 17> kSwitches{{{"kqm", &KdOptions::quiet},
+    static constexpr std::array<Switch, 16> kSwitches{{{"kqm", &KdOptions::quiet},
                                                        {"bonc", &KdOptions::break_on_connect},
                                                        {"m", &KdOptions::modem},
                                                        {"myob", &KdOptions::ignore_versions},
@@ -217,7 +240,6 @@ class KdCommandLine {
                                                        {"v", &KdOptions::verbose},
                                                        {"json", &KdOptions::json},
                                                        {"doctor", &KdOptions::doctor},
-                                                       {"queue", &KdOptions::queue},
                                                        {"open", &KdOptions::open}}};
     for (const Switch& entry : kSwitches) {
       if (entry.name != name) continue;
@@ -235,6 +257,10 @@ class KdCommandLine {
 
   bool SetSession(KdOptions::Session session) {
     options_.session = session;
+    return true;
+  }
+  bool SetJoining(KdOptions::Joining joining) {
+    options_.joining = joining;
     return true;
   }
   bool SetAction(KdOptions::Action action) {
@@ -333,6 +359,10 @@ class KdCommandLine {
       options_.image_path = text;
     } else if (name == "srcpath") {
       options_.source_path = text;
+    } else if (name == "since") {
+      options_.since = ParseAge(text);
+      if (!options_.since)
+        return UsageError("--since takes all, or an age such as 90, 90s, 10m, 2h or 1d, not '" + text + "'");
     } else if (name == "ee") {
       options_.evaluator = LowerCase(text);
       if (options_.evaluator != "masm" && options_.evaluator != "c++")
@@ -356,12 +386,17 @@ class KdCommandLine {
       if (!options_.symbol_flags) return UsageError("-sflags takes a hexadecimal number such as 0x30237");
       return {};
     }
-    const std::uint64_t limit = name == "t" ? 3 : name == "clines" ? 1'000'000 : 0x7fffffff;
+    constexpr std::uint64_t kLongestWait = 24 * 3600;
+    const std::uint64_t limit = name == "t"             ? 3
+                                : name == "resume-wait" ? kLongestWait
+                                : name == "clines"      ? 1'000'000
+                                                        : 0x7fffffff;
     const auto number = ParseDecimal(text, limit);
     if (!number) return UsageError("-" + name + " takes a number from 0 to " + std::to_string(limit));
     if (name == "t") options_.error_level = static_cast<int>(*number);
     if (name == "clines") options_.history_lines = static_cast<std::uint32_t>(*number);
     if (name == "wait") options_.wait_seconds = static_cast<std::uint32_t>(*number);
+    if (name == "resume-wait") options_.resume_wait = std::chrono::seconds(*number);
     if (name == "wake") {
       options_.action = KdOptions::Action::kWake;
       options_.action_argument = text;
@@ -372,6 +407,9 @@ class KdCommandLine {
   Result<void> CheckTogether() const {
     const int sessions = (kernel_given_ ? 1 : 0) + (Find("kl") != nullptr ? 1 : 0) +
                          (Find("kx") != nullptr ? 1 : 0) + (options_.dumps.empty() ? 0 : 1);
+    const int joinings = (Find("observe") != nullptr ? 1 : 0) + (Find("take") != nullptr ? 1 : 0) +
+                         (Find("queue") != nullptr ? 1 : 0);
+    if (joinings > 1) return UsageError("--observe, --take and --queue exclude each other; give one of them");
     if (sessions > 1) return UsageError("-k, -kl, -kx and -z exclude each other; give one of them");
     return {};
   }
@@ -419,7 +457,6 @@ Result<void> RefuseUnsupported(const KdOptions& options) {
   if (options.secure) return refuse("-secure");
   if (options.no_io) return refuse("-noio");
   if (options.restart_script) return refuse("-cfr");
-  if (options.queue) return refuse("--queue (waiting for a link in use)");
   if (options.evaluator != "masm") return refuse("the c++ expression evaluator");
   return {};
 }

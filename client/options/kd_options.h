@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -62,7 +63,11 @@ struct KdOptions {
   bool json = false;                          ///< --json
   bool doctor = false;                        ///< -doctor: examine the -k connection, begin no session
   bool open = false;                          ///< --open: unauthenticated -server beyond loopback
-  bool queue = false;                         ///< --queue: wait for a link somebody else uses
+  /// --observe, --take, --queue: what to do about a link that somebody drives already.
+  enum class Joining : std::uint8_t { kDrive, kObserve, kTake, kQueue };
+  Joining joining = Joining::kDrive;
+  std::optional<std::chrono::seconds> since;  ///< --since: show past output; 0: all of it
+  std::chrono::seconds resume_wait{120};      ///< --resume-wait; 0: a lost connection is not dialled again
 
   std::vector<std::string> warnings;  ///< to be printed before the session starts
 };

@@ -28,6 +28,10 @@ std::string_view KdUsage() {
   -v -kqm             verbose: module loads and unloads are shown; quiet
   -noshell            forbid .shell
   --wait SECONDS      give up when no target stopped
+  --observe           watch: see stops and output, drive nothing
+  --take / --queue    somebody drives the link: take over from him / wait in line, Ctrl-C leaves it
+  --since AGE|all     show what the target printed before: 90s, 10m, 2h, 1d
+  --resume-wait SEC   dial a lost connection again for so long (120); 0 does not
   --json              machine-readable output of commands
   -QR HOST [--json]   list the servers of HOST, then exit; stands alone. Another machine is asked through ssh
                       (_DBG_PIPE_RSH replaces the command); -QRa also shows servers that ended
@@ -37,7 +41,7 @@ std::string_view KdUsage() {
                       exit; with --json as one object. See docs/errors.md
   -version, -?        version; this text
 
-Refused, because not supported yet: -server -remote -kl -zp -cfr -secure -noio -iu -wake --queue
+Refused, because not supported yet: -server -remote -kl -zp -cfr -secure -noio -iu -wake
 Accepted with a warning, without effect yet: -m -myob -aEXT -s -r -t -clines -failinc -sflags
 -sdce -ses -sicv -sins -snc -snul -sup
 

@@ -13,6 +13,12 @@
 namespace longwire {
 namespace {
 
+/// One attempt to come back. Short: a packet lost at its beginning would make it hang for long.
+constexpr std::chrono::seconds kRedialLimit{5};
+/// The server of a reverse connection dials in its own rhythm, at most this far apart.
+constexpr std::chrono::seconds kReverseRedialLimit{15};
+constexpr std::uint64_t kScrollBackBytes = 16u << 20;  ///< more than servers keep
+
 Awaitable<Result<RpcClient::Opened>> OpenServer(Executor executor, Endpoint server, DialOptions options) {
   Result<std::unique_ptr<Stream>> stream = co_await Dial(executor, std::move(server), std::move(options));
   if (!stream) co_return stream.error();
@@ -41,28 +47,71 @@ rpc::Hello MakeHello(const std::string& software) {
   return hello;
 }
 
+namespace {
+
+RpcClient::Opener ServerOpener(const Endpoint& server, DialOptions dial) {
+  return [server, dial = std::move(dial)](Executor executor) { return OpenServer(executor, server, dial); };
+}
+
+RpcClient::Survival MakeSurvival(const Endpoint& server, const ConnectOptions& options) {
+  RpcClient::Survival survival;
+  survival.timing.wait = options.resume_wait;
+  survival.news = options.news;
+  // Its notices would repeat the first ones for every attempt.
+  DialOptions dial;
+  dial.open = options.open;
+  dial.limit = server.clicon ? kReverseRedialLimit : kRedialLimit;
+  survival.opener = ServerOpener(server, std::move(dial));
+  return survival;
+}
+
+rpc::OpenLink MakeOpenLink(const std::string& link, const ConnectOptions& options) {
+  rpc::OpenLink open;
+  open.link = link;
+  open.break_in = options.break_in;
+  open.break_on_reboot = options.break_on_reboot;
+  open.when_busy = options.observe ? rpc::WhenBusy::kObserve : options.when_busy;
+  if (options.since) {
+    open.scroll_back = kScrollBackBytes;
+    open.since_ms = static_cast<std::uint64_t>(options.since->count());
+  }
+  return open;
+}
+
+}  // namespace
+
 Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const ConnectOptions& options,
                                               Interrupt& interrupt) {
   RpcClient::Opener opener;
+  std::optional<RpcClient::Survival> survival;
+  rpc::Hello hello = MakeHello(options.software);
+  if (options.observe) hello.role = rpc::Role::kObserver;
+  hello.capabilities = {rpc::kRolesCapability, rpc::kScrollBackCapability};
   if (kernel.server) {
     DialOptions dial;
     dial.open = options.open;
     dial.notice = options.notice;
-    opener = [server = *kernel.server, dial = std::move(dial)](Executor executor) {
-      return OpenServer(executor, server, dial);
-    };
+    opener = ServerOpener(*kernel.server, std::move(dial));
+    if (options.resume_wait.count() > 0) {
+      survival = MakeSurvival(*kernel.server, options);
+      hello.capabilities.push_back(rpc::kResumeCapability);
+      hello.keep_ms = static_cast<std::uint64_t>(std::chrono::milliseconds(options.resume_wait).count());
+    }
   } else if (options.serve_locally) {
     opener = [serve = options.serve_locally](Executor executor) { return OpenLocal(executor, serve); };
   } else {
     return Error{Errc::kUnsupported,
                  "this program opens no links itself; name a server: -k kdsrv:server=@{...}"};
   }
+  const rpc::Role role = hello.role;
   Result<std::unique_ptr<RpcClient>> client =
-      RpcClient::Open(std::move(opener), MakeHello(options.software), interrupt);
+      RpcClient::Open(std::move(opener), std::move(hello), interrupt, std::move(survival));
   if (!client) return client.error();
   auto target = std::make_unique<RemoteTarget>(std::move(*client), FormatSessionName(kernel));
-  rpc::OpenLink link{kernel.trans, options.break_in, options.break_on_reboot};
-  if (Result<void> opened = target->Open(link); !opened) return opened.error();
+  const rpc::OpenLink link = MakeOpenLink(kernel.trans, options);
+  if (Result<void> opened = target->Open(link, role, options.queued); !opened) return opened.error();
+  // The output of the past follows the answer: when the next answer is here, so is the output.
+  if (options.since) (void)target->LinkStatus();
   return std::unique_ptr<Target>(std::move(target));
 }
 

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 
 #include "client/target/interrupt.h"
+#include "client/target/reconnection.h"
 #include "client/target/target.h"
 #include "proto/error.h"
 #include "proto/rpc/messages.h"
@@ -25,6 +27,16 @@ struct ConnectOptions {
   /// What a reverse connection waits for and whom it refused; called on the connection's thread. May be
   /// empty.
   std::function<void(const std::string& line)> notice;
+  bool observe = false;  ///< --observe: watch, never drive
+  rpc::WhenBusy when_busy = rpc::WhenBusy::kRefuse;
+  /// --since: what the target printed before; 0 ms: all that the server has.
+  std::optional<std::chrono::milliseconds> since;
+  std::chrono::seconds resume_wait{120};  ///< --resume-wait; 0: a lost connection is lost for good
+  /// What becomes of the connection to a server. Called on the caller's thread, from inside calls of the
+  /// target. May be empty.
+  std::function<void(const ConnectionNews&)> news;
+  /// The place in the line, while ConnectTarget waits for a link in use. May be empty.
+  std::function<void(const rpc::LinkQueued&)> queued;
   LocalService serve_locally;  ///< for links of this process; empty: not available
 };
 

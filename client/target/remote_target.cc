@@ -34,13 +34,6 @@ Error Unreadable(std::uint64_t address) {
   return Error{Errc::kUnreadable, text, address};
 }
 
-Error BadAnswer() { return Error{Errc::kMalformed, "the server's answer does not fit the request"}; }
-
-bool TellsState(const rpc::Event& event) {
-  return std::holds_alternative<rpc::StopEvent>(event) || std::holds_alternative<rpc::Resumed>(event) ||
-         std::holds_alternative<rpc::LinkChanged>(event) || std::holds_alternative<rpc::DriverChanged>(event);
-}
-
 /// Cuts ranges into requests of at most kMaxReadBytes and kMaxRangesPerRead.
 std::vector<std::vector<rpc::ReadRange>> SplitReads(const std::vector<rpc::ReadRange>& ranges) {
   std::vector<std::vector<rpc::ReadRange>> requests;
@@ -68,30 +61,13 @@ RemoteTarget::RemoteTarget(std::unique_ptr<RpcClient> client, std::string name)
 
 RemoteTarget::~RemoteTarget() { client_->Close(); }
 
-template <class Kind>
-Result<Kind> RemoteTarget::Ask(rpc::Request request, std::vector<std::byte> bulk,
-                               std::vector<std::byte>* answer_bulk, milliseconds limit) {
-  Result<Reply> reply = client_->Call(std::move(request), std::move(bulk), limit);
-  if (!reply) return reply.error();
-  Kind* answer = std::get_if<Kind>(&reply->answer);
-  if (!answer) return BadAnswer();
-  if (answer_bulk) *answer_bulk = std::move(reply->bulk);
-  return std::move(*answer);
+Error RemoteTarget::BadAnswer() {
+  return Error{Errc::kMalformed, "the server's answer does not fit the request"};
 }
 
 Result<void> RemoteTarget::Do(rpc::Request request, std::vector<std::byte> bulk) {
   Result<rpc::Done> done = Ask<rpc::Done>(std::move(request), std::move(bulk), nullptr);
   if (!done) return done.error();
-  return {};
-}
-
-Result<void> RemoteTarget::Open(const rpc::OpenLink& link) {
-  Result<rpc::LinkOpened> opened = Ask<rpc::LinkOpened>(link, {}, nullptr);
-  if (!opened) return opened.error();
-  driver_epoch_ = opened->driver_epoch;
-  state_ = opened->state;
-  description_ = std::move(opened->description);
-  if (opened->stop && state_ == rpc::TargetState::kHalted) EnterStop(*opened->stop);
   return {};
 }
 
@@ -144,33 +120,6 @@ void RemoteTarget::LeaveStop(rpc::TargetState state) {
   contexts_.clear();
   stop_.reset();
   state_ = state;
-}
-
-void RemoteTarget::Apply(const rpc::Event& event) {
-  if (TellsState(event)) ++events_applied_;
-  if (auto* stop = std::get_if<rpc::StopEvent>(&event)) {
-    EnterStop(*stop);
-  } else if (auto* resumed = std::get_if<rpc::Resumed>(&event)) {
-    // Our own Resume has moved us on already; a later stop is not undone by the news of an earlier resume.
-    if (!stop_ || stop_->stop_counter == resumed->stop_counter) LeaveStop(rpc::TargetState::kRunning);
-  } else if (auto* link = std::get_if<rpc::LinkChanged>(&event)) {
-    if (link->description) description_ = link->description;
-    if (link->state == rpc::TargetState::kHalted && stop_) return;
-    if (link->closed) link_closed_ = Error{link->error, link->text};
-    LeaveStop(link->state);
-  } else if (auto* driver = std::get_if<rpc::DriverChanged>(&event)) {
-    DropMemory();
-    (void)driver;
-  }
-}
-
-Result<std::optional<rpc::Event>> RemoteTarget::WaitEvent(std::chrono::steady_clock::time_point deadline) {
-  if (link_closed_) return *link_closed_;
-  Result<std::optional<rpc::Event>> event = client_->WaitEvent(deadline);
-  if (event && *event) Apply(**event);
-  if (link_closed_) return *link_closed_;
-  if (!event && event.error().code != Errc::kCancelled) LeaveStop(rpc::TargetState::kOffline);
-  return event;
 }
 
 // ---- memory
@@ -400,7 +349,10 @@ Result<void> RemoteTarget::Resume(const ResumeOptions& options) {
   return {};
 }
 
-void RemoteTarget::BreakIn() { client_->Urge(rpc::BreakIn{}); }
+void RemoteTarget::BreakIn() {
+  // Any thread: the server refuses it if this client does not drive.
+  client_->Urge(rpc::BreakIn{});
+}
 
 Result<void> RemoteTarget::SwitchProcessor(std::uint32_t processor) {
   DropMemory();
@@ -424,7 +376,10 @@ Result<void> RemoteTarget::Close(bool resume) {
   if (closed_) return {};
   closed_ = true;
   Result<void> done{};
-  if (!client_->failure()) {
+  if (client_->away()) {
+    done = Error{Errc::kUnreachable,
+                 "the connection is lost; the server keeps the session for a while and then lets go of it"};
+  } else if (!client_->failure()) {
     Result<rpc::Done> answer = Ask<rpc::Done>(rpc::CloseLink{resume}, {}, nullptr, kCloseLimit);
     if (!answer) done = answer.error();
   }

@@ -1,26 +1,36 @@
 #pragma once
 
+#include <deque>
+#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "client/target/event_queue.h"
 #include "client/target/rpc_client.h"
 #include "client/target/stop_memory.h"
 #include "client/target/target.h"
 
 namespace longwire {
 
-/// A kernel behind a KD service. Keeps the service's view of the target (state, description, stop) as of the
-/// last event taken from WaitEvent(), and the memory of one stop. While events wait that tell of another
-/// state, the memory kept is not used: a late answer of the server beats an early one of ours.
+/// A kernel behind a KD service. When a lost connection comes back and the service has forgotten things, the
+/// link is opened again and the state read anew inside WaitEvent(). Keeps the service's view of the target
+/// (state, description, stop) as of the last event taken from WaitEvent(), and the memory of one stop. While
+/// events wait that tell of another state, the memory kept is not used: a late answer of the server beats an
+/// early one of ours.
 class RemoteTarget final : public Target {
  public:
   /// `name`: what SessionName() returns.
   RemoteTarget(std::unique_ptr<RpcClient> client, std::string name);
   ~RemoteTarget() override;
 
-  Result<void> Open(const rpc::OpenLink& link);
+  using QueueNotice = std::function<void(const rpc::LinkQueued&)>;
+  /// Opens the link in the role of the client's Hello, waiting in line if `link` says so; `queued` hears of
+  /// the place there. kCancelled leaves the line. The link's name and options are kept for opening it again.
+  Result<void> Open(const rpc::OpenLink& link, rpc::Role role = rpc::Role::kDriver,
+                    const QueueNotice& queued = {});
 
   rpc::TargetState state() const override { return state_; }
   const std::optional<rpc::TargetDescription>& description() const override { return description_; }
@@ -52,6 +62,12 @@ class RemoteTarget final : public Target {
   Result<void> Resume(const ResumeOptions& options) override;
   void BreakIn() override;
   Result<std::optional<rpc::Event>> WaitEvent(std::chrono::steady_clock::time_point deadline) override;
+  bool driving() const override { return driving_; }
+  Result<rpc::ClientList> Clients() override;
+  Result<void> TakeDriver() override;
+  Result<void> HandOver(std::uint64_t client) override;
+  std::chrono::milliseconds outage() const override { return client_->outage(); }
+  unsigned renewals() const override { return renewals_; }
   Result<void> SwitchProcessor(std::uint32_t processor) override;
   Result<void> AnswerPrompt(std::string text) override;
   Result<void> AnswerFile(const rpc::AnswerFile& answer, std::span<const std::byte> data) override;
@@ -70,6 +86,19 @@ class RemoteTarget final : public Target {
     std::vector<rpc::ReadRange> ranges;
   };
 
+  struct Told {
+    rpc::Event event;
+    bool counted = true;                     ///< among RpcClient::state_events()
+    std::optional<rpc::LinkOpened> present;  ///< instead of the event: the state as it was then
+  };
+
+  Result<rpc::LinkOpened> AwaitOpening(const QueueNotice& queued);
+  void TakeOpened(rpc::LinkOpened& opened);
+  Result<void> Refresh();
+  void TellPresentState(rpc::LinkOpened opened);
+  /// Why this client may not ask for that.
+  std::optional<Error> Refusal(const rpc::Request& request) const;
+  static Error BadAnswer();
   bool CacheUsable() const;
   bool Remembers(AddressSpace space) const;
   void Apply(const rpc::Event& event);
@@ -90,7 +119,14 @@ class RemoteTarget final : public Target {
   rpc::TargetState state_ = rpc::TargetState::kOffline;
   std::optional<rpc::TargetDescription> description_;
   std::optional<rpc::StopEvent> stop_;
+  rpc::OpenLink link_;  ///< how it was opened
+  rpc::Role role_ = rpc::Role::kDriver;
+  bool driving_ = true;
+  std::string driver_;                ///< who drives, empty: nobody that is known
   std::optional<Error> link_closed_;  ///< nothing more will come
+  std::deque<Told> told_;             ///< events before those of the client
+  bool refresh_due_ = false, session_forgotten_ = false;
+  unsigned renewals_ = 0;
   std::uint64_t driver_epoch_ = 0;
   std::uint64_t events_applied_ = 0;  ///< of RpcClient::state_events()
   bool closed_ = false;
@@ -101,5 +137,17 @@ class RemoteTarget final : public Target {
   std::vector<PendingRead> prefetches_;
   std::map<std::uint32_t, std::vector<std::byte>> contexts_;
 };
+
+template <class Kind>
+Result<Kind> RemoteTarget::Ask(rpc::Request request, std::vector<std::byte> bulk,
+                               std::vector<std::byte>* answer_bulk, std::chrono::milliseconds limit) {
+  if (std::optional<Error> refusal = Refusal(request)) return std::move(*refusal);
+  Result<Reply> reply = client_->Call(std::move(request), std::move(bulk), limit);
+  if (!reply) return reply.error();
+  Kind* answer = std::get_if<Kind>(&reply->answer);
+  if (!answer) return BadAnswer();
+  if (answer_bulk) *answer_bulk = std::move(reply->bulk);
+  return std::move(*answer);
+}
 
 }  // namespace longwire

@@ -1,21 +1,24 @@
 #include "client/target/rpc_client.h"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
+#include <boost/asio/as_tuple.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <deque>
+#include <map>
 #include <mutex>
 #include <thread>
 #include <utility>
 
+#include "client/target/counting_stream.h"
+#include "client/target/event_queue.h"
+#include "client/target/wakeup.h"
 #include "transport/rpc_channel.h"
 
 namespace longwire {
@@ -24,44 +27,11 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-constexpr std::size_t kMaxQueuedOutput = 16u << 20;
-constexpr std::size_t kMaxQueuedEvents = 65'536;
 /// After Cancel: an answer within this time is the truth about what happened and better than "cancelled".
 constexpr milliseconds kCancelGrace{700};
 constexpr milliseconds kGoodbyeLimit{2000};
-
-/// Counts what passes.
-class CountingStream final : public Stream {
- public:
-  CountingStream(std::unique_ptr<Stream> inner, std::atomic<std::uint64_t>& received,
-                 std::atomic<std::uint64_t>& sent)
-      : inner_(std::move(inner)), received_(received), sent_(sent) {}
-
-  Awaitable<Result<std::size_t>> ReadSome(std::span<std::byte> out) override {
-    Result<std::size_t> got = co_await inner_->ReadSome(out);
-    if (got) received_ += *got;
-    co_return got;
-  }
-  Awaitable<Result<void>> WriteAll(std::span<const std::byte> head,
-                                   std::span<const std::byte> body) override {
-    Result<void> done = co_await inner_->WriteAll(head, body);
-    if (done) sent_ += head.size() + body.size();
-    co_return done;
-  }
-  Awaitable<Result<void>> ShutdownWrite() override { return inner_->ShutdownWrite(); }
-  void Close() noexcept override { inner_->Close(); }
-  const PeerInfo& peer() const noexcept override { return inner_->peer(); }
-
- private:
-  std::unique_ptr<Stream> inner_;
-  std::atomic<std::uint64_t>& received_;
-  std::atomic<std::uint64_t>& sent_;
-};
-
-bool TellsState(const rpc::Event& event) {
-  return std::holds_alternative<rpc::StopEvent>(event) || std::holds_alternative<rpc::Resumed>(event) ||
-         std::holds_alternative<rpc::LinkChanged>(event) || std::holds_alternative<rpc::DriverChanged>(event);
-}
+/// At the end, for what is being dialled just then.
+constexpr milliseconds kDropLimit{200};
 
 Error Lost(const Error& cause) {
   Error error = cause;
@@ -70,22 +40,23 @@ Error Lost(const Error& cause) {
   return error;
 }
 
+Error Forgotten() {
+  return Error{Errc::kClosed, "the server does not know this session any more; the link is opened anew"};
+}
+
 Error Cancelled() { return Error{Errc::kCancelled, "cancelled by the user"}; }
 
 class ThreadedRpcClient final : public RpcClient {
  public:
-  explicit ThreadedRpcClient(Interrupt& interrupt)
-      : interrupt_(interrupt), wake_(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+  ThreadedRpcClient(Interrupt& interrupt, rpc::Hello hello, std::optional<Survival> survival)
+      : interrupt_(interrupt), survival_(std::move(survival)), hello_(std::move(hello)) {}
 
-  ~ThreadedRpcClient() override {
-    Close();
-    if (wake_ >= 0) close(wake_);
-  }
+  ~ThreadedRpcClient() override { Close(); }
 
-  Result<void> Start(Opener opener, rpc::Hello hello) {
-    if (wake_ < 0) return Error{Errc::kIo, "cannot create an eventfd; too many open files?", 0, errno};
-    thread_ = std::thread([this, opener = std::move(opener), hello = std::move(hello)]() mutable {
-      boost::asio::co_spawn(context_, Run(std::move(opener), std::move(hello)), boost::asio::detached);
+  Result<void> Start(Opener opener) {
+    if (!wakeup_.valid()) return Error{Errc::kIo, "cannot create an eventfd; too many open files?", 0, errno};
+    thread_ = std::thread([this, opener = std::move(opener)]() mutable {
+      boost::asio::co_spawn(context_, Run(std::move(opener)), boost::asio::detached);
       while (!ending_) context_.run_one();
       // What runs on sees the close and ends, a serial line when its last bytes are acknowledged; what does
       // not is dropped with the context.
@@ -100,9 +71,9 @@ class ThreadedRpcClient final : public RpcClient {
         if (greeted_) return {};
         if (failure_) return *failure_;
       }
-      Sleep woken = SleepUntil(deadline);
-      if (woken == Sleep::kInterrupted) return Cancelled();
-      if (woken == Sleep::kDeadline)
+      const auto woken = wakeup_.SleepUntil(deadline, &interrupt_);
+      if (woken == Wakeup::Cause::kInterrupted) return Cancelled();
+      if (woken == Wakeup::Cause::kDeadline)
         return Error{Errc::kTimedOut, "the connection could not be opened in time"};
     }
   }
@@ -122,21 +93,33 @@ class ThreadedRpcClient final : public RpcClient {
   }
 
   void Abandon(std::uint64_t id) override {
-    std::lock_guard lock(mutex_);
-    calls_.Abandon(id);
+    {
+      std::lock_guard lock(mutex_);
+      calls_.Abandon(id);
+    }
+    // Nobody waits for it: not worth sending again.
+    if (survival_) boost::asio::post(context_, [this, id] { unanswered_.erase(id); });
   }
 
   Result<Reply> Wait(std::uint64_t id, milliseconds limit) override {
     Clock::time_point deadline = Clock::now() + limit;
+    std::optional<unsigned> returns;
     bool cancelling = false;
     while (true) {
+      TellNews();
+      bool away = false;
       {
         std::lock_guard lock(mutex_);
         if (std::optional<Result<Reply>> reply = calls_.Take(id)) return FromAnswer(std::move(*reply));
+        away = away_since_.has_value();
+        if (returns && *returns != returns_ && !cancelling) deadline = Clock::now() + limit;
+        returns = returns_;
       }
-      Sleep woken = SleepUntil(deadline, !cancelling);
-      if (woken == Sleep::kWoken) continue;
-      if (woken == Sleep::kInterrupted) {
+      const auto woken = wakeup_.SleepUntil(away && !cancelling ? Clock::time_point::max() : deadline,
+                                            cancelling ? nullptr : &interrupt_);
+      if (woken == Wakeup::Cause::kWoken) continue;
+      if (woken == Wakeup::Cause::kInterrupted && GiveUp()) continue;
+      if (woken == Wakeup::Cause::kInterrupted) {
         EnqueueCancel(id);
         cancelling = true;
         deadline = std::min(deadline, Clock::now() + kCancelGrace);
@@ -151,22 +134,21 @@ class ThreadedRpcClient final : public RpcClient {
   }
 
   Result<std::optional<rpc::Event>> WaitEvent(Clock::time_point deadline) override {
+    const bool waits = deadline > Clock::now();
     while (true) {
+      TellNews();
+      bool away = false;
       {
         std::lock_guard lock(mutex_);
-        if (!events_.empty()) {
-          rpc::Event event = std::move(events_.front());
-          events_.pop_front();
-          if (auto* output = std::get_if<rpc::Output>(&event)) {
-            queued_output_ -= std::min(queued_output_, output->text.size());
-          }
-          return std::optional<rpc::Event>(std::move(event));
-        }
+        if (std::optional<rpc::Event> event = events_.Pop()) return event;
         if (failure_) return *failure_;
+        if (view_ != View::kCurrent) return std::optional<rpc::Event>();
+        away = waits && away_since_.has_value();
       }
-      Sleep woken = SleepUntil(deadline);
-      if (woken == Sleep::kInterrupted) return Cancelled();
-      if (woken == Sleep::kDeadline) return std::optional<rpc::Event>();
+      const auto woken = wakeup_.SleepUntil(away ? Clock::time_point::max() : deadline, &interrupt_);
+      if (woken == Wakeup::Cause::kInterrupted && waits && GiveUp()) continue;
+      if (woken == Wakeup::Cause::kInterrupted) return Cancelled();
+      if (woken == Wakeup::Cause::kDeadline) return std::optional<rpc::Event>();
     }
   }
 
@@ -175,6 +157,28 @@ class ThreadedRpcClient final : public RpcClient {
   std::optional<Error> failure() const override {
     std::lock_guard lock(mutex_);
     return failure_;
+  }
+
+  bool away() const override {
+    std::lock_guard lock(mutex_);
+    return away_since_.has_value();
+  }
+
+  milliseconds outage() const override {
+    std::lock_guard lock(mutex_);
+    Clock::duration total = outage_;
+    if (away_since_) total += Clock::now() - *away_since_;
+    return std::chrono::ceil<milliseconds>(total);
+  }
+
+  View view() const override {
+    std::lock_guard lock(mutex_);
+    return events_.empty() ? view_ : View::kCurrent;
+  }
+
+  void Renew() override {
+    std::lock_guard lock(mutex_);
+    view_ = View::kCurrent;
   }
 
   TargetCounters counters() const override {
@@ -194,28 +198,6 @@ class ThreadedRpcClient final : public RpcClient {
   }
 
  private:
-  enum class Sleep { kWoken, kInterrupted, kDeadline };
-
-  Sleep SleepUntil(Clock::time_point deadline, bool heed_interrupt = true) {
-    while (true) {
-      auto left = std::chrono::ceil<milliseconds>(deadline - Clock::now()).count();
-      pollfd watched[2] = {{wake_, POLLIN, 0}, {heed_interrupt ? interrupt_.descriptor() : -1, POLLIN, 0}};
-      int ready = poll(watched, 2, static_cast<int>(std::clamp<std::int64_t>(left, 0, 60'000)));
-      if (ready > 0 && (watched[0].revents & POLLIN)) {
-        std::uint64_t count;
-        [[maybe_unused]] ssize_t got = read(wake_, &count, sizeof count);
-        return Sleep::kWoken;
-      }
-      if (ready > 0 && (watched[1].revents & POLLIN)) return Sleep::kInterrupted;
-      if (Clock::now() >= deadline) return Sleep::kDeadline;
-    }
-  }
-
-  void Wake() {
-    std::uint64_t one = 1;
-    [[maybe_unused]] ssize_t written = write(wake_, &one, sizeof one);
-  }
-
   /// An error the server answered with becomes the call's error.
   static Result<Reply> FromAnswer(Result<Reply> reply) {
     if (reply) {
@@ -224,11 +206,40 @@ class ThreadedRpcClient final : public RpcClient {
     return reply;
   }
 
+  // ---- engine's thread
+
+  /// Shows what became of the connection.
+  void TellNews() {
+    std::deque<ConnectionNews> news;
+    {
+      std::lock_guard lock(mutex_);
+      news.swap(news_);
+    }
+    for (const ConnectionNews& one : news) {
+      if (survival_->news) survival_->news(one);
+    }
+  }
+
+  /// Ctrl-C while away. False: the connection is there.
+  bool GiveUp() {
+    {
+      std::lock_guard lock(mutex_);
+      if (!away_since_) return false;
+    }
+    Fail(Error{Errc::kUnreachable, "the wait for the connection to " + peer_ + " was ended by Ctrl-C; " +
+                                       "start kd again to reconnect"});
+    boost::asio::post(context_, [this] {
+      given_up_ = true;
+      pause_.cancel();
+    });
+    return true;
+  }
+
   std::uint64_t Submit(rpc::Request request, std::vector<std::byte> bulk, RpcChannel::Lane lane) {
     std::lock_guard lock(mutex_);
     std::uint64_t id = calls_.Add();
-    if (failure_) {
-      calls_.Complete(id, *failure_);
+    if (failure_ || view_ == View::kForgotten) {
+      calls_.Complete(id, failure_ ? *failure_ : Forgotten());
       return id;
     }
     rpc::Envelope envelope;
@@ -236,13 +247,8 @@ class ThreadedRpcClient final : public RpcClient {
     envelope.message = std::move(request);
     envelope.bulk = std::move(bulk);
     // Posted under the lock, so that requests reach the channel in the order of their ids.
-    boost::asio::post(context_, [this, id, lane, envelope = std::move(envelope)]() mutable {
-      Result<void> queued = channel_ ? channel_->Enqueue(std::move(envelope), lane)
-                                     : Result<void>(Error{Errc::kClosed, "the connection is closed"});
-      if (queued) return;
-      std::lock_guard inner(mutex_);
-      calls_.Complete(id, queued.error());
-      Wake();
+    boost::asio::post(context_, [this, lane, envelope = std::move(envelope)]() mutable {
+      Send(std::move(envelope), lane);
     });
     return id;
   }
@@ -256,83 +262,168 @@ class ThreadedRpcClient final : public RpcClient {
     });
   }
 
-  Awaitable<void> Run(Opener opener, rpc::Hello hello) {
-    Result<Opened> opened = co_await opener(context_.get_executor());
-    if (!opened) co_return Fail(opened.error());
-    if (closing_) co_return Fail(Cancelled());
-    company_ = std::move(opened->company);
-    channel_ = RpcChannel::Make(context_.get_executor(), std::make_unique<CountingStream>(
-                                                             std::move(opened->stream), received_, sent_));
-    Result<rpc::Welcome> welcome = co_await GreetServer(*channel_, std::move(hello));
-    if (!welcome) {
-      channel_->Close();
-      co_return Fail(welcome.error());
+  // ---- RPC thread
+
+  void Send(rpc::Envelope envelope, RpcChannel::Lane lane) {
+    const std::uint64_t id = envelope.id;
+    Result<void> queued = Error{Errc::kLimitExceeded, "too many requests wait for the connection"};
+    if (survival_ && unanswered_.size() < kMaxUnanswered) {
+      unanswered_[id] = {envelope, lane};
+      queued = Result<void>();
     }
+    if (!channel_ && !survival_) queued = Error{Errc::kClosed, "the connection is closed"};
+    if (channel_ && (queued || !survival_)) queued = channel_->Enqueue(std::move(envelope), lane);
+    // A stream that broke is noticed by its reader soon; the request goes out again then.
+    if (queued || (survival_ && queued.error().code != Errc::kLimitExceeded)) return;
+    unanswered_.erase(id);
+    std::lock_guard lock(mutex_);
+    calls_.Complete(id, queued.error());
+    wakeup_.Wake();
+  }
+
+  Awaitable<void> Run(Opener opener) {
+    Result<rpc::Welcome> welcome = co_await Connect(std::move(opener));
+    if (!welcome) co_return Fail(welcome.error());
+    hello_.resume_token = welcome->resume_token;
     {
       std::lock_guard lock(mutex_);
       greeted_ = true;
-      Wake();
+      wakeup_.Wake();
     }
+    while (true) {
+      bool for_good = false;
+      const Error cause = co_await Listen(for_good);
+      channel_->Close();
+      if (for_good || closing_ || !survival_) co_return Fail(Lost(cause));
+      channel_.reset();
+      if (!co_await Return(cause)) co_return;
+    }
+  }
+
+  /// Opens a stream and greets; channel_ is there afterwards.
+  Awaitable<Result<rpc::Welcome>> Connect(Opener opener) {
+    Result<Opened> opened = co_await opener(context_.get_executor());
+    if (!opened) co_return opened.error();
+    if (closing_) co_return Cancelled();
+    auto channel =
+        RpcChannel::Make(context_.get_executor(), CountBytes(std::move(opened->stream), received_, sent_));
+    Result<rpc::Welcome> welcome = co_await GreetServer(*channel, hello_);
+    if (!welcome) {
+      channel->Close();
+      co_return welcome.error();
+    }
+    if (peer_.empty()) peer_ = channel->peer().address;
+    channel_ = std::move(channel);
+    company_ = std::move(opened->company);
+    co_return welcome;
+  }
+
+  /// Hands over what comes until the stream ends; why it ended.
+  Awaitable<Error> Listen(bool& for_good) {
     while (true) {
       Result<rpc::Envelope> envelope = co_await channel_->Receive();
       if (!envelope) {
-        channel_->Close();
-        co_return Fail(Lost(envelope.error()));
+        for_good = EndsForGood(envelope.error());
+        co_return envelope.error();
       }
       if (auto* goodbye = std::get_if<rpc::Goodbye>(&envelope->message)) {
-        channel_->Close();
-        co_return Fail(Lost(Error{goodbye->code, goodbye->text}));
+        for_good = true;
+        co_return Error{goodbye->code, goodbye->text};
       }
       Deliver(std::move(*envelope));
     }
   }
 
   void Deliver(rpc::Envelope envelope) {
-    std::lock_guard lock(mutex_);
     if (auto* response = std::get_if<rpc::Response>(&envelope.message)) {
+      unanswered_.erase(envelope.id);
+      std::lock_guard lock(mutex_);
       calls_.Complete(envelope.id, Reply{std::move(response->answer), std::move(envelope.bulk)});
     } else if (auto* event = std::get_if<rpc::Event>(&envelope.message)) {
-      QueueEvent(std::move(*event));
+      if (envelope.id != 0 && envelope.id <= hello_.last_event) return;
+      hello_.last_event = std::max(hello_.last_event, envelope.id);
+      std::lock_guard lock(mutex_);
+      if (TellsState(*event)) state_events_.fetch_add(1, std::memory_order_release);
+      events_.Push(std::move(*event));
     }
-    Wake();
+    wakeup_.Wake();
   }
 
-  /// The engine may be busy for long while the target prints: output beyond the limit is dropped visibly,
-  /// oldest first.
-  void QueueEvent(rpc::Event event) {
-    if (TellsState(event)) state_events_.fetch_add(1, std::memory_order_release);
-    if (auto* output = std::get_if<rpc::Output>(&event)) queued_output_ += output->text.size();
-    events_.push_back(std::move(event));
-    if (queued_output_ <= kMaxQueuedOutput && events_.size() <= kMaxQueuedEvents) return;
-    auto oldest = std::find_if(events_.begin(), events_.end(),
-                               [](const rpc::Event& e) { return std::holds_alternative<rpc::Output>(e); });
-    if (oldest == events_.end()) {
-      events_.pop_front();
-      return;
+  /// Dials again until the session goes on. False: it is lost for good, or nobody wants it any more.
+  Awaitable<bool> Return(Error cause) {
+    const Clock::time_point lost = Clock::now();
+    Reconnection attempts(survival_->timing, lost);
+    SetAway(cause, lost);
+    while (std::optional<milliseconds> pause = attempts.NextPause(Clock::now())) {
+      pause_.expires_after(*pause);
+      (void)co_await pause_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
+      if (given_up_ || closing_) co_return false;
+      Result<rpc::Welcome> welcome = co_await Connect(survival_->opener);
+      if (given_up_ || closing_) co_return false;
+      if (welcome) {
+        Resume(*welcome, Clock::now() - lost);
+        co_return true;
+      }
+      attempts.Failed(welcome.error());
     }
-    auto& dropped = std::get<rpc::Output>(*oldest);
-    std::uint64_t skipped = dropped.skipped + dropped.text.size();
-    queued_output_ -= dropped.text.size();
-    auto next = std::find_if(oldest + 1, events_.end(),
-                             [](const rpc::Event& e) { return std::holds_alternative<rpc::Output>(e); });
-    if (next != events_.end()) std::get<rpc::Output>(*next).skipped += skipped;
-    events_.erase(oldest);
+    Fail(Lost(attempts.Reason(cause)));
+    co_return false;
+  }
+
+  void SetAway(const Error& cause, Clock::time_point since) {
+    std::lock_guard lock(mutex_);
+    away_since_ = since;
+    news_.push_back(NewsOfLoss(peer_, cause, survival_->timing));
+    wakeup_.Wake();
+  }
+
+  /// The connection is there again: the session goes on, or a new one begins.
+  void Resume(const rpc::Welcome& welcome, Clock::duration away) {
+    hello_.resume_token = welcome.resume_token;
+    std::map<std::uint64_t, Unanswered> again;
+    const bool gap = welcome.restarted || welcome.next_event > hello_.last_event + 1;
+    if (welcome.resumed) {
+      again = unanswered_;
+      if (welcome.next_event > 0) hello_.last_event = welcome.next_event - 1;
+    } else {
+      unanswered_.clear();
+      hello_.last_event = 0;
+    }
+    {
+      std::lock_guard lock(mutex_);
+      outage_ += away;
+      away_since_.reset();
+      ++returns_;
+      if (!welcome.resumed) calls_.FailAll(Forgotten());
+      if (!welcome.resumed || gap) {
+        view_ = welcome.resumed && view_ != View::kForgotten ? View::kGap : View::kForgotten;
+        state_events_.fetch_add(1, std::memory_order_release);
+      }
+      news_.push_back(NewsOfReturn(peer_, welcome, gap, away));
+      wakeup_.Wake();
+    }
+    for (auto& [id, request] : again) {
+      request.envelope.resent = true;
+      // Errors end the stream, and with it this attempt.
+      (void)channel_->Enqueue(std::move(request.envelope), request.lane);
+    }
   }
 
   void Fail(Error error) {
     std::lock_guard lock(mutex_);
     if (!failure_) failure_ = std::move(error);
+    if (away_since_) outage_ += Clock::now() - *away_since_;
+    away_since_.reset();
     calls_.FailAll(*failure_);
     state_events_.fetch_add(1, std::memory_order_release);
-    Wake();
+    wakeup_.Wake();
   }
 
-  milliseconds GoodbyeLimit() const {
-    return kGoodbyeLimit + (channel_ ? channel_->peer().drain : milliseconds(0));
-  }
+  milliseconds GoodbyeLimit() const { return channel_ ? kGoodbyeLimit + channel_->peer().drain : kDropLimit; }
 
   Awaitable<void> SayGoodbye() {
     closing_ = true;
+    pause_.cancel();
     if (channel_) {
       rpc::Envelope envelope;
       envelope.message = rpc::Goodbye{Errc::kClosed, "client ends"};
@@ -344,28 +435,44 @@ class ThreadedRpcClient final : public RpcClient {
     work_.reset();
   }
 
+  struct Unanswered {
+    rpc::Envelope envelope;
+    RpcChannel::Lane lane = RpcChannel::Lane::kNormal;
+  };
+  static constexpr std::size_t kMaxUnanswered = 1024;
+
   Interrupt& interrupt_;
-  int wake_;
+  const std::optional<Survival> survival_;
+  rpc::Hello hello_;  ///< RPC thread only, once that runs: the token and the newest event
+  Wakeup wakeup_;
   std::atomic<std::uint64_t> received_{0}, sent_{0}, state_events_{0};
   mutable std::mutex mutex_;
   PendingCalls calls_;  // this and the following: under mutex_
-  std::deque<rpc::Event> events_;
-  std::size_t queued_output_ = 0;
+  EventQueue events_;
+  std::deque<ConnectionNews> news_;
   bool greeted_ = false;
   std::optional<Error> failure_;
+  std::optional<Clock::time_point> away_since_;
+  Clock::duration outage_{0};
+  unsigned returns_ = 0;  ///< how often the connection came back
+  View view_ = View::kCurrent;
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{context_.get_executor()};
-  std::unique_ptr<RpcChannel> channel_;  // this and the following: RPC thread only
+  boost::asio::steady_timer pause_{context_};  // this and the following: RPC thread only
+  std::unique_ptr<RpcChannel> channel_;        ///< null while away
   std::shared_ptr<void> company_;
-  bool closing_ = false, ending_ = false;
+  std::map<std::uint64_t, Unanswered> unanswered_;  ///< by id; kept only to be sent again
+  bool closing_ = false, ending_ = false, given_up_ = false;
+  std::string peer_;  ///< constant once greeted_
   std::thread thread_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<RpcClient>> RpcClient::Open(Opener opener, rpc::Hello hello, Interrupt& interrupt) {
-  auto client = std::make_unique<ThreadedRpcClient>(interrupt);
-  if (Result<void> started = client->Start(std::move(opener), std::move(hello)); !started) {
+Result<std::unique_ptr<RpcClient>> RpcClient::Open(Opener opener, rpc::Hello hello, Interrupt& interrupt,
+                                                   std::optional<Survival> survival) {
+  auto client = std::make_unique<ThreadedRpcClient>(interrupt, std::move(hello), std::move(survival));
+  if (Result<void> started = client->Start(std::move(opener)); !started) {
     client->Close();
     return started.error();
   }

@@ -89,6 +89,24 @@ class Target {
   /// passed. kCancelled: Interrupt was raised. Any other error: the connection is gone for good.
   virtual Result<std::optional<rpc::Event>> WaitEvent(std::chrono::steady_clock::time_point deadline) = 0;
 
+  // ---- who else is there; a target of one's own has nobody
+  /// False while this client only watches: what would change the target is refused (kFenced).
+  virtual bool driving() const { return true; }
+  /// Who uses the target, this client included.
+  virtual Result<rpc::ClientList> Clients() { return rpc::ClientList{}; }
+  /// Makes this client the driver, also in place of another one that is there.
+  virtual Result<void> TakeDriver() { return {}; }
+  /// Makes another one (a number of Clients()) the driver; this client watches from now on.
+  virtual Result<void> HandOver(std::uint64_t) {
+    return Error{Errc::kUnsupported, "nobody else can use this target"};
+  }
+  /// Time that was spent so far on getting a lost connection back. Deadlines of waits for the target move by
+  /// it.
+  virtual std::chrono::milliseconds outage() const { return {}; }
+  /// Rises when whoever holds the target forgot what this client had told it (breakpoints, settings). The
+  /// event that follows tells the state.
+  virtual unsigned renewals() const { return 0; }
+
   virtual Result<void> SwitchProcessor(std::uint32_t processor) = 0;  ///< a StopEvent follows
   virtual Result<void> AnswerPrompt(std::string text) = 0;
   /// Answers FileRequested; `data` are the bytes of a read.

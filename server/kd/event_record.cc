@@ -28,10 +28,9 @@ bool IsOutput(const EventRecord::Numbered& one) { return std::holds_alternative<
 }  // namespace
 
 std::uint64_t EventRecord::Append(rpc::Event event) {
-  if (auto* output = std::get_if<rpc::Output>(&event)) output->skipped += std::exchange(skipped_, 0);
   bytes_ += SizeOf(event);
   events_.push_back({++last_, std::move(event)});
-  while (!events_.empty() && (events_.size() > kMaxEvents || bytes_ > kMaxBytes)) DropOne();
+  while (!events_.empty() && (events_.size() > bounds_.events || bytes_ > bounds_.bytes)) DropOne();
   return last_;
 }
 
@@ -42,25 +41,42 @@ void EventRecord::DropOne() {
     lost_through_ = victim->number;
   } else {
     const auto& output = std::get<rpc::Output>(victim->event);
-    const std::uint64_t gone = output.skipped + output.text.size();
-    const auto next = std::find_if(victim + 1, events_.end(), IsOutput);
-    (next == events_.end() ? skipped_ : std::get<rpc::Output>(next->event).skipped) += gone;
+    NoteDropped(victim->number, output.skipped + output.text.size());
   }
   bytes_ -= SizeOf(victim->event);
   events_.erase(victim);
+}
+
+/// The oldest output is dropped first, so numbers rise.
+void EventRecord::NoteDropped(std::uint64_t number, std::uint64_t bytes) {
+  dropped_.push_back({number, bytes});
+  if (dropped_.size() <= kMaxDropped) return;
+  // Somebody who saw the first of the two is told too much; nobody is told too little.
+  dropped_[1].bytes += dropped_[0].bytes;
+  dropped_.pop_front();
 }
 
 std::uint64_t EventRecord::NextAfter(std::uint64_t seen) const { return std::max(seen, lost_through_) + 1; }
 
 std::deque<EventRecord::Numbered> EventRecord::After(std::uint64_t seen) {
   std::deque<Numbered> missed;
+  auto gone = std::find_if(dropped_.begin(), dropped_.end(),
+                           [seen](const Dropped& one) { return one.number > seen; });
+  const auto skipped_before = [&gone, this](std::uint64_t number) {
+    std::uint64_t bytes = 0;
+    for (; gone != dropped_.end() && gone->number < number; ++gone) bytes += gone->bytes;
+    return bytes;
+  };
   for (const Numbered& one : events_) {
-    if (one.number > seen) missed.push_back(one);
+    if (one.number <= seen) continue;
+    missed.push_back(one);
+    if (auto* output = std::get_if<rpc::Output>(&missed.back().event))
+      output->skipped += skipped_before(one.number);
   }
-  if (skipped_ != 0) {
+  if (const std::uint64_t bytes = skipped_before(last_ + 1); bytes != 0) {
     // Not for the record, which may be full of what must not be dropped for it.
     rpc::Output mark;
-    mark.skipped = std::exchange(skipped_, 0);
+    mark.skipped = bytes;
     missed.push_back({++last_, std::move(mark)});
   }
   return missed;
@@ -71,6 +87,7 @@ void EventRecord::Rebase(std::uint64_t seen) {
   const bool gap = lost_through_ != 0;
   const std::uint64_t shift = seen + (gap ? 2 : 1) - first;  // may wrap, and wraps back
   for (Numbered& one : events_) one.number += shift;
+  for (Dropped& one : dropped_) one.number += shift;
   last_ += shift;
   lost_through_ = gap ? seen + 1 : 0;
 }

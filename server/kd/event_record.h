@@ -8,17 +8,23 @@
 namespace longwire {
 
 /// The newest events of one session, numbered, so that a client which lost its connection can be told what it
-/// missed. Bounded: debug output goes first, with a mark of its size, then whatever is oldest.
+/// missed. Bounded: debug output goes first, with a mark of its size, then whatever is oldest. While the
+/// client is away the bounds are wider: a minute of a target that prints without pause.
 class EventRecord {
  public:
-  static constexpr std::size_t kMaxEvents = 512;
-  static constexpr std::size_t kMaxBytes = 1u << 20;
+  struct Bounds {
+    std::size_t events = 0, bytes = 0;
+  };
+  static constexpr Bounds kConnected{4096, 2u << 20};
+  static constexpr Bounds kAway{65'536, 32u << 20};
 
   struct Numbered {
     std::uint64_t number = 0;
     rpc::Event event;
   };
 
+  /// From now on; what is kept already stays until the next Append().
+  void SetAway(bool away) { bounds_ = away ? kAway : kConnected; }
   /// The number of the event in the session.
   std::uint64_t Append(rpc::Event event);
   std::uint64_t last() const { return last_; }
@@ -30,13 +36,21 @@ class EventRecord {
   void Rebase(std::uint64_t seen);
 
  private:
-  void DropOne();
+  /// Output that is gone: one entry for each, the oldest ones merged above kMaxDropped.
+  struct Dropped {
+    std::uint64_t number = 0, bytes = 0;
+  };
+  static constexpr std::size_t kMaxDropped = 65'536;
 
+  void DropOne();
+  void NoteDropped(std::uint64_t number, std::uint64_t bytes);
+
+  Bounds bounds_ = kConnected;
   std::deque<Numbered> events_;
   std::size_t bytes_ = 0;
   std::uint64_t last_ = 0;
   std::uint64_t lost_through_ = 0;  ///< number of the newest event that was dropped and was no output
-  std::uint64_t skipped_ = 0;       ///< bytes of output dropped with no output behind them
+  std::deque<Dropped> dropped_;     ///< by number
 };
 
 }  // namespace longwire

@@ -34,8 +34,8 @@ struct KdServiceOptions {
   /// What a link string stands for; tests put their own ports and targets here.
   std::function<Result<LinkBackEnd>(Executor, const KernelLink&)> make_back_end = MakeLinkBackEnd;
   ChannelLimits channel;
-  Parting on_lost = Parting::kResume;      ///< the target of a client that vanished and did not come back
-  std::chrono::milliseconds keep{60'000};  ///< a lost session is kept so long at most; 0: not at all
+  Parting on_lost = Parting::kResume;       ///< the target of a client that vanished and did not come back
+  std::chrono::milliseconds keep{120'000};  ///< a lost session is kept so long at most; 0: not at all
   /// A lost client has so long to come back before another one who asks gets its link.
   std::chrono::milliseconds kept_at_least{2'000};
   std::string state_directory;  ///< of the journals, see Restore(); empty: none are written

@@ -48,6 +48,7 @@ void KdSession::Connect(std::shared_ptr<RpcChannel> channel, std::uint64_t seen)
   kept_until_.reset();
   keep_timer_->timer.cancel();
   if (!identity_.token.empty()) {
+    events_.SetAway(false);
     for (auto& missed : events_.After(seen)) Send(rpc::Envelope{missed.number, std::move(missed.event), {}});
   }
   if (was_lost && Drives()) link_->ReturnDriver();
@@ -91,6 +92,7 @@ void KdSession::Disconnected(const Error& why) {
   }
   service_.Log("client " + name() + " lost: " + why.message + " Its session is kept for " +
                std::to_string(identity_.keep_ms / 1000) + " s.");
+  events_.SetAway(Drives());  // of many observers, each would cost as much
   kept_until_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(identity_.keep_ms);
   if (Drives()) link_->LoseDriver(*kept_until_);
   keep_timer_->timer.expires_at(*kept_until_);

@@ -44,7 +44,8 @@ class AcceptanceLoss : public VariantScene {
     machine_ = StartVariant(options);
     ASSERT_TRUE(machine_);
     ASSERT_NO_FATAL_FAILURE(LookAtTheCode());
-    kd_ = AttachedKd(*machine_);
+    // What is left when a client does not come back; tests/e2e/survival has those that do.
+    kd_ = AttachedKd(*machine_, {"-bonc", "--resume-wait", "0"});
     kd_->Write(Named("bp DEMO!DemoLeaf\nbp nt!KeBugCheckEx\ng\n"));
     ASSERT_TRUE(kd_->WaitFor("Breakpoint 0 hit")) << kd_->both();
   }

@@ -155,14 +155,18 @@ TEST(KdOptions, RunTogetherLettersAndBreaks) {
 }
 
 TEST(KdOptions, EveryOptionOfTheListParses) {
-  const auto options =
-      Options({"-myob",  "-m",    "-kqm",     "-noshell", "-clines", "77",       "-cf", "start.txt",
-               "-logau", "a.log", "-akdexts", "-i",       "img",     "-srcpath", "src", "-lines",
-               "-s",     "-snul", "-SUP",     "-sflags",  "0x30237", "-failinc", "-ee", "MASM",
-               "-t",     "3",     "--wait",   "9",        "--json",  "--queue"});
+  const auto options = Options({"-myob",   "-m",        "-kqm",          "-noshell", "-clines",  "77",
+                                "-cf",     "start.txt", "-logau",        "a.log",    "-akdexts", "-i",
+                                "img",     "-srcpath",  "src",           "-lines",   "-s",       "-snul",
+                                "-SUP",    "-sflags",   "0x30237",       "-failinc", "-ee",      "MASM",
+                                "-t",      "3",         "--wait",        "9",        "--json",   "--queue",
+                                "--since", "10m",       "--resume-wait", "7"});
   EXPECT_TRUE(options.ignore_versions && options.modem && options.quiet && options.no_shell &&
               options.source_lines);
-  EXPECT_TRUE(options.no_deferred_symbols && options.strict_symbols && options.json && options.queue);
+  EXPECT_TRUE(options.no_deferred_symbols && options.strict_symbols && options.json);
+  EXPECT_EQ(options.joining, KdOptions::Joining::kQueue);
+  EXPECT_EQ(options.since, std::chrono::seconds(600));
+  EXPECT_EQ(options.resume_wait, std::chrono::seconds(7));
   EXPECT_EQ(options.history_lines, 77u);
   EXPECT_EQ(options.script, "start.txt");
   EXPECT_TRUE(options.log->append && options.log->unicode);
@@ -175,7 +179,19 @@ TEST(KdOptions, EveryOptionOfTheListParses) {
   EXPECT_EQ(options.error_level, 3);
   EXPECT_EQ(options.wait_seconds, 9u);
   EXPECT_FALSE(Options({"-logo", "b.log"}).log->append);
-  EXPECT_FALSE(RefuseUnsupported(options));
+  EXPECT_TRUE(RefuseUnsupported(options));
+}
+
+TEST(KdOptions, AgesOfPastOutput) {
+  using std::chrono::seconds;
+  EXPECT_EQ(Options({"--since", "all"}).since, seconds(0));
+  EXPECT_EQ(Options({"--since", "90"}).since, seconds(90));
+  EXPECT_EQ(Options({"--since", "90s"}).since, seconds(90));
+  EXPECT_EQ(Options({"--since", "2h"}).since, seconds(7200));
+  EXPECT_EQ(Options({"--since", "1d"}).since, seconds(86400));
+  EXPECT_FALSE(Options({}).since);
+  EXPECT_EQ(Options({"--observe"}).joining, KdOptions::Joining::kObserve);
+  EXPECT_EQ(Options({"--take"}).joining, KdOptions::Joining::kTake);
 }
 
 TEST(KdOptions, WhatHasNoEffectIsTold) {
@@ -190,6 +206,9 @@ TEST(KdOptions, WrongArgumentsAreNamed) {
   EXPECT_THAT(ErrorOf({"-sflags", "0x123456789"}), HasSubstr("-sflags"));
   EXPECT_THAT(ErrorOf({"-ee", "perl"}), HasSubstr("masm or c++"));
   EXPECT_THAT(ErrorOf({"-wait", "soon"}), HasSubstr("-wait takes a number"));
+  EXPECT_THAT(ErrorOf({"--since", "yesterday"}), HasSubstr("--since takes all, or an age"));
+  EXPECT_THAT(ErrorOf({"--resume-wait", "-1"}), HasSubstr("-resume-wait takes a number"));
+  EXPECT_THAT(ErrorOf({"--take", "--queue"}), HasSubstr("exclude each other"));
   EXPECT_THAT(ErrorOf({"-kx", "com:"}), HasSubstr("-kx takes an exdi: string"));
   EXPECT_THAT(ErrorOf({"-kl", "-k", "com:port=com1"}), HasSubstr("exclude each other"));
   EXPECT_THAT(ErrorOf({"-premote", "x"}), HasSubstr("unknown option -premote"));
@@ -208,7 +227,6 @@ TEST(KdOptions, WhatIsMissingSaysSo) {
                                              {"-iu", "remdbgeng://x"},
                                              {"-wake", "12"},
                                              {"-zp", "x"},
-                                             {"--queue"},
                                              {"-ee", "c++"}}) {
     EXPECT_THAT(RefusalOf(words), HasSubstr("not supported yet")) << words[0];
   }

@@ -52,7 +52,7 @@ TEST(KdsrvOptions, NeedsATransport) {
 
 TEST(KdsrvOptions, WhatBecomesOfALostClient) {
   const auto standard = Options({"-t", "tcp:port=1"});
-  EXPECT_EQ(standard.keep, std::chrono::seconds(60));
+  EXPECT_EQ(standard.keep, std::chrono::seconds(120));
   EXPECT_EQ(standard.on_lost, KdsrvOptions::OnLost::kResume);
   EXPECT_FALSE(standard.state_directory);
   const auto options =

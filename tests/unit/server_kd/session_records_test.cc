@@ -31,7 +31,7 @@ TEST(EventRecord, OutputGoesFirstAndLeavesAMark) {
   EXPECT_EQ(record.NextAfter(0), 1u) << "no event but output is gone";
   std::uint64_t told = 0;
   const auto missed = record.After(0);
-  EXPECT_LE(missed.size(), EventRecord::kMaxEvents);
+  EXPECT_LE(missed.size(), EventRecord::kConnected.events);
   EXPECT_TRUE(std::holds_alternative<rpc::Resumed>(missed.front().event));
   for (const auto& one : missed) {
     if (const auto* output = std::get_if<rpc::Output>(&one.event))
@@ -43,16 +43,37 @@ TEST(EventRecord, OutputGoesFirstAndLeavesAMark) {
 TEST(EventRecord, OutputThatIsGoneWithNothingPrintedSinceIsMarkedAtTheEnd) {
   EventRecord record;
   record.Append(Text("abc"));
-  for (std::uint64_t i = 0; i < EventRecord::kMaxEvents; ++i) record.Append(rpc::Resumed{i});
+  for (std::uint64_t i = 0; i < EventRecord::kConnected.events; ++i) record.Append(rpc::Resumed{i});
   const auto missed = record.After(0);
   const auto* mark = std::get_if<rpc::Output>(&missed.back().event);
   ASSERT_NE(mark, nullptr);
   EXPECT_EQ(mark->skipped, 3u);
 }
 
+TEST(EventRecord, OutputThatWasSeenIsNotMissed) {
+  EventRecord record;
+  const std::uint64_t count = EventRecord::kConnected.events + 100;
+  for (std::uint64_t i = 0; i < count; ++i) record.Append(Text("12345"));
+  const auto missed = record.After(count - 10);
+  ASSERT_EQ(missed.size(), 10u);
+  for (const auto& one : missed) EXPECT_EQ(std::get<rpc::Output>(one.event).skipped, 0u);
+  // Of the hundred that are gone, ninety were seen.
+  EXPECT_EQ(std::get<rpc::Output>(record.After(90).front().event).skipped, 10 * 5u);
+}
+
+TEST(EventRecord, AMinuteOfOutputIsKeptForAClientThatIsAway) {
+  EventRecord record;
+  record.SetAway(true);
+  constexpr int kLines = 40'000;
+  for (int i = 0; i < kLines; ++i) record.Append(Text("a line of the usual length, as drivers print them\n"));
+  const auto missed = record.After(0);
+  ASSERT_EQ(missed.size(), static_cast<std::size_t>(kLines));
+  EXPECT_EQ(std::get<rpc::Output>(missed.front().event).skipped, 0u);
+}
+
 TEST(EventRecord, EventsThatAreGoneShowAsAGap) {
   EventRecord record;
-  for (std::uint64_t i = 1; i <= EventRecord::kMaxEvents + 10; ++i) record.Append(rpc::Resumed{i});
+  for (std::uint64_t i = 1; i <= EventRecord::kConnected.events + 10; ++i) record.Append(rpc::Resumed{i});
   EXPECT_EQ(record.NextAfter(0), 11u);
   EXPECT_EQ(record.After(0).front().number, 11u);
   EXPECT_EQ(record.NextAfter(100), 101u);

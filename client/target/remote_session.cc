@@ -1,0 +1,206 @@
+// RemoteTarget: opening the link, what events change, coming back after a loss, and roles.
+#include <utility>
+
+#include "client/target/remote_target.h"
+
+namespace longwire {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// How often a client that waits in line looks whether its turn has come; events end the pause.
+constexpr std::chrono::milliseconds kQueuePause{200};
+
+/// What only the driver of a link may ask for.
+bool NeedsDriver(const rpc::Request& request) {
+  return !(
+      std::holds_alternative<rpc::ReadMemory>(request) || std::holds_alternative<rpc::RunPlan>(request) ||
+      std::holds_alternative<rpc::GetContext>(request) ||
+      std::holds_alternative<rpc::ReadControlSpace>(request) ||
+      std::holds_alternative<rpc::GetLinkStatus>(request) || std::holds_alternative<rpc::OpenLink>(request) ||
+      std::holds_alternative<rpc::CloseLink>(request) || std::holds_alternative<rpc::EndServer>(request) ||
+      std::holds_alternative<rpc::TakeDriver>(request) || std::holds_alternative<rpc::ListClients>(request));
+}
+
+}  // namespace
+
+std::optional<Error> RemoteTarget::Refusal(const rpc::Request& request) const {
+  if (driving_ || !NeedsDriver(request)) return std::nullopt;
+  return Error{Errc::kFenced,
+               (driver_.empty() ? std::string("nobody drives the target") : driver_ + " drives the target") +
+                   " and this kd only watches; .driver /t takes over"};
+}
+
+// ---- opening
+// ----------------------------------------------------------------------------------------------------
+
+Result<void> RemoteTarget::Open(const rpc::OpenLink& link, rpc::Role role, const QueueNotice& queued) {
+  link_ = link;
+  role_ = role;
+  Result<rpc::LinkOpened> opened = AwaitOpening(queued);
+  if (!opened) return opened.error();
+  TakeOpened(*opened);
+  if (opened->stop && state_ == rpc::TargetState::kHalted) EnterStop(*opened->stop);
+  return {};
+}
+
+/// The answer to OpenLink. One that waits in line takes as long as it takes; what is told meanwhile is kept.
+Result<rpc::LinkOpened> RemoteTarget::AwaitOpening(const QueueNotice& queued) {
+  while (true) {
+    const std::uint64_t call = client_->Send(link_);
+    const bool waits = link_.when_busy == rpc::WhenBusy::kQueue;
+    while (waits && !client_->Answered(call)) {
+      Result<std::optional<rpc::Event>> event = client_->WaitEvent(Clock::now() + kQueuePause);
+      if (!event) break;  // Wait() says the same, and takes the request back
+      if (!*event) continue;
+      if (auto* place = std::get_if<rpc::LinkQueued>(&**event)) {
+        if (queued) queued(*place);
+      } else {
+        told_.push_back({std::move(**event), true, std::nullopt});
+      }
+    }
+    Result<Reply> reply = client_->Wait(call);
+    if (!reply && client_->view() == RpcClient::View::kForgotten) {
+      // The connection was lost meanwhile, and the server has no session without a link to keep.
+      client_->Renew();
+      ++events_applied_;
+      continue;
+    }
+    if (!reply) return reply.error();
+    auto* opened = std::get_if<rpc::LinkOpened>(&reply->answer);
+    if (!opened) return BadAnswer();
+    return std::move(*opened);
+  }
+}
+
+void RemoteTarget::TakeOpened(rpc::LinkOpened& opened) {
+  driver_epoch_ = opened.driver_epoch;
+  driving_ = opened.role.value_or(role_) == rpc::Role::kDriver;
+  driver_ = std::move(opened.driver);
+  state_ = opened.state;
+  description_ = std::move(opened.description);
+}
+
+/// The server forgot something: asks for the present state, and queues the events that lead there.
+Result<void> RemoteTarget::Refresh() {
+  if (client_->view() != RpcClient::View::kCurrent) {
+    session_forgotten_ = session_forgotten_ || client_->view() == RpcClient::View::kForgotten;
+    refresh_due_ = true;
+    client_->Renew();
+    ++events_applied_;
+  }
+  DropMemory();
+  contexts_.clear();
+  rpc::OpenLink again = link_;
+  again.break_in = false;
+  again.scroll_back = 0;
+  // Who did not drive does not begin to. One who did is refused if another one drives by now.
+  again.when_busy = driving_ ? rpc::WhenBusy::kRefuse : rpc::WhenBusy::kObserve;
+  Result<rpc::LinkOpened> opened = Ask<rpc::LinkOpened>(again, {}, nullptr);
+  if (!opened) {
+    // Lost once more: the next look begins here again.
+    if (client_->view() != RpcClient::View::kCurrent) return {};
+    if (opened.error().code == Errc::kCancelled) return opened.error();
+    link_closed_ = opened.error();
+    link_closed_->message =
+        "the session is over and the link could not be opened again: " + opened.error().message;
+    LeaveStop(rpc::TargetState::kOffline);
+    return *link_closed_;
+  }
+  refresh_due_ = false;
+  if (std::exchange(session_forgotten_, false)) ++renewals_;
+  // What came before the answer is older than what it says.
+  for (auto event = client_->WaitEvent(Clock::now()); event && *event;
+       event = client_->WaitEvent(Clock::now())) {
+    told_.push_back({std::move(**event), true, std::nullopt});
+  }
+  told_.push_back({{}, false, std::move(*opened)});
+  return {};
+}
+
+/// Queues the events that lead from the state known to the present one.
+void RemoteTarget::TellPresentState(rpc::LinkOpened opened) {
+  const std::optional<rpc::StopEvent> before = stop_;
+  const rpc::TargetState state = opened.state;
+  rpc::LinkChanged changed;
+  changed.state = state;
+  changed.description = opened.description;
+  TakeOpened(opened);
+  if (state == rpc::TargetState::kHalted && opened.stop) {
+    if (before && before->stop_counter == opened.stop->stop_counter) return EnterStop(*opened.stop);
+    told_.push_front({std::move(*opened.stop), false, std::nullopt});
+    return;
+  }
+  told_.push_front({std::move(changed), false, std::nullopt});
+  if (before) told_.push_front({rpc::Resumed{before->stop_counter}, false, std::nullopt});
+}
+
+// ---- events
+// -----------------------------------------------------------------------------------------------------
+
+void RemoteTarget::Apply(const rpc::Event& event) {
+  if (auto* stop = std::get_if<rpc::StopEvent>(&event)) {
+    EnterStop(*stop);
+  } else if (auto* resumed = std::get_if<rpc::Resumed>(&event)) {
+    // Our own Resume has moved us on already; a later stop is not undone by the news of an earlier resume.
+    if (!stop_ || stop_->stop_counter == resumed->stop_counter) LeaveStop(rpc::TargetState::kRunning);
+  } else if (auto* link = std::get_if<rpc::LinkChanged>(&event)) {
+    if (link->description) description_ = link->description;
+    if (link->state == rpc::TargetState::kHalted && stop_) return;
+    if (link->closed) link_closed_ = Error{link->error, link->text};
+    LeaveStop(link->state);
+  } else if (auto* driver = std::get_if<rpc::DriverChanged>(&event)) {
+    DropMemory();
+    // The server took the former driver's breakpoints out, also our own of an earlier time.
+    if (driver->self && !driving_) ++renewals_;
+    driving_ = driver->self;
+    driver_ = driver->driver;
+    if (driver->driver_epoch != 0) driver_epoch_ = driver->driver_epoch;
+  }
+}
+
+Result<std::optional<rpc::Event>> RemoteTarget::WaitEvent(Clock::time_point deadline) {
+  while (!link_closed_) {
+    if (refresh_due_ || client_->view() != RpcClient::View::kCurrent) {
+      if (Result<void> refreshed = Refresh(); !refreshed) return refreshed.error();
+    }
+    Told told;
+    if (!told_.empty()) {
+      told = std::move(told_.front());
+      told_.pop_front();
+      if (told.present) {
+        TellPresentState(std::move(*told.present));
+        continue;
+      }
+    } else {
+      Result<std::optional<rpc::Event>> event = client_->WaitEvent(deadline);
+      if (!event && event.error().code != Errc::kCancelled) LeaveStop(rpc::TargetState::kOffline);
+      if (!event) return event;
+      if (!*event && client_->view() != RpcClient::View::kCurrent) continue;
+      if (!*event) return event;
+      told.event = std::move(**event);
+    }
+    if (told.counted && TellsState(told.event)) ++events_applied_;
+    Apply(told.event);
+    if (!link_closed_) return std::optional<rpc::Event>(std::move(told.event));
+  }
+  return *link_closed_;
+}
+
+// ---- roles
+// ------------------------------------------------------------------------------------------------------
+
+Result<rpc::ClientList> RemoteTarget::Clients() {
+  return Ask<rpc::ClientList>(rpc::ListClients{}, {}, nullptr);
+}
+
+Result<void> RemoteTarget::TakeDriver() {
+  if (driving_) return {};
+  Result<rpc::LinkOpened> taken = Ask<rpc::LinkOpened>(rpc::TakeDriver{true}, {}, nullptr);
+  if (!taken) return taken.error();
+  return {};  // an event tells what became of it
+}
+
+Result<void> RemoteTarget::HandOver(std::uint64_t client) { return Do(rpc::HandOver{client}); }
+
+}  // namespace longwire

@@ -1,0 +1,65 @@
+// kdsrv is killed and started again on its port while kd works.
+#include <gmock/gmock.h>
+
+#include <csignal>
+
+#include "tests/e2e/acceptance/scene.h"
+
+namespace longwire::test {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+using namespace std::chrono_literals;
+
+constexpr std::chrono::seconds kLimit{60};
+
+class SurvivalRestart : public Scene {
+ protected:
+  void Start(std::vector<std::string> server_options) {
+    StartServer(server_options);
+    TestMachineOptions options;
+    options.break_at_boot = true;
+    machine_ = StartMachine(options);
+    ASSERT_TRUE(machine_);
+    kd_ = AttachedKd(*machine_, {"-bonc", "--wait", "600"});
+    kd_->Write("bp lwdemo!DemoLeaf\nbl\n");
+    ASSERT_TRUE(kd_->WaitFor("lwdemo!DemoLeaf", kLimit)) << kd_->both();
+    ASSERT_TRUE(kd_->WaitFor("kd> ", kLimit)) << kd_->both();
+  }
+  void KillAndStartAgain(std::vector<std::string> server_options) {
+    server_->Signal(SIGKILL);
+    ASSERT_TRUE(kd_->WaitFor("trying again", kLimit)) << kd_->both();
+    StartServer(server_options, port_);
+  }
+
+  std::unique_ptr<TestMachine> machine_;
+  std::unique_ptr<ChildProcess> kd_;
+};
+
+TEST_F(SurvivalRestart, TheSessionGoesOnWithItsBreakpoints) {
+  Start({});
+  KillAndStartAgain({});
+  ASSERT_TRUE(kd_->WaitFor("the server was restarted", kLimit)) << kd_->both() << server_->both();
+  for (int round = 0; round < 2; ++round) {
+    kd_->Write("g\n");
+    ASSERT_TRUE(kd_->WaitFor("Breakpoint 0 hit", kLimit)) << kd_->both() << server_->both();
+    ASSERT_TRUE(kd_->WaitFor("kd> ", kLimit)) << kd_->both();
+  }
+  kd_->Write("bc *;qd\n");
+  EXPECT_EQ(kd_->Wait(kLimit), 0) << kd_->both();
+}
+
+TEST_F(SurvivalRestart, AServerThatForgotIsToldAndTheBreakpointsAreSetAgain) {
+  Start({"--keep", "0"});
+  KillAndStartAgain({"--keep", "0"});
+  ASSERT_TRUE(kd_->WaitFor("the session is over", kLimit)) << kd_->both() << server_->both();
+  ASSERT_TRUE(kd_->WaitFor("Breakpoints set again: 1", kLimit)) << kd_->both() << server_->both();
+  kd_->Write("g\n");
+  EXPECT_TRUE(kd_->WaitFor("Breakpoint 0 hit", kLimit)) << kd_->both() << server_->both();
+  kd_->Write("bc *;qd\n");
+  EXPECT_EQ(kd_->Wait(kLimit), 0) << kd_->both();
+}
+
+}  // namespace
+}  // namespace longwire::test
