@@ -436,7 +436,8 @@ struct Printer {
            (link.symlink.empty() ? std::string() : ",Symlink=" + link.symlink);
   }
   std::string operator()(const ExdiLink& link) const {
-    const bool v6 = link.host.find(':') != std::string::npos;
+    // Without a port it is the path of a socket, which may hold colons, too.
+    const bool v6 = link.port != 0 && link.host.find(':') != std::string::npos;
     const std::string port = link.port == 0 ? std::string() : ":" + std::to_string(link.port);
     return "EXDI:Gdb=" + QuoteValue((v6 ? "[" + link.host + "]" : link.host) + port) + ",Arch=" + link.arch +
            ",Os=" + link.os + ",Kd=" + link.kd + (link.data_breaks ? ",Break=on" : ",Break=off");

@@ -182,6 +182,7 @@ TEST(KernelLink, PrintsCanonicallyAndReadsItBack) {
       {"usb2:targetname=A", "USB:TargetName=A"},
       {"1394:channel=3,symlink=channel", "1394:Channel=3,Symlink=channel"},
       {"exdi:gdb=[::1]:5,break=off", "EXDI:Gdb=[::1]:5,Arch=x64,Os=windows,Kd=guess,Break=off"},
+      {"gdb:server=/run/a:b", "EXDI:Gdb=/run/a:b,Arch=x64,Os=windows,Kd=guess,Break=on"},
       {"gdb:server=h,port=5", "EXDI:Gdb=h:5,Arch=x64,Os=windows,Kd=guess,Break=on"}};
   for (const auto& [text, printed] : cases) {
     auto link = ParseKernelLink(text, none);
