@@ -9,6 +9,9 @@ namespace {
 constexpr std::uint64_t kPage = MemoryCache::kPageBytes;
 constexpr std::uint64_t kPageMask = ~(kPage - 1);
 /// Addresses below an absent table cost no exchange, so a client could ask for any number of them.
+// The target is deaf while it searches: it must answer well before a reply counts as lost, and a search must
+// be cancelled between two requests.
+constexpr std::uint64_t kSearchPart = 1 << 20;
 constexpr std::size_t kMaxMappings = 65'536;
 
 std::uint64_t ToPageEnd(std::uint64_t address) { return kPage - address % kPage; }
@@ -236,10 +239,17 @@ Task<Result<std::optional<std::uint64_t>>> TargetMemory::SearchRemote(std::uint6
   }
   const std::uint64_t end = start + length;
   while (start < end && !limit.Over(source_.now())) {
-    auto found = co_await source_.Search(start, end - start, pattern);
+    // Both sides of the seam between two parts are searched, so that nothing hides across it.
+    const std::uint64_t part = std::min(end - start, kSearchPart);
+    auto found = co_await source_.Search(start, std::min(end - start, part + pattern.size() - 1), pattern);
     if (!found) co_return found.error();
     const std::optional<std::uint64_t> hit = *found;
-    if (!hit || *hit < start || *hit >= end || (first && *first <= *hit)) break;
+    if (!hit || *hit < start || *hit >= end) {
+      start += part;
+      if (first && *first < start) break;
+      continue;
+    }
+    if (first && *first <= *hit) break;
     kd::Bytes seen;
     Result<void> read = co_await Read(AddressSpace::Virtual(), *hit, pattern.size(), false, seen);
     if (!read) co_return read.error();

@@ -100,6 +100,29 @@ TEST(Plan, SearchFindsAPatternUnderABreakpoint) {
   EXPECT_EQ(outcome.as<rpc::PlanResult>()->records[0].value, TargetSimulation::kCode + 0x4FFE);
 }
 
+/// A target is deaf while it searches; 64 MiB in one request would look like a lost reply.
+TEST(Plan, ALongSearchGoesInPartsAndMissesNothingAtTheirSeams) {
+  constexpr std::uint64_t kPart = 1 << 20;
+  const kd::Bytes pattern{std::byte{0xAB}, std::byte{0xCD}, std::byte{0xEF}};
+  for (const auto& [offset, parts] : {std::pair{kPart - 1, 1u}, std::pair{kPart + 16, 2u}}) {
+    TargetSimulation sim;
+    sim.stub.Map(TargetSimulation::kCode + kPart - 0x1000, 0x2000);
+    sim.stub.Poke(TargetSimulation::kCode + offset, pattern);
+    sim.AttachHalted();
+    const auto outcome = sim.Ask(rpc::RunPlan{SearchPlan(TargetSimulation::kCode, 64 * kPart, pattern)});
+    ASSERT_NE(outcome.as<rpc::PlanResult>(), nullptr);
+    ASSERT_EQ(outcome.as<rpc::PlanResult>()->records.size(), 1u);
+    EXPECT_EQ(outcome.as<rpc::PlanResult>()->records[0].value, TargetSimulation::kCode + offset);
+    unsigned searches = 0;
+    for (const ScriptedTarget::Seen& seen : sim.stub.requests) {
+      if (seen.api != kd::Api::kSearchMemory || seen.count < 1024) continue;
+      ++searches;
+      EXPECT_LE(seen.count, kPart + pattern.size());
+    }
+    EXPECT_EQ(searches, parts);
+  }
+}
+
 TEST(Plan, ABadPlanIsRefused) {
   TargetSimulation sim;
   sim.AttachHalted();
