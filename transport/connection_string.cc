@@ -209,4 +209,15 @@ std::string_view StripHostSlashes(std::string_view host) {
   return host;
 }
 
+std::optional<std::string> ReadHostName(std::string_view text) {
+  std::string_view host = StripHostSlashes(text);
+  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
+  const bool characters_fit = std::all_of(host.begin(), host.end(), [](unsigned char c) {
+    return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':' || c == '%';
+  });
+  // A leading '-' would become an option of the ssh that forwards pipes.
+  if (host.empty() || host.size() > 255 || !characters_fit || host.front() == '-') return std::nullopt;
+  return std::string(host);
+}
+
 }  // namespace longwire

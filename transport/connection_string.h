@@ -46,4 +46,9 @@ std::optional<std::uint64_t> ParseDecimal(std::string_view text, std::uint64_t l
 /// `\\HOST`, `\HOST` and `//HOST` without what leads (2.2 rule 8).
 std::string_view StripHostSlashes(std::string_view host);
 
+/// A host name or address without such slashes and without the brackets of an IPv6 address; nullopt if `text`
+/// is neither: what is printed, logged and handed to ssh as a host holds only characters of names and
+/// addresses, and no leading '-'.
+std::optional<std::string> ReadHostName(std::string_view text);
+
 }  // namespace longwire

@@ -130,16 +130,9 @@ Result<std::string> ReadHost(const ConnectionParameter& parameter) {
   Result<std::string_view> value = RequireValue(parameter);
   if (!value) return value.error();
   if (parameter.key == "clicon" && *value == "*") return std::string("*");
-  std::string_view host = StripHostSlashes(*value);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  const bool characters_fit = std::all_of(host.begin(), host.end(), [](unsigned char c) {
-    return std::isalnum(c) || c == '.' || c == '-' || c == '_' || c == ':' || c == '%';
-  });
-  // A leading '-' would become an option of the ssh that forwards pipes.
-  if (host.empty() || host.size() > 255 || !characters_fit || host.front() == '-') {
-    return UsageError(Named(parameter) + " does not hold a host name or address");
-  }
-  return std::string(host);
+  std::optional<std::string> host = ReadHostName(*value);
+  if (!host) return UsageError(Named(parameter) + " does not hold a host name or address");
+  return *std::move(host);
 }
 
 Result<PortRange> ReadPort(const ConnectionParameter& parameter, const Form& form, EndpointSide side) {

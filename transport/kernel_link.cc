@@ -162,13 +162,13 @@ Result<ComLink> ReadTcpSerial(const ConnectionString& text, ComLink link) {
   link.kind = ComLink::Kind::kTcp;
   Result<std::uint64_t> port = ReadNumber(text, "ipport", link.listen ? 0 : 1, 65535, 0);
   if (!port) return port.error();
-  const auto host = ValueOf(text, "port");
-  const std::string_view address = host ? StripHostSlashes(*host) : std::string_view();
-  if (address.empty() || address.find_first_of(" \t/") != std::string_view::npos || address.size() > 255) {
+  const auto value = ValueOf(text, "port");
+  std::optional<std::string> host = value ? ReadHostName(*value) : std::nullopt;
+  if (!host) {
     return UsageError(
         "a serial port over TCP needs 'port=ADDRESS': with ipport, port is the address of the machine");
   }
-  link.host = std::string(address);
+  link.host = *std::move(host);
   link.tcp_port = static_cast<std::uint16_t>(*port);
   return link;
 }
@@ -310,14 +310,13 @@ Result<void> ReadStub(const ConnectionString& text, ExdiLink& link) {
     return {};
   }
   const std::size_t colon = stub->rfind(':');
-  std::string_view host = stub->substr(0, colon);
+  std::optional<std::string> host = ReadHostName(stub->substr(0, colon));
   const auto port =
       colon == std::string_view::npos ? std::nullopt : ParseDecimal(stub->substr(colon + 1), 65535);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') host = host.substr(1, host.size() - 2);
-  if (!port || *port == 0 || host.empty() || host.find_first_of(" \t/[]") != std::string_view::npos) {
+  if (!port || *port == 0 || !host) {
     return UsageError(Named(*text.Find("gdb")) + " is not HOST:PORT");
   }
-  link.host = std::string(host);
+  link.host = *std::move(host);
   link.port = static_cast<std::uint16_t>(*port);
   return {};
 }
@@ -361,7 +360,7 @@ Result<ExdiLink> ParseGdb(ConnectionString text) {
     return UsageError("a 'gdb:' kernel link needs 'server=HOST', the machine of the gdb stub");
   Result<std::uint64_t> port = ReadNumber(text, "port", 1, 65535, 0);
   if (!port) return port.error();
-  const bool path = IsPlainPath(*server);
+  const bool path = IsPlainPath(*server) && !server->starts_with("//");
   if (!path && *port == 0) return UsageError("a 'gdb:' kernel link needs 'port=N', the port of the gdb stub");
   const std::string host(StripHostSlashes(*server));
   const bool bare_v6 = host.find(':') != std::string::npos && !host.starts_with('[');

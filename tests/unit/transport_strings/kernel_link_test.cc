@@ -90,6 +90,9 @@ TEST(ComLinkString, TcpSerial) {
   EXPECT_EQ(link.tcp_port, 4000);
   EXPECT_TRUE(Link<ComLink>("com:ipport=4000,port=0.0.0.0,listen").listen);
   EXPECT_THAT(ErrorOf("com:ipport=4000"), HasSubstr("needs 'port=ADDRESS'"));
+  EXPECT_THAT(ErrorOf("com:ipport=1,port=\\\\\\h"), HasSubstr("needs 'port=ADDRESS'"));
+  EXPECT_EQ(Link<ComLink>("com:ipport=1,port=\\\\h").host, "h");
+  EXPECT_EQ(Link<ComLink>("com:ipport=1,port=[::1]").host, "::1");
   EXPECT_THAT(ErrorOf("com:ipport=0,port=h"),
               HasSubstr("'ipport' at position 5 is not a number from 1 to 65535"));
   EXPECT_THAT(ErrorOf("com:ipport=1,port=h,baud=9600"), HasSubstr("'baud' at position 21 has no meaning"));
