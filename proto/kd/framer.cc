@@ -135,6 +135,11 @@ Framer::Step Framer::ParseControl() {
     return Step::kAdvanced;
   }
   if (rest.size() < kHeaderSize) return Step::kNeedMore;
+  if (header.checksum != 0) {
+    // A cut packet that took the begin of the next one for its end.
+    Reject(Reason::kNone, false);
+    return Step::kAdvanced;
+  }
   items_.push_back({Kind::kControl, Reason::kNone, header.type, header.id, {}});
   head_ += kHeaderSize;
   in_packet_ = false;

@@ -173,6 +173,7 @@ void LinkMachine::Deliver(TimePoint now, Framer::Item item) {
     // The target is past the packet and will not acknowledge it any more (8.2): its next new packet says so.
     OnAcknowledge(now, next_tx_);
   }
+  quiet_since_command_ = false;
   switch (item.type) {
     case PacketType::kStateManipulate: DeliverManipulate(now, std::move(item)); return;
     case PacketType::kStateChange64: attach_.reset(); break;
@@ -218,7 +219,14 @@ void LinkMachine::OnControl(TimePoint now, const Framer::Item& item) {
     case PacketType::kAcknowledge: OnAcknowledge(now, item.id); break;
     case PacketType::kResend:
       ++counters_.resends_received;
-      if (outstanding_ && !outstanding_->acknowledged) TransmitAgain(now);
+      if (outstanding_ && !outstanding_->acknowledged) {
+        outstanding_->unanswered = 0;
+        TransmitAgain(now);
+      } else if (!outstanding_ && quiet_since_command_) {
+        // Only a stopped target asks. What it reports never came, and a copy of the command, or noise, was
+        // its acknowledge (1.7): it would wait for ever.
+        BeginReset(now);
+      }
       break;
     case PacketType::kReset: OnReset(now, item.id); break;
     default: break;
@@ -234,6 +242,7 @@ void LinkMachine::OnAcknowledge(TimePoint now, std::uint32_t id) {
   first_packet_.reset();
   if (outstanding_->expect == Expect::kAcknowledge) {
     outstanding_.reset();
+    quiet_since_command_ = true;
     Emit(LinkEvent::Kind::kAcknowledged);
     return;
   }
@@ -300,8 +309,9 @@ Result<void> LinkMachine::Send(TimePoint now, PacketType type, Bytes payload, Ex
                                            std::to_string(timers_.most_payload) +
                                            " bytes; split the request"};
   }
+  quiet_since_command_ = false;
   outstanding_ =
-      Outstanding{type, std::move(payload), expect, false, timers_.tries, reply_timeout, now, {}, {}};
+      Outstanding{type, std::move(payload), expect, false, timers_.tries, reply_timeout, now, 0, {}, {}};
   Transmit(now);
   return {};
 }
@@ -309,20 +319,28 @@ Result<void> LinkMachine::Send(TimePoint now, PacketType type, Bytes payload, Ex
 void LinkMachine::Transmit(TimePoint now) {
   const Bytes frame = EncodeDataPacket(outstanding_->type, next_tx_, outstanding_->payload);
   --outstanding_->tries_left;
+  outstanding_->sent_at = now;
   outstanding_->deadline = now + timers_.acknowledge + timers_.FrameTime(frame.size());
   ++counters_.data_packets_sent;
   Write(frame);
 }
 
+/// Judges the copy whose time is up. Damage that came before it, an acknowledge for example, tells nothing of
+/// what the target does now.
+void LinkMachine::CountSilence() {
+  const bool silent = !last_received_ || *last_received_ <= outstanding_->sent_at;
+  outstanding_->unanswered = silent ? outstanding_->unanswered + 1 : 0;
+}
+
 /// The acknowledge of what made the target run was lost, and it has had nothing to say since.
 bool LinkMachine::RunsSilently() const {
   return outstanding_->expect == Expect::kAcknowledge &&
-         timers_.tries - outstanding_->tries_left >= std::min(kSilentTries, timers_.tries) &&
-         (!last_received_ || *last_received_ <= outstanding_->sent_at);
+         outstanding_->unanswered >= std::min(kSilentTries, timers_.tries);
 }
 
 void LinkMachine::TransmitAgain(TimePoint now) {
-  if (outstanding_->tries_left <= 0) {
+  const bool may_run = outstanding_->expect == Expect::kAcknowledge && outstanding_->unanswered > 0;
+  if (outstanding_->tries_left <= 0 && !may_run) {
     Fail(Errc::kTimedOut, "the target did not acknowledge a packet; the link is being reset");
     BeginReset(now);
     return;
@@ -373,7 +391,7 @@ void LinkMachine::Reset(TimePoint now) {
 }
 
 void LinkMachine::BeginReset(TimePoint now) {
-  synchronized_ = false;
+  synchronized_ = quiet_since_command_ = false;
   resetting_ = Resetting{timers_.reset_tries - 1, now + timers_.reset_wait};
   SendReset(now);
 }
@@ -384,7 +402,7 @@ void LinkMachine::Reopen() {
   output_.clear();
   next_tx_ = expect_rx_ = FirstId();
   delivered_.reset();
-  rx_known_ = synchronized_ = stream_seen_ = good_packet_seen_ = false;
+  rx_known_ = synchronized_ = stream_seen_ = good_packet_seen_ = quiet_since_command_ = false;
   realigned_ = true;
   resetting_.reset();
   repeating_until_.reset();
@@ -426,6 +444,7 @@ void LinkMachine::TickOutstanding(TimePoint now) {
     return;
   }
   if (!outstanding_->acknowledged) {
+    CountSilence();
     if (RunsSilently()) {
       OnAcknowledge(now, next_tx_);
     } else {

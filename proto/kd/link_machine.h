@@ -97,8 +97,9 @@ class LinkMachine {
   Result<void> SendRequest(TimePoint now, Bytes payload,
                            std::optional<Duration> reply_timeout = std::nullopt);
   /// A manipulate request without reply, such as Continue2. The target's next new data packet counts as its
-  /// acknowledge, and so does silence after kSilentTries copies: a target that had still to take it would
-  /// answer one, and one that runs cannot.
+  /// acknowledge, and so does silence after each of kSilentTries copies in a row: a target that had still to
+  /// take it would answer one, and one that runs cannot. While the last copy met silence it is not given up,
+  /// so some may be sent beyond Timers::tries.
   Result<void> SendNoReply(TimePoint now, Bytes payload);
   /// An answer of another type: prompt (kDebugIo), kFileIo, kControlRequest. Acknowledged like SendNoReply.
   Result<void> SendData(TimePoint now, PacketType type, Bytes payload);
@@ -131,7 +132,8 @@ class LinkMachine {
     bool acknowledged = false;
     int tries_left = 0;
     Duration reply_timeout{};
-    TimePoint sent_at{};  ///< first
+    TimePoint sent_at{};  ///< the newest copy
+    int unanswered = 0;   ///< copies in a row that met silence
     TimePoint deadline{};
     std::optional<TimePoint> ask_again;  ///< KDNET: the reply may have been lost on its way
   };
@@ -176,6 +178,7 @@ class LinkMachine {
   Result<void> Send(TimePoint now, PacketType type, Bytes payload, Expect expect, Duration reply_timeout);
   void Transmit(TimePoint now);
   void TransmitAgain(TimePoint now);
+  void CountSilence();
   bool RunsSilently() const;
   void Write(const Bytes& bytes);
   void SendReset(TimePoint now);
@@ -197,6 +200,7 @@ class LinkMachine {
 
   std::uint32_t next_tx_ = FirstId();
   std::uint32_t expect_rx_ = FirstId();
+  bool quiet_since_command_ = false;  ///< the target took a packet without reply, and nothing came since
   std::optional<std::uint32_t> delivered_;  ///< KDNET: the newest id taken since attaching
   bool rx_known_ = false;  ///< expect_rx_ is agreed; otherwise the next packet's id is taken as it is
   bool realigned_ = true;  ///< no packet was taken since ids were realigned

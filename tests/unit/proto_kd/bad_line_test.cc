@@ -104,6 +104,80 @@ TEST(KdHost, ContinueIntoSilenceIsTakenAfterThreeCopies) {
   EXPECT_THAT(host.Sent(), IsEmpty());
 }
 
+TEST(KdHost, ADamagedAcknowledgeDoesNotMakeARunningTargetLookStopped) {
+  SimulatedHost host;
+  host.Stop();
+  Continue(host);
+  Bytes acknowledge = EncodeControlPacket(PacketType::kAcknowledge, kN);
+  acknowledge.resize(acknowledge.size() - 1);
+  host.Advance(milliseconds(1));
+  host.Feed(acknowledge);
+  host.Advance(seconds(8));
+  EXPECT_THAT(host.Events(), ElementsAre("acknowledged"));
+}
+
+TEST(KdHost, AContinueWhoseLastCopiesMetSilenceIsNotGivenUp) {
+  SimulatedHost host;
+  host.Stop();
+  Continue(host);
+  for (int i = 0; i < 4; ++i) {
+    host.Advance(seconds(1));
+    host.FeedHex("69 69");
+    host.Advance(seconds(1));
+  }
+  EXPECT_THAT(host.Events(), IsEmpty());
+  host.Sent();
+  host.Advance(seconds(6));
+  EXPECT_THAT(host.Sent(), ElementsAre("data 2 80800000 56", "data 2 80800000 56"));
+  EXPECT_THAT(host.Events(), ElementsAre("acknowledged"));
+  // The same, but the line is never silent.
+  host.Stop();
+  Continue(host);
+  for (int i = 0; i < 5; ++i) {
+    host.Advance(seconds(1));
+    host.FeedHex("69 69");
+    host.Advance(seconds(1));
+  }
+  EXPECT_THAT(host.Events(), ElementsAre("failed timed-out"));
+}
+
+TEST(KdHost, ACutAcknowledgeDoesNotTakeTheBeginOfTheReport) {
+  SimulatedHost host;
+  host.Stop();
+  for (std::size_t left = 1; left < kHeaderSize; ++left) {
+    Continue(host);
+    Bytes bytes = EncodeControlPacket(PacketType::kAcknowledge, left % 2 != 0 ? kN : kN1);
+    bytes.resize(left);
+    const Bytes report = EncodeDataPacket(PacketType::kDebugIo, left % 2 != 0 ? kN : kN1,
+                                          PayloadOf(left % 2 != 0 ? kE15 : kE05));
+    bytes.insert(bytes.end(), report.begin(), report.end());
+    host.Feed(bytes);
+    EXPECT_THAT(host.Events(), ElementsAre("acknowledged", "data 3")) << left << " bytes of the acknowledge";
+  }
+}
+
+TEST(KdHost, ATargetThatAsksWhileItIsThoughtToRunIsReset) {
+  SimulatedHost host;
+  host.Stop();
+  Continue(host);
+  host.FeedAck(kN);
+  host.Sent();
+  host.Events();
+  // Its report was lost on the way, and a copy of Continue acknowledged it.
+  host.FeedResend();
+  EXPECT_THAT(host.Sent(), ElementsAre("reset"));
+  host.FeedReset();
+  host.FeedData(PacketType::kDebugIo, kN, PayloadOf(kE15));
+  EXPECT_THAT(host.Events(), ElementsAre("synchronized", "data 3"));
+  // Its report came: the same question is about something older.
+  Continue(host);
+  host.FeedAck(kN);
+  host.FeedData(PacketType::kDebugIo, kN1, PayloadOf(kE15));
+  host.Sent();
+  host.FeedResend();
+  EXPECT_THAT(host.Sent(), IsEmpty());
+}
+
 TEST(KdHost, ContinueRefusedByALivingTargetFails) {
   SimulatedHost host;
   host.Stop();
