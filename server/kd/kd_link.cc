@@ -81,14 +81,11 @@ Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream
       if (self->closed_) break;
       if (!opened) {
         if (!self->port_->reconnects()) break;
-        self->timers_->back_off.expires_after(back_off);
-        co_await self->timers_->back_off.async_wait(kAwait);
-        back_off = std::min(back_off * 2, kLongestBackOff);
+        co_await BackOff(self, back_off);
         continue;
       }
       stream = std::move(*opened);
     }
-    back_off = kFirstBackOff;
     std::shared_ptr<Stream> current = std::move(stream);
     stream.reset();
     self->stream_ = current;
@@ -96,11 +93,17 @@ Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream
     asio::co_spawn(self->executor_, WriteAll(self, current), Finished(self));
     self->target_->Opened(Now());
     self->AfterWork();
-    co_await ReadAll(self, current);
+    const bool heard = co_await ReadAll(self, current);
     current->Close();
     self->stream_.reset();
     self->timers_->wake_writer.cancel();
-    if (!self->port_->reconnects()) break;
+    if (self->closed_ || !self->port_->reconnects()) break;
+    if (heard) {
+      back_off = kFirstBackOff;
+    } else {
+      // Whoever takes the connection drops it, because there is no target behind.
+      co_await BackOff(self, back_off);
+    }
   }
   if (self->closed_) co_return;
   rpc::LinkChanged over{rpc::TargetState::kOffline};
@@ -112,11 +115,17 @@ Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream
   self->Tell(over);
 }
 
-Awaitable<void> KdLink::ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<Stream> stream) {
+Awaitable<void> KdLink::BackOff(std::shared_ptr<KdLink> self, std::chrono::milliseconds& span) {
+  self->timers_->back_off.expires_after(span);
+  co_await self->timers_->back_off.async_wait(kAwait);
+  span = std::min(span * 2, kLongestBackOff);
+}
+
+Awaitable<bool> KdLink::ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<Stream> stream) {
   std::vector<std::byte> buffer(16384);
-  for (;;) {
+  for (bool heard = false;; heard = true) {
     Result<std::size_t> size = co_await stream->ReadSome(buffer);
-    if (self->closed_) co_return;
+    if (self->closed_) co_return heard;
     if (!size || *size == 0) {
       Error why{Errc::kLinkFailed, "the other side of " + self->name_ +
                                        " is gone: the virtual machine ended or its serial port was closed"};
@@ -128,7 +137,7 @@ Awaitable<void> KdLink::ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<St
       }
       self->target_->Lost(Now(), why);
       self->AfterWork();
-      co_return;
+      co_return heard;
     }
     self->target_->Receive(Now(), std::span(buffer).first(*size));
     self->AfterWork();

@@ -108,7 +108,10 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
 
  private:
   static Awaitable<void> Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream> stream);
-  static Awaitable<void> ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<Stream> stream);
+  /// Waits, longer each time.
+  static Awaitable<void> BackOff(std::shared_ptr<KdLink> self, std::chrono::milliseconds& span);
+  /// Until the stream ends; whether anything came on it.
+  static Awaitable<bool> ReadAll(std::shared_ptr<KdLink> self, std::shared_ptr<Stream> stream);
   static Awaitable<void> WriteAll(std::shared_ptr<KdLink> self, std::shared_ptr<Stream> stream);
   /// What escapes from a coroutine of a link is our bug; it ends this link and no other.
   static std::function<void(std::exception_ptr)> Finished(std::shared_ptr<KdLink> self);

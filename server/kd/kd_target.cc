@@ -45,7 +45,9 @@ void KdTarget::Inherit(const TargetHeritage& heritage) {
 void KdTarget::Opened(kd::TimePoint now) {
   line_.SetNow(now);
   watch_.Reset(line_.counters());
-  SetState(rpc::TargetState::kSynchronizing);
+  // A stream that can be opened again is no sign of a target: proxies take connections for machines that are
+  // switched off, and drop them.
+  if (!unheard_) SetState(rpc::TargetState::kSynchronizing);
   BeginAttach();
   Pump();
 }
@@ -71,6 +73,7 @@ void KdTarget::Lost(kd::TimePoint now, const Error& why) {
   facts_ = TargetFacts{};
   ForgetQuestions();
   stepping_over_ = false;
+  unheard_ = true;
   if (state_ != rpc::TargetState::kOffline) {
     state_ = rpc::TargetState::kOffline;
     events_(rpc::LinkChanged{state_, std::nullopt, why.message, why.code, true});
@@ -87,6 +90,7 @@ void KdTarget::FailAll(const Error& why) {
 }
 
 void KdTarget::Receive(kd::TimePoint now, kd::ByteView bytes) {
+  if (std::exchange(unheard_, false)) SetState(rpc::TargetState::kSynchronizing);
   line_.Receive(now, bytes);
   watch_.OnBytes(now, bytes, line_.counters());
   if (std::optional<std::string> notice = watch_.TakeNotice(now)) SetState(state_, std::move(*notice));

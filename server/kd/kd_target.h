@@ -127,6 +127,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   LineWatch watch_;
 
   rpc::TargetState state_ = rpc::TargetState::kOffline;
+  bool unheard_ = false;                     ///< the stream was lost, and nothing came on the one after it
   std::optional<Stop> stop_;                 ///< the target is stopped, published or not
   std::optional<rpc::StopEvent> published_;  ///< while halted
   kd::Bytes last_state_change_;

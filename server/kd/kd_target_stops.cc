@@ -364,8 +364,8 @@ Task<Result<void>> KdTarget::Continue(std::uint32_t status, bool trace, bool by_
 /// Breakpoints out, and back to what the target did; see Leave().
 Task<void> KdTarget::Depart() {
   const bool resume = departure_->resume;
-  const bool attaching =
-      state_ == rpc::TargetState::kSynchronizing && line_.counters().break_ins_sent > break_ins_at_attach_;
+  const bool attaching = (state_ == rpc::TargetState::kSynchronizing || unheard_) &&
+                         line_.counters().break_ins_sent > break_ins_at_attach_;
   const bool running =
       state_ == rpc::TargetState::kRunning && (table_.AnyPlanted() || table_.HasData() || break_in_wanted_);
   if (!attaching && !running && state_ != rpc::TargetState::kHalted) co_return;

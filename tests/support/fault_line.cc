@@ -250,10 +250,10 @@ void FaultLine::Run() {
     ClearWake();
     if (unplugged_ || stopping_ || !(wait[1].revents & POLLIN)) continue;
     const int near = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
+    if (near >= 0) ++connections_;
     const int far = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
     const sockaddr_un address = AddressOf(connect_path_);
     if (near >= 0 && connect(far, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) {
-      ++connections_;
       up.Forget();
       down.Forget();
       while (Turn(near, far, up, down)) continue;

@@ -48,6 +48,7 @@ class FaultLine {
   FaultCounts counts() const;
   /// The last packets, one a line, for the report of a failed test.
   std::string history() const;
+  /// Taken on `listen_path`, whether or not anybody was there to connect to.
   int connections() const { return connections_; }
 
  private:

@@ -126,6 +126,22 @@ TEST(Attach, LostStreamGoesOfflineAndComesBack) {
   EXPECT_EQ(sim.target.state(), rpc::TargetState::kRunning);
 }
 
+TEST(Attach, ALostTargetStaysOfflineUntilItIsHeardAgain) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  // Somebody takes each connection and drops it.
+  for (int i = 0; i < 5; ++i) {
+    sim.target.Lost(sim.now, Error{Errc::kLinkFailed, "gone"});
+    sim.target.Opened(sim.now);
+    const auto outcome = sim.Ask(rpc::ReadMsr{0, 0xC0000080});
+    ASSERT_NE(outcome.error(), nullptr);
+    EXPECT_EQ(outcome.error()->code, Errc::kTargetOffline);
+  }
+  EXPECT_EQ(sim.Events<rpc::LinkChanged>().size(), 1u) << "said once";
+  sim.target.Receive(sim.now, kd::Bytes(1));
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kSynchronizing);
+}
+
 TEST(Attach, SyncMeansRestartAndBreakpointsAreGone) {
   TargetSimulation sim;
   sim.AttachHalted();
