@@ -8,15 +8,20 @@
 #define DATA_LEADER 0x30
 #define CONTROL_LEADER 0x69
 #define FIFO_DEPTH 16
+#define MILLISECONDS_PER_TICK (1000 / CLOCK_HZ)
+#define PUT_MILLISECONDS 2000
 
 typedef enum { RxTimeout, RxControl, RxData, RxBad } RX_RESULT;
 
 BOOLEAN KdDebuggerNotPresent = TRUE;
 volatile BOOLEAN KdpHalted;
+volatile ULONG KdpHaltedTicks;
 static ULONG KdpNextId = INITIAL_ID | SYNC_ID;
 static ULONG KdpExpectedId = INITIAL_ID;
-static ULONG64 KdpTimeoutTicks;
+static ULONG KdpTimeoutTicks;   // of the clock
+static ULONG64 KdpPutPatience;  // of the processor's counter
 static ULONG KdpFifoRoom;
+static BOOLEAN KdpStuck;  // nobody takes the bytes of this packet
 static BOOLEAN KdpBreakInSeen;
 static UCHAR KdpReceiveBuffer[KDP_MAXIMUM_PAYLOAD];
 static struct { ULONG type, size, id; } KdpPacket;
@@ -35,16 +40,20 @@ void KdpPortInitialize(ULONG64 TimeoutMilliseconds) {
   WritePort8(COM1 + 2, 7);
   WritePort8(COM1 + 4, 0xB);
   WritePort8(COM1 + 1, 1);
-  KdpTimeoutTicks = KiMeasureMillisecond() * TimeoutMilliseconds;
+  KdpTimeoutTicks = (ULONG)TimeoutMilliseconds / MILLISECONDS_PER_TICK + 1;
+  KdpPutPatience = KiMeasureMillisecond() * PUT_MILLISECONDS;
 }
 
-static BOOLEAN GetByte(UCHAR* Byte, ULONG64 Ticks) {
-  for (ULONG64 start = ReadTsc();;) {
+// Time is counted in ticks that were seen: an emulator that does not get its host's processor brings neither
+// bytes nor ticks, and the line is not silent because of that.
+static BOOLEAN GetByte(UCHAR* Byte) {
+  for (ULONG start = KdpHaltedTicks;;) {
+    BOOLEAN late = KdpHaltedTicks - start >= KdpTimeoutTicks;
     if (ReadPort8(COM1 + 5) & 1) {
       *Byte = ReadPort8(COM1);
       return TRUE;
     }
-    if (ReadTsc() - start >= Ticks) return FALSE;
+    if (late) return FALSE;
     // The port's interrupt or the next clock tick ends the halt; neither does anything else while it lasts.
     KdpHalted = TRUE;
     __asm__ volatile("sti; hlt; cli" ::: "memory");
@@ -52,10 +61,12 @@ static BOOLEAN GetByte(UCHAR* Byte, ULONG64 Ticks) {
   }
 }
 
-// A host that does not read must not hang the machine: the byte is lost after the time-out.
+// A host that does not read must not hang the machine: what is left of the packet is lost after the time-out.
 static void PutByte(UCHAR Byte) {
+  if (KdpStuck) return;
   if (KdpFifoRoom == 0) {
-    for (ULONG64 start = ReadTsc(); !(ReadPort8(COM1 + 5) & 0x20) && ReadTsc() - start < KdpTimeoutTicks;) {
+    for (ULONG64 start = ReadTsc(); !(ReadPort8(COM1 + 5) & 0x20) && !KdpStuck;) {
+      KdpStuck = ReadTsc() - start >= KdpPutPatience;
       __asm__ volatile("pause");
     }
     KdpFifoRoom = FIFO_DEPTH;
@@ -82,6 +93,7 @@ static void SendHeader(UCHAR Leader, ULONG Type, ULONG Size, ULONG Id, ULONG Che
   Put32(header + 8, Id);
   Put32(header + 12, Checksum);
   KdpFifoRoom = 0;
+  KdpStuck = FALSE;
   PutBytes(header, sizeof(header));
 }
 
@@ -91,7 +103,7 @@ static BOOLEAN FindLeader(UCHAR* Leader) {
   ULONG run = 0;
   UCHAR last = 0, byte;
   KdpBreakInSeen = FALSE;
-  while (GetByte(&byte, KdpTimeoutTicks)) {
+  while (GetByte(&byte)) {
     if (byte != DATA_LEADER && byte != CONTROL_LEADER) {
       run = 0;
       KdpBreakInSeen = byte == 'b';
@@ -113,7 +125,7 @@ static RX_RESULT ReadPacket(void) {
   UCHAR leader, header[12], byte;
   if (!FindLeader(&leader)) return RxTimeout;
   for (ULONG i = 0; i < sizeof(header); ++i) {
-    if (!GetByte(&header[i], KdpTimeoutTicks)) return leader == CONTROL_LEADER ? RxTimeout : RxBad;
+    if (!GetByte(&header[i])) return leader == CONTROL_LEADER ? RxTimeout : RxBad;
   }
   KdpSetPresence(TRUE);
   KdpPacket.type = Get16(header);
@@ -122,9 +134,9 @@ static RX_RESULT ReadPacket(void) {
   if (leader == CONTROL_LEADER) return RxControl;
   if (KdpPacket.size == 0 || KdpPacket.size > KDP_MAXIMUM_PAYLOAD) return RxBad;
   for (ULONG i = 0; i < KdpPacket.size; ++i) {
-    if (!GetByte(&KdpReceiveBuffer[i], KdpTimeoutTicks)) return RxBad;
+    if (!GetByte(&KdpReceiveBuffer[i])) return RxBad;
   }
-  if (!GetByte(&byte, KdpTimeoutTicks) || byte != 0xAA) return RxBad;
+  if (!GetByte(&byte) || byte != 0xAA) return RxBad;
   return Sum(KdpReceiveBuffer, KdpPacket.size) == Get32(header + 8) ? RxData : RxBad;
 }
 

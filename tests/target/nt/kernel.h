@@ -83,7 +83,8 @@ void KdInitializeDebuggerData(void);
 
 // kd*.c
 void KdInitSystem(const CHAR* Options);
-extern volatile BOOLEAN KdpHalted;  // inside the stub, waiting for a byte
+extern volatile BOOLEAN KdpHalted;     // inside the stub, waiting for a byte
+extern volatile ULONG KdpHaltedTicks;  // clock ticks of all that waiting
 BOOLEAN KdPollBreakIn(void);
 void KdCheckBreakIn(void);
 // Reports an exception to the debugger. True when the context (perhaps changed) is to be resumed.

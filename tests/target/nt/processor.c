@@ -164,6 +164,7 @@ KPRCB* KeGetCurrentPrcb(void) {
 #define IO_APIC_BASE (APIC_BASE + PAGE_SIZE)
 #define IO_APIC_WINDOW 0x10
 #define SERIAL_PIN 4
+#define CALIBRATIONS 8
 #define APIC_TIMER_HZ 1000000000ull  // of the emulated local APIC, undivided
 
 static volatile ULONG* Apic(ULONG Register) { return (volatile ULONG*)(APIC_BASE + Register); }
@@ -187,11 +188,21 @@ void KiInitializeClock(void) {
 
 void KiAcknowledgeInterrupt(void) { *Apic(APIC_EOI) = 0; }
 
-// Ticks of the processor's counter per millisecond. Interrupts are still off.
-ULONG64 KiMeasureMillisecond(void) {
+static ULONG64 MeasureMillisecondOnce(void) {
   ULONG64 start = ReadTsc();
   *Apic(APIC_TIMER_INITIAL) = (ULONG)(APIC_TIMER_HZ / CLOCK_HZ);
   while (*Apic(APIC_TIMER_CURRENT) > APIC_TIMER_HZ / CLOCK_HZ - APIC_TIMER_HZ / 1000) {
   }
   return ReadTsc() - start;
+}
+
+// Ticks of the processor's counter per millisecond. Interrupts are still off. An emulator that does not get its
+// host's processor makes a measurement too long, never too short, so the shortest is the truth.
+ULONG64 KiMeasureMillisecond(void) {
+  ULONG64 shortest = MeasureMillisecondOnce();
+  for (int i = 1; i < CALIBRATIONS; ++i) {
+    ULONG64 measured = MeasureMillisecondOnce();
+    if (measured < shortest) shortest = measured;
+  }
+  return shortest;
 }

@@ -86,7 +86,10 @@ static void Describe(EXCEPTION_RECORD* Record, KTRAP_FRAME* Trap, ULONG Vector) 
 
 static void KiClockInterrupt(void) {
   KiAcknowledgeInterrupt();
-  if (KdpHalted) return;  // time stands still
+  if (KdpHalted) {  // time stands still
+    ++KdpHaltedTicks;
+    return;
+  }
   ++KeGetCurrentPrcb()->InterruptCount;
   KiClockTick();
   KdCheckBreakIn();
