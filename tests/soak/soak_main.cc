@@ -108,7 +108,7 @@ int Run(const Arguments& arguments) {
   TestMachineOptions options;
   options.variant = arguments.seed % 2 == 0 ? 'a' : 'b';
   options.break_at_boot = true;
-  options.ack_timeout_ms = 60;  // a slow boot stretches it
+  options.ack_timeout_ms = 60;
   const auto machine = TestMachine::Start(options, &error);
   if (!machine) return Failed(arguments, error);
   const std::optional<KnownMachine> known = LookAt(*machine);

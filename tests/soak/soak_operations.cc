@@ -18,6 +18,8 @@ constexpr std::uint64_t kAbsent = 0xFFFFDEAD00001000, kSpecialRegisters = 2;
 constexpr std::uint64_t kTicksOfAMiss = 300;
 /// Long enough for what a driver does within ticks, with every packet of it repeated several times.
 constexpr seconds kRunPatience{40};
+/// A target that has not served a command by then is stopped and asked whether it has, and goes on.
+constexpr seconds kCommandPatience{5};
 constexpr std::size_t kMostBreakpoints = 2;
 
 std::uint64_t LoadLittle(std::span<const std::byte> bytes) {
@@ -275,15 +277,18 @@ bool SoakSession::RunCommand(std::uint32_t command, std::uint64_t argument, cons
   const std::optional<std::uint64_t> before = Load(known_.commands_done, 4);
   if (!before || !Command(command, argument)) return false;
   const std::uint64_t restarts = tally_.restarts;
-  for (int runs = 0; runs < 40 && !done(); ++runs) {
+  for (int runs = 0; runs < 40; ++runs) {
     if (!Go()) return false;
-    Wait(kRunPatience, [&] { return done() || last_stop_.has_value(); });
+    Wait(kCommandPatience, [&] { return done() || last_stop_.has_value(); });
     if (failed() || !EnsureHalted()) return false;
+    if (done()) return true;
+    const std::optional<std::uint64_t> after = Load(known_.commands_done, 4);
+    if (!after) return done();
+    if (*after == *before) continue;
+    // Prints that nobody acknowledges in time are given up by the target, which then restarts its stream.
+    if (done()) return true;
+    return tally_.restarts != restarts ? false : Fail(std::string(what) + " was lost");
   }
-  const std::optional<std::uint64_t> after = Load(known_.commands_done, 4);
-  if (!after || done()) return done();
-  // Prints that nobody acknowledges in time are given up by the target, which then restarts its stream.
-  if (*after != *before && tally_.restarts == restarts) return Fail(std::string(what) + " was lost");
   return false;
 }
 
