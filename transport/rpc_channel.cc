@@ -160,19 +160,29 @@ Awaitable<Result<void>> Drain(CorePointer core, std::chrono::milliseconds limit)
 // ---- time
 // ------------------------------------------------------------------------------------------------------
 
+/// `due`, up to a quarter of a keepalive later: the keepalives of all channels leave together then, and a
+/// process with many of them sleeps in between.
+Clock::time_point TogetherWithOthers(const Core& core, Clock::time_point due) {
+  const auto step = std::chrono::duration_cast<Clock::duration>(core.limits.keepalive) / 4;
+  if (step.count() == 0) return due;
+  const auto over = due.time_since_epoch() % step;
+  return over.count() == 0 ? due : due + (step - over);
+}
+
 /// One timer for both duties. It is not touched when messages pass; it looks at what happened when it
 /// expires.
 void Tick(const CorePointer& core) {
   if (core->closed) return;
   const auto now = Clock::now();
-  auto next = now + std::min(core->limits.keepalive, core->limits.silence);
+  auto next = now + core->limits.keepalive;
+  auto silent_at = now + core->limits.silence;
   if (core->reading) {
     if (now - core->last_received >= core->limits.silence) {
       core->silent = true;
       core->stream->Close();
       return;
     }
-    next = std::min(next, core->last_received + core->limits.silence);
+    silent_at = core->last_received + core->limits.silence;
   }
   if (!core->writing && !core->write_error) {
     if (now - core->last_sent >= core->limits.keepalive) {
@@ -181,7 +191,7 @@ void Tick(const CorePointer& core) {
     }
     next = std::min(next, core->last_sent + core->limits.keepalive);
   }
-  core->timer.expires_at(next);
+  core->timer.expires_at(std::min(TogetherWithOthers(*core, next), silent_at));
   core->timer.async_wait([core](const boost::system::error_code& error) {
     if (!error) Tick(core);
   });

@@ -10,10 +10,11 @@
 namespace longwire {
 
 struct ChannelLimits {
-  std::size_t queued_bytes = 64u << 20;       ///< outgoing; above it Enqueue refuses
-  std::chrono::milliseconds keepalive{1000};  ///< sent when nothing else was for this long
-  std::chrono::milliseconds silence{3000};    ///< nothing received for this long, and PeerInfo::slowness: the
-                                              ///< peer is gone
+  std::size_t queued_bytes = 64u << 20;  ///< outgoing; above it Enqueue refuses
+  std::chrono::milliseconds keepalive{
+      1000};                                ///< sent when nothing else was for this long, or a quarter longer
+  std::chrono::milliseconds silence{3000};  ///< nothing received for this long, and PeerInfo::slowness: the
+                                            ///< peer is gone
 };
 
 /// A Stream plus framing plus a bounded outgoing queue. Belongs to one executor. Keepalives are sent and

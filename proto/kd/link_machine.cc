@@ -30,6 +30,7 @@ void LinkMachine::Receive(TimePoint now, ByteView bytes) {
   if (bytes.empty()) return;
   counters_.bytes_received += bytes.size();
   last_received_ = now;
+  AttachEagerly(now);
   framer_.Receive(now, bytes);
   Drain(now);
 }
@@ -380,7 +381,12 @@ void LinkMachine::WriteReset() {
   Write(EncodeControlPacket(PacketType::kReset, Kdnet() ? next_tx_ : 0));
 }
 
-void LinkMachine::BreakIn(TimePoint) {
+void LinkMachine::BreakIn(TimePoint now) {
+  AttachEagerly(now);
+  WriteBreakIn();
+}
+
+void LinkMachine::WriteBreakIn() {
   ++counters_.break_ins_sent;
   Write(Bytes{kBreakInByte});
 }
@@ -490,13 +496,28 @@ void LinkMachine::TickAttach(TimePoint now) {
     attach_->deadline = now + timers_.alternation;
     return;
   }
-  attach_->deadline = now + timers_.alternation;
+  attach_->deadline = now + AttachInterval();
+  ++attach_->unanswered;
   if (attach_->reset_next) {
     SendReset(now);
   } else {
-    BreakIn(now);
+    WriteBreakIn();
   }
   attach_->reset_next = !attach_->reset_next;
+}
+
+/// A target may be switched off for days, and many links wait for theirs.
+Duration LinkMachine::AttachInterval() const {
+  const Duration usual = timers_.alternation;
+  const int factor = 1 << std::min(attach_->unanswered / kEagerTurns, 2);
+  return std::min<Duration>(usual * factor, std::max<Duration>(usual, kRarestTurn));
+}
+
+/// Somebody is there, or is to be there at last.
+void LinkMachine::AttachEagerly(TimePoint now) {
+  if (!attach_ || attach_->unanswered == 0) return;
+  attach_->unanswered = 0;
+  attach_->deadline = std::min(attach_->deadline, now + timers_.alternation);
 }
 
 }  // namespace longwire::kd

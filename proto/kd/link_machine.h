@@ -70,6 +70,10 @@ class LinkMachine {
                ///< change
     kReset,    ///< for a target that is known to be stopped: the same, but a RESET comes first and at once
   };
+  /// While nothing at all comes the turns of an attach become rarer after so many, and again after as many:
+  /// twice and then four times Timers::alternation, but no more than kRarestTurn unless that is longer.
+  static constexpr int kEagerTurns = 6;
+  static constexpr std::chrono::seconds kRarestTurn{8};
 
   static constexpr int kSilentTries = 3;
 
@@ -146,6 +150,7 @@ class LinkMachine {
     bool reset_next = false;  ///< false: break-in byte is next
     TimePoint deadline{};
     std::optional<TimePoint> give_up;
+    int unanswered = 0;  ///< turns since the last byte of the target
   };
   struct Packet {
     PacketType type;
@@ -183,6 +188,7 @@ class LinkMachine {
   void Write(const Bytes& bytes);
   void SendReset(TimePoint now);
   void WriteReset();
+  void WriteBreakIn();
   void SendResend(TimePoint now);
   void BeginReset(TimePoint now);
   void Fail(Errc code, std::string message);
@@ -191,6 +197,8 @@ class LinkMachine {
   void TickReset(TimePoint now);
   void AwaitRepetition(TimePoint now);
   void TickAttach(TimePoint now);
+  Duration AttachInterval() const;
+  void AttachEagerly(TimePoint now);
 
   Timers timers_;
   Framer framer_;

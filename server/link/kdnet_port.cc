@@ -27,7 +27,8 @@ namespace {
 
 namespace asio = boost::asio;
 constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
-constexpr std::chrono::milliseconds kPokeInterval{500};
+/// Between two requests for offers: at first, and after kPokesPerResolve of them each time twice as long.
+constexpr std::chrono::milliseconds kPokeInterval{500}, kRarestPoke{4000};
 constexpr int kPokesPerResolve = 20;
 /// A reader that is stuck loses datagrams, as with any other network trouble.
 constexpr std::size_t kMostIncoming = 1u << 20;
@@ -142,6 +143,7 @@ class KdnetEnd final : public KdnetSocket::Listener, public std::enable_shared_f
  private:
   static Awaitable<void> Poke(std::shared_ptr<KdnetEnd> self) {
     std::size_t turn = 0;
+    std::chrono::milliseconds interval = kPokeInterval;
     while (!self->closed_ && !self->session_.live()) {
       auto [error, found] =
           co_await self->resolver_.async_resolve(self->target_.host, std::to_string(self->port_), kAwait);
@@ -150,9 +152,10 @@ class KdnetEnd final : public KdnetSocket::Listener, public std::enable_shared_f
           const auto version = kVersions[turn++ % std::size(kVersions)];
           self->socket_->Send(entry.endpoint(), self->session_.Poke(version));
         }
-        self->poke_.expires_after(kPokeInterval);
+        self->poke_.expires_after(interval);
         co_await self->poke_.async_wait(kAwait);
       }
+      interval = std::min(interval * 2, kRarestPoke);
     }
   }
 

@@ -10,7 +10,8 @@
 
 namespace longwire::test {
 
-KdsrvProcess::KdsrvProcess(const std::string& program, const std::string& password) : password_(password) {
+KdsrvProcess::KdsrvProcess(const std::string& program, const std::string& password, const std::string& state)
+    : password_(password) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return;
   std::string transport = "tcp:port=47100:47999";
@@ -19,7 +20,7 @@ KdsrvProcess::KdsrvProcess(const std::string& program, const std::string& passwo
   if (pid_ == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(ends[1], STDERR_FILENO);
-    ::execl(program.c_str(), "kdsrv", "-v", "--state", "none", "-t", transport.c_str(),
+    ::execl(program.c_str(), "kdsrv", "-v", "--state", state.c_str(), "-t", transport.c_str(),
             static_cast<char*>(nullptr));
     ::_exit(127);
   }

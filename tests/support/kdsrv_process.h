@@ -10,9 +10,10 @@ namespace longwire::test {
 /// The real kdsrv on a loopback port of its own. Dies with this object.
 class KdsrvProcess {
  public:
-  /// `program`: path of kdsrv. `password`: empty for a server without one. port() is 0 when it did not come
-  /// up.
-  explicit KdsrvProcess(const std::string& program, const std::string& password = "");
+  /// `program`: path of kdsrv. `password`: empty for a server without one. `state`: directory of its
+  /// journals. port() is 0 when it did not come up.
+  explicit KdsrvProcess(const std::string& program, const std::string& password = "",
+                        const std::string& state = "none");
   KdsrvProcess(const KdsrvProcess&) = delete;
   KdsrvProcess& operator=(const KdsrvProcess&) = delete;
   ~KdsrvProcess();

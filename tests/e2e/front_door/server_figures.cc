@@ -1,8 +1,11 @@
 #include "tests/e2e/front_door/server_figures.h"
 
+#include <unistd.h>
+
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <sstream>
 #include <thread>
 
 namespace longwire::test {
@@ -36,6 +39,23 @@ std::size_t OpenDescriptors(pid_t pid) {
 }
 
 std::string DescriptorLimit(pid_t pid) { return LineOf(pid, "limits", "Max open files"); }
+
+std::size_t WakeUps(pid_t pid) { return StatusNumber(pid, "voluntary_ctxt_switches:"); }
+
+double ProcessorSeconds(pid_t pid) {
+  std::ifstream in(Proc(pid, "stat"));
+  std::string text;
+  std::getline(in, text);
+  const std::size_t name_end = text.rfind(')');
+  if (name_end == std::string::npos) return 0;
+  std::istringstream fields(text.substr(name_end + 1));
+  constexpr int kBeforeUserTime = 11;
+  std::string passed;
+  for (int i = 0; i < kBeforeUserTime; ++i) fields >> passed;
+  double user = 0, system = 0;
+  fields >> user >> system;
+  return (user + system) / static_cast<double>(::sysconf(_SC_CLK_TCK));
+}
 
 bool Eventually(const std::function<bool()>& holds, std::chrono::seconds limit) {
   const auto end = std::chrono::steady_clock::now() + limit;

@@ -17,6 +17,10 @@ std::size_t PeakKibibytes(pid_t pid);
 void ForgetPeak(pid_t pid);
 std::size_t OpenDescriptors(pid_t pid);
 std::string DescriptorLimit(pid_t pid);
+/// Used so far, by all threads in user and kernel mode.
+double ProcessorSeconds(pid_t pid);
+/// How often the main thread has gone to sleep so far.
+std::size_t WakeUps(pid_t pid);
 
 /// Polls until `holds`; false after `limit`.
 bool Eventually(const std::function<bool()>& holds, std::chrono::seconds limit = std::chrono::seconds(60));

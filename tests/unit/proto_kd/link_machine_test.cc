@@ -380,6 +380,22 @@ TEST(KdHost, H35_AttachToARunningTarget) {
   EXPECT_THAT(host.Sent(), IsEmpty());
 }
 
+TEST(KdHost, H35_TurnsBecomeRarerWhileNothingComes) {
+  SimulatedHost host;
+  host.machine.Attach(host.now, LinkMachine::AttachMode::kBreakIn);
+  host.Advance(seconds(600));
+  EXPECT_LT(host.Sent().size(), 90u) << "of 300 turns";
+  // Whatever comes, or a break-in of the user, brings the haste back.
+  host.Feed(Bytes(3, std::byte{0x20}));
+  host.Advance(seconds(10));
+  EXPECT_GE(host.Sent().size(), 5u);
+  host.Advance(seconds(600));
+  host.Sent();
+  host.machine.BreakIn(host.now);
+  host.Advance(seconds(10));
+  EXPECT_GE(host.Sent().size(), 6u);
+}
+
 TEST(KdHost, H35_ListeningNeverSendsUnasked) {
   SimulatedHost host;
   host.machine.Attach(host.now, LinkMachine::AttachMode::kListen);
