@@ -96,6 +96,11 @@ constexpr auto kFacts = std::to_array<FindingFacts>({
     {F::kNobodyConnected, "nobody-connected", Errc::kLinkFailed,
      "start the virtual machine or serial server that shall connect to this link"},
     {F::kLinkFailed, "link-failed", Errc::kLinkFailed, "the text names what failed"},
+    {F::kControllerMissing, "controller-missing", Errc::kLinkFailed,
+     "plug a controller in and load its driver (modprobe firewire-ohci)"},
+    {F::kChannelSilent, "channel-silent", Errc::kTargetOffline,
+     "check the cable, channel= on both sides, and that debugging is on at the target (bcdedit /dbgsettings "
+     "1394)"},
     {F::kNoPermission, "no-permission", Errc::kLinkFailed,
      "let the user who opens the link into the group the text names (usermod -aG), and log in anew"},
     {F::kUsedByClient, "used-by-client", Errc::kLinkInUse,

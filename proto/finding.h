@@ -69,6 +69,8 @@ enum class Finding : std::uint16_t {
   kLinkUnreachable = 710,
   kNobodyConnected = 711,
   kLinkFailed = 712,
+  kControllerMissing = 713,
+  kChannelSilent = 714,
   // permission
   kNoPermission = 801,
   // use

@@ -34,7 +34,8 @@ void HostExchange::Discover(TimePoint now, std::span<const std::uint32_t> rom, s
   block_ = *block;
   most_bytes_ = std::clamp<std::size_t>(most_bytes & ~std::size_t{3}, 4, kPacketSize);
   step_ = Step::kConfiguration;
-  due_ = now;
+  // The kernel, too, needs a while to look at a bus that was reset.
+  due_ = now + (setbacks_ == 0 ? Duration::zero() : timing_.poll * (1 << setbacks_));
   filled_ = 0;
   packet_.clear();
   if (std::exchange(bad_, false)) outgoing_.pop_front();

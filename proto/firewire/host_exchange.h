@@ -49,8 +49,9 @@ class HostExchange {
     Duration eager = std::chrono::seconds(1);       ///< how long something is expected
     Duration busy_limit = std::chrono::seconds(1);  ///< how long a busy node is asked again
   };
-  /// Failures in a row, each answered by a new look at the node, before the link counts as lost.
-  static constexpr int kMostSetbacks = 8;
+  /// Failures in a row, each answered by a new look at the node, before the link counts as lost: about two
+  /// seconds with the pauses between them.
+  static constexpr int kMostSetbacks = 10;
   /// Copies of one packet written because the target asked for them.
   static constexpr int kMostCopies = 5;
 

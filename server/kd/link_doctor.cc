@@ -110,6 +110,7 @@ LinkDoctor::LinkDoctor(Executor executor, KernelLink link, LinkDoctorOptions opt
 
 Awaitable<void> LinkDoctor::Run(std::shared_ptr<LinkDoctor> self, std::shared_ptr<Diagnosis> diagnosis) {
   self->diagnosis_ = diagnosis;
+  if (std::holds_alternative<FirewireLink>(self->link_) && !ExamineFirewire(*diagnosis)) co_return;
   Result<LinkBackEnd> back_end = self->options_.make_back_end(self->executor_, self->link_);
   if (!back_end) {
     const bool unsupported = back_end.error().code == Errc::kUnsupported;
@@ -137,7 +138,9 @@ Awaitable<std::unique_ptr<Stream>> LinkDoctor::Open(LinkPort& port) {
   if (diagnosis_->cancelled()) co_return nullptr;
   const Error& error = stream.error();
   const auto* com = std::get_if<ComLink>(&link_);
-  if (port.listens() && deadline.expired()) {
+  if (std::holds_alternative<FirewireLink>(link_)) {
+    diagnosis_->Fail(DoctorStep::kUse, Finding::kChannelSilent, error.message);
+  } else if (port.listens() && deadline.expired()) {
     diagnosis_->Fail(DoctorStep::kUse, Finding::kNobodyConnected,
                      "nobody connected to the link while it listened");
   } else if (com && com->kind == ComLink::Kind::kTcp) {

@@ -14,6 +14,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "server/link/firewire_bus.h"
 #include "transport/open_files.h"
 #include "transport/scoped_descriptor.h"
 #include "transport/serial_line.h"
@@ -156,6 +157,23 @@ std::string DescribePermissions(const std::string& path) {
   return path + " belongs to " + UserName(found.st_uid) + ":" + group + ", mode " + mode + "; user " +
          UserName(::geteuid()) + " may not use it, " +
          (helps ? "members of the group " + group + " may" : "nor does a group help");
+}
+
+bool ExamineFirewire(Diagnosis& diagnosis) {
+  const std::vector<std::string> devices = FirewireDevices();
+  if (devices.empty()) {
+    diagnosis.Fail(DoctorStep::kDevice, Finding::kControllerMissing,
+                   "this machine has no IEEE 1394 controller: there is no /dev/fw*");
+    return false;
+  }
+  diagnosis.Ok(DoctorStep::kDevice, std::to_string(devices.size()) + " node" +
+                                        (devices.size() == 1 ? "" : "s") +
+                                        " on the 1394 bus, this machine among them: " + devices.front() +
+                                        (devices.size() == 1 ? "" : " to " + devices.back()));
+  // The file of a node belongs to whom its kind calls for, so each may be another's.
+  const auto closed = std::find_if(devices.begin(), devices.end(),
+                                   [](const std::string& path) { return !MayUse(path, R_OK | W_OK); });
+  return ExaminePermission(closed == devices.end() ? devices.front() : *closed, R_OK | W_OK, diagnosis);
 }
 
 bool ExamineDevice(const ComLink& link, Diagnosis& diagnosis) {

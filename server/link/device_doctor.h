@@ -12,6 +12,9 @@ namespace longwire {
 /// that listen, or have no device of their own, have nothing to look at.
 bool ExamineDevice(const ComLink& link, Diagnosis& diagnosis);
 
+/// The same for the controllers of a 1394 link.
+bool ExamineFirewire(Diagnosis& diagnosis);
+
 /// "/dev/ttyUSB0 belongs to root:dialout, mode 0660; user joe may not use it, members of dialout may".
 std::string DescribePermissions(const std::string& path);
 

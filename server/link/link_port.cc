@@ -5,6 +5,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "server/link/firewire_port.h"
 #include "server/link/kdnet_port.h"
 #include "transport/acceptor.h"
 #include "transport/dial_socket.h"
@@ -162,9 +163,9 @@ Result<std::unique_ptr<LinkPort>> MakeLinkPort(Executor executor, const KernelLi
         std::make_unique<TcpPort>(std::move(executor), stub->host, stub->port, false));
   }
   if (const auto* net = std::get_if<NetLink>(&link)) return MakeKdnetPort(std::move(executor), *net);
-  const char* kind = std::holds_alternative<UsbLink>(link) ? "usb" : "1394";
-  return Error{Errc::kUnsupported,
-               std::string(kind) + " links are not supported by this build; use a com or net link"};
+  if (const auto* firewire = std::get_if<FirewireLink>(&link))
+    return MakeFirewirePort(executor, *firewire, MakeSystemFirewireBus(executor));
+  return Error{Errc::kUnsupported, "usb links are not supported by this build; use a com or net link"};
 }
 
 }  // namespace longwire
