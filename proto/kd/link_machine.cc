@@ -431,15 +431,6 @@ void LinkMachine::Emit(LinkEvent::Kind kind) { events_.push_back({kind, PacketTy
 
 // ---- Timers
 
-void LinkMachine::Attach(TimePoint now, AttachMode mode) {
-  const bool reset = mode == AttachMode::kReset;
-  // The state change wanted may be one that was delivered before.
-  delivered_.reset();
-  rx_known_ = rx_known_ && !Kdnet();
-  attach_ = Attachment{mode, reset, reset ? now : now + timers_.listen, std::nullopt};
-  if (timers_.attach_give_up) attach_->give_up = now + *timers_.attach_give_up;
-}
-
 void LinkMachine::TickOutstanding(TimePoint now) {
   if (!outstanding_) return;
   if (now < outstanding_->deadline) {
@@ -476,48 +467,6 @@ void LinkMachine::TickReset(TimePoint now) {
   --resetting_->tries_left;
   resetting_->deadline = now + timers_.reset_wait;
   SendReset(now);
-}
-
-void LinkMachine::TickAttach(TimePoint now) {
-  if (!attach_) return;
-  if (attach_->give_up && now >= *attach_->give_up) {
-    attach_.reset();
-    events_.push_back(
-        {LinkEvent::Kind::kLinkLost,
-         PacketType::kUnused,
-         {},
-         {Errc::kTargetOffline, "no target answered in time; check that it was started with debugging on"}});
-    return;
-  }
-  if (attach_->mode == AttachMode::kListen || now < attach_->deadline) return;
-  // While something is in flight (the answer to a prompt of a booting target) the target is alive and its
-  // turn has come.
-  if (outstanding_ || resetting_) {
-    attach_->deadline = now + timers_.alternation;
-    return;
-  }
-  attach_->deadline = now + AttachInterval();
-  ++attach_->unanswered;
-  if (attach_->reset_next) {
-    SendReset(now);
-  } else {
-    WriteBreakIn();
-  }
-  attach_->reset_next = !attach_->reset_next;
-}
-
-/// A target may be switched off for days, and many links wait for theirs.
-Duration LinkMachine::AttachInterval() const {
-  const Duration usual = timers_.alternation;
-  const int factor = 1 << std::min(attach_->unanswered / kEagerTurns, 2);
-  return std::min<Duration>(usual * factor, std::max<Duration>(usual, kRarestTurn));
-}
-
-/// Somebody is there, or is to be there at last.
-void LinkMachine::AttachEagerly(TimePoint now) {
-  if (!attach_ || attach_->unanswered == 0) return;
-  attach_->unanswered = 0;
-  attach_->deadline = std::min(attach_->deadline, now + timers_.alternation);
 }
 
 }  // namespace longwire::kd
