@@ -11,6 +11,9 @@
 namespace longwire {
 namespace {
 
+/// Of one list that is read ahead; what is missing then is read when it is asked for.
+constexpr int kMostPlanRuns = 16;
+
 HostState& StateOf(lw_session* session) { return *reinterpret_cast<HostState*>(session); }
 Session& SessionOf(lw_session* session) { return StateOf(session).session; }
 
@@ -154,7 +157,17 @@ lw_status PrefetchList(lw_session* session, lw_space space, const lw_list* list)
   Session& engine = SessionOf(session);
   Result<plan::Plan> plan = BuildListPlan(SpaceOf(session, space), *list, engine.pointer_size());
   if (!plan) return Fail(session, plan.error());
-  return RunPlan(session, *plan, nullptr, nullptr);
+  if (Result<void> valid = plan::Validate(*plan); !valid) return Fail(session, valid.error());
+  // A long list on a slow line takes longer than one plan may: what was read is known to the server, so the
+  // next run passes it without asking the target and gets further.
+  std::size_t known = 0;
+  for (int run = 0; run < kMostPlanRuns; ++run) {
+    Result<plan::Output> output = engine.target().Run(*plan);
+    if (!output) return Fail(session, output.error());
+    if (output->ending != plan::Ending::kTimeLimit || output->records.size() <= known) break;
+    known = output->records.size();
+  }
+  return 0;
 }
 
 lw_status RunPlanOf(lw_session* session, const lw_plan_instruction* program, std::uint32_t count,

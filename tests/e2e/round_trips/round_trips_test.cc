@@ -1,6 +1,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cstdio>
 #include <set>
 #include <sstream>
@@ -15,7 +16,8 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::uint32_t kLoadCrowd = 16;  // DemoLoadCrowd of tests/target/drivers/demo.h
+constexpr std::chrono::seconds kPlanTime{10};  // docs/protocol.md, "Read plans"
+constexpr std::uint32_t kLoadCrowd = 16;       // DemoLoadCrowd of tests/target/drivers/demo.h
 
 std::string Hexadecimal(std::uint64_t value) {
   char text[32];
@@ -31,6 +33,7 @@ class RoundTrips : public testing::TestWithParam<char> {
     TestMachineOptions options;
     options.variant = GetParam();
     options.extra_processes = extra_processes;
+    options.break_at_boot = extra_processes != 0;  // or the stop may come before they are there
     std::string error;
     machine_ = TestMachine::Start(options, &error);
     ASSERT_TRUE(machine_) << error;
@@ -109,14 +112,17 @@ TEST_P(RoundTrips, ListOfTwoHundredProcesses) {
   ASSERT_NO_FATAL_FAILURE(Boot(200));
   ASSERT_NO_FATAL_FAILURE(Connect());
   Show("(the stop)", kd_->ShowStop());
+  const auto started = std::chrono::steady_clock::now();
   const CommandCost cost = Run("!process 0 0");
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started;
   std::size_t processes = 0;
   for (std::size_t at = cost.text.find("PROCESS "); at != std::string::npos;
        at = cost.text.find("PROCESS ", at + 1)) {
     ++processes;
   }
   EXPECT_GE(processes, 200u);
-  EXPECT_LE(cost.client.round_trips, 2u);
+  // A plan ends after kPlanTime; a machine so slow takes another one.
+  EXPECT_LE(cost.client.round_trips, 2u + static_cast<unsigned>(took / kPlanTime));
 }
 
 TEST_P(RoundTrips, StructureOfTheKernel) {
