@@ -16,6 +16,7 @@
 #include <optional>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #include "proto/kd/manipulate.h"
@@ -172,8 +173,9 @@ class BareHost {
     while (!failed_) {
       kd::Bytes frame = Receive();
       if (frame.size() <= kd::kHeaderSize) continue;
-      Transmit(
-          session_.Send(kd::EncodeControlPacket(kd::PacketType::kAcknowledge, kd::DecodeHeader(frame).id)));
+      const std::uint32_t id = kd::DecodeHeader(frame).id;
+      Transmit(session_.Send(kd::EncodeControlPacket(kd::PacketType::kAcknowledge, id)));
+      if (std::exchange(newest_, id) == id) continue;  // its acknowledge came late
       return frame;
     }
     return std::nullopt;
@@ -184,6 +186,7 @@ class BareHost {
   bool failed_ = false;
   sockaddr_in peer_{};
   std::uint32_t next_ = kd::kInitialKdnetId;
+  std::optional<std::uint32_t> newest_;
 };
 
 std::unique_ptr<KdnetMachine> ScriptedMachine(std::uint16_t port, std::size_t bytes) {
@@ -258,7 +261,10 @@ bool MeasureKdnet(std::size_t bytes) {
   const auto limit = BareHostRate(bytes);
   const auto machine = ScriptedMachine(kPort, bytes);
   const auto ours = OurRate("net:port=" + std::to_string(kPort) + ",key=" + kKey, kScriptedMemory, bytes);
-  if (!physical || !limit || !ours) return false;
+  if (!physical || !limit || !ours) {
+    std::fprintf(stderr, "line_efficiency: a KDNET target on port %u did not answer\n", unsigned{kPort});
+    return false;
+  }
   std::printf(
       "KDNET, %zu KiB: %.0f B/s, %.1f %% of a windowless host with the same target (%.0f B/s), which has "
       "%.1f %% of "
