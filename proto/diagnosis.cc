@@ -61,9 +61,11 @@ void Diagnosis::Add(DiagnosedStep step) {
 }
 
 void Diagnosis::SkipRest(DoctorStep last) {
-  const auto first = steps_.empty() ? 1 : static_cast<int>(steps_.back().step) + 1;
-  for (int step = first; step <= static_cast<int>(last); ++step) {
-    Skip(static_cast<DoctorStep>(step), cancelled_ ? "interrupted" : "a step before it failed");
+  for (int number = 1; number <= static_cast<int>(last); ++number) {
+    const auto step = static_cast<DoctorStep>(number);
+    const bool told = std::any_of(steps_.begin(), steps_.end(),
+                                  [step](const DiagnosedStep& one) { return one.step == step; });
+    if (!told) Skip(step, cancelled_ ? "interrupted" : "a step before it failed");
   }
 }
 

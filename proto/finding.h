@@ -31,6 +31,15 @@ enum class Finding : std::uint16_t {
   kNobodyDialled = 309,
   kPortForbidden = 310,
   kTransportFailed = 311,
+  kNoClientWaits = 312,
+  kStrangerDialled = 313,
+  kShellMissing = 314,
+  kShellUnreachable = 315,
+  kShellHostKey = 316,
+  kShellLogin = 317,
+  kServerProgramMissing = 318,
+  kLoginText = 319,
+  kChannelRefused = 320,
   // TLS
   kCertificateExpired = 401,
   kCertificateNotYetValid = 402,
@@ -78,9 +87,13 @@ enum class Finding : std::uint16_t {
   kUsedByProgram = 902,
   // line
   kLineClosed = 1001,
+  kLineSilent = 1002,
   // framing
   kGarbage = 1101,
   kTextOnLine = 1102,
+  kLineEchoes = 1103,
+  kKernelLine = 1104,
+  kKeyDiffers = 1105,
   // target
   kTargetSilent = 1201,
   kTargetUnclear = 1202,

@@ -15,26 +15,27 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr milliseconds kHandshakeLimit{4000}, kGreetingLimit{4000}, kSecondTryLimit{3000};
-constexpr milliseconds kReverseLimit{15'000}, kRemoteLimit{45'000};
+/// A server whose peer left dials again after a second.
+constexpr milliseconds kRedialLimit{8000}, kRemoteLimit{45'000};
 constexpr std::uint64_t kDiagnoseId = 1;
 
 /// The middle of the walk: from a bare stream to a greeted server.
 class ConnectionDoctor {
  public:
-  ConnectionDoctor(Executor executor, Endpoint endpoint, rpc::Hello hello, Diagnosis& diagnosis)
+  ConnectionDoctor(Executor executor, Endpoint endpoint, rpc::Hello hello, bool open, Diagnosis& diagnosis)
       : executor_(std::move(executor)),
         endpoint_(std::move(endpoint)),
         hello_(std::move(hello)),
+        open_(open),
         diagnosis_(diagnosis) {}
 
   Awaitable<ExaminedConnection> Run() {
     ExaminedConnection examined;
-    std::unique_ptr<Stream> stream;
-    if (CanReach(endpoint_)) {
-      stream = co_await ReachServer(executor_, endpoint_, diagnosis_);
-      if (stream) stream = co_await Secure(std::move(stream));
-    } else {
-      stream = co_await DialWhole();
+    std::unique_ptr<Stream> stream = co_await ReachServer(executor_, endpoint_, open_, diagnosis_);
+    if (stream) {
+      dialled_in_ = stream->peer().address;
+      slowness_ = stream->peer().slowness;
+      stream = co_await Secure(std::move(stream));
     }
     if (stream) examined = co_await Greet(std::move(stream));
     co_return examined;
@@ -42,36 +43,15 @@ class ConnectionDoctor {
 
  private:
   std::string Place() const {
-    if (endpoint_.protocol == Protocol::kNamedPipe || endpoint_.protocol == Protocol::kSecurePipe)
-      return "the pipe " + endpoint_.pipe;
+    if (endpoint_.clicon) return dialled_in_ + ", which dialled in";
+    switch (endpoint_.protocol) {
+      case Protocol::kNamedPipe:
+      case Protocol::kSecurePipe: return "the pipe " + endpoint_.pipe;
+      case Protocol::kCom: return endpoint_.device + " channel " + std::to_string(endpoint_.channel);
+      case Protocol::kTcp:
+      case Protocol::kSsl: break;
+    }
     return endpoint_.server + " port " + std::to_string(endpoint_.port.first);
-  }
-
-  /// Reverse connections, and transports that another program carries: one step for all.
-  Awaitable<std::unique_ptr<Stream>> DialWhole() {
-    diagnosis_.Skip(DoctorStep::kName,
-                    endpoint_.clicon ? "the server dials" : "not by a name of the network");
-    diagnosis_.Skip(DoctorStep::kRoute,
-                    endpoint_.clicon ? "the server dials" : "not over this machine's routes");
-    DialOptions options;
-    if (endpoint_.clicon) options.limit = kReverseLimit;
-    auto stream = co_await Dial(executor_, endpoint_, options);
-    if (stream) {
-      diagnosis_.Ok(DoctorStep::kPort, "connected with " + (*stream)->peer().address);
-      diagnosis_.Skip(DoctorStep::kTls, endpoint_.password ? "done while connecting" : "not asked for");
-      diagnosis_.Skip(DoctorStep::kPassword,
-                      endpoint_.password ? "proved while connecting" : "none is given");
-      co_return std::move(*stream);
-    }
-    const Error& error = stream.error();
-    if (error.code == Errc::kAuthentication) {
-      diagnosis_.Fail(DoctorStep::kPassword, Finding::kPasswordWrong, error.message);
-    } else {
-      const bool missed = endpoint_.clicon && error.code == Errc::kTimedOut;
-      diagnosis_.Fail(DoctorStep::kPort, missed ? Finding::kNobodyDialled : Finding::kTransportFailed,
-                      error.message);
-    }
-    co_return nullptr;
   }
 
   Awaitable<std::unique_ptr<Stream>> Secure(std::unique_ptr<Stream> bare) {
@@ -87,7 +67,7 @@ class ConnectionDoctor {
       co_return stream;
     }
     Stream* const below = stream.get();
-    ScopedDeadline deadline(executor_, kHandshakeLimit, [below] { below->Close(); });
+    ScopedDeadline deadline(executor_, kHandshakeLimit + slowness_, [below] { below->Close(); });
     auto tls = co_await security->ShakeHands(executor_, std::move(stream), finding_);
     if (!tls) {
       co_await JudgeHandshake(tls.error(), deadline.expired());
@@ -125,11 +105,12 @@ class ConnectionDoctor {
   /// Whether a server welcomes the client at an endpoint that says less than the one examined.
   Awaitable<bool> IsWelcome(Endpoint other) {
     DialOptions options;
-    options.limit = kSecondTryLimit;
+    options.limit = (other.clicon ? kRedialLimit : kSecondTryLimit) + slowness_;
+    options.open = true;  // nothing is told to who answers
     auto stream = co_await Dial(executor_, std::move(other), options);
     if (!stream) co_return false;
     const auto channel = RpcChannel::Make(executor_, std::move(*stream));
-    const ScopedDeadline deadline(executor_, kSecondTryLimit, [&channel] { channel->Close(); });
+    const ScopedDeadline deadline(executor_, kSecondTryLimit + slowness_, [&channel] { channel->Close(); });
     const auto welcome = co_await GreetServer(*channel, hello_);
     co_return welcome.has_value() || welcome.error().code == Errc::kVersionMismatch;
   }
@@ -200,7 +181,7 @@ class ConnectionDoctor {
     bool expired = false;
     Result<rpc::Welcome> welcome = Error{};
     {
-      const ScopedDeadline deadline(executor_, kGreetingLimit, [&channel] { channel->Close(); });
+      const ScopedDeadline deadline(executor_, kGreetingLimit + slowness_, [&channel] { channel->Close(); });
       welcome = co_await GreetServer(*channel, hello_);
       expired = deadline.expired();
     }
@@ -248,10 +229,13 @@ class ConnectionDoctor {
   Executor executor_;
   Endpoint endpoint_;
   rpc::Hello hello_;
+  bool open_;
   Diagnosis& diagnosis_;
   std::shared_ptr<std::string> heard_ = std::make_shared<std::string>();  ///< on the bare stream
   std::shared_ptr<std::string> inner_heard_;                              ///< inside TLS; null without
   std::shared_ptr<Finding> finding_ = std::make_shared<Finding>(Finding::kNone);
+  std::string dialled_in_;  ///< clicon: the address of who did
+  milliseconds slowness_{0};
   std::string tls_text_;  ///< of the step that is not told yet
   bool password_proved_ = false;
 };
@@ -259,8 +243,8 @@ class ConnectionDoctor {
 }  // namespace
 
 Awaitable<ExaminedConnection> ExamineConnection(Executor executor, Endpoint endpoint, rpc::Hello hello,
-                                                Diagnosis& diagnosis) {
-  ConnectionDoctor doctor(std::move(executor), std::move(endpoint), std::move(hello), diagnosis);
+                                                bool open, Diagnosis& diagnosis) {
+  ConnectionDoctor doctor(std::move(executor), std::move(endpoint), std::move(hello), open, diagnosis);
   ExaminedConnection examined = co_await doctor.Run();
   co_return examined;
 }

@@ -42,7 +42,7 @@ Awaitable<Result<std::unique_ptr<Stream>>> DialRaw(Executor executor, const Endp
     case Protocol::kSecurePipe: co_return co_await DialPipe(executor, endpoint, limit);
     case Protocol::kCom: {
       const SerialPlace place{endpoint.device, endpoint.baud, endpoint.channel};
-      co_return co_await DialSerialChannel(executor, place, limit);
+      co_return co_await DialSerialChannel(executor, place, limit, nullptr);
     }
   }
   co_return Error{Errc::kInternal, "unknown protocol"};

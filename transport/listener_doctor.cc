@@ -1,10 +1,10 @@
 #include "transport/listener_doctor.h"
 
-#include <cerrno>
-
-#include "transport/doctor_reach.h"
+#include "transport/doctor_client.h"
+#include "transport/doctor_way.h"
 #include "transport/listener.h"
-#include "transport/open_files.h"
+#include "transport/reverse_listener.h"
+#include "transport/serial_doctor.h"
 #include "transport/server_security.h"
 
 namespace longwire {
@@ -12,16 +12,7 @@ namespace {
 
 void FailPort(const Endpoint& endpoint, const Error& error, Diagnosis& diagnosis) {
   if (error.code == Errc::kBusy) return diagnosis.Fail(DoctorStep::kPort, Finding::kPipeTaken, error.message);
-  if (error.os_error == EACCES)
-    return diagnosis.Fail(DoctorStep::kPort, Finding::kPortForbidden, error.message);
-  if (error.os_error != EADDRINUSE)
-    return diagnosis.Fail(DoctorStep::kPort, Finding::kTransportFailed, error.message);
-  const std::string holder = ListenersOnPort(endpoint.port.first);
-  diagnosis.Fail(DoctorStep::kPort, Finding::kPortTaken,
-                 endpoint.port.first != endpoint.port.last
-                     ? error.message
-                     : "port " + std::to_string(endpoint.port.first) + " is taken" +
-                           (holder.empty() ? " by a program that this user cannot see" : " by " + holder));
+  FailPortOfOurs(error, endpoint.port.first, endpoint.port.last, diagnosis);
 }
 
 void ExaminePort(const Executor& executor, const Endpoint& endpoint, bool open, Diagnosis& diagnosis) {
@@ -40,24 +31,25 @@ void ExaminePort(const Executor& executor, const Endpoint& endpoint, bool open, 
 }  // namespace
 
 Awaitable<void> ExamineListening(Executor executor, Endpoint endpoint, bool open, Diagnosis& diagnosis) {
+  auto security = ServerSecurity::Make(endpoint);
+  if (!security) {
+    diagnosis.Skip(DoctorStep::kPort, "the certificate comes first");
+    diagnosis.Fail(DoctorStep::kTls, Finding::kCertificateUnusable, security.error().message);
+    co_return;
+  }
   if (endpoint.clicon) {
-    Endpoint client = endpoint;
-    client.server = *endpoint.clicon;
-    client.clicon.reset();
-    (void)co_await ReachServer(executor, std::move(client), diagnosis);
-    if (diagnosis.failed()) co_return;
-  } else {
-    diagnosis.Skip(DoctorStep::kName, "a server needs none");
-    diagnosis.Skip(DoctorStep::kRoute, "a server needs none");
-    const auto security = ServerSecurity::Make(endpoint);
-    if (!security) {
-      diagnosis.Skip(DoctorStep::kPort, "the certificate comes first");
-      diagnosis.Fail(DoctorStep::kTls, Finding::kCertificateUnusable, security.error().message);
+    if (const auto allowed = CheckReverse(endpoint, *security, open); !allowed) {
+      diagnosis.Fail(DoctorStep::kPort, Finding::kTransportFailed, allowed.error().message);
       co_return;
     }
-    ExaminePort(executor, endpoint, open, diagnosis);
-    if (diagnosis.failed()) co_return;
+    co_return co_await ExamineWaitingClient(executor, std::move(endpoint), std::move(*security), diagnosis);
   }
+  diagnosis.Skip(DoctorStep::kName, "a server needs none");
+  diagnosis.Skip(DoctorStep::kRoute, "a server needs none");
+  if (endpoint.protocol == Protocol::kCom && !ExamineSerialLine(endpoint.device, endpoint.baud, diagnosis))
+    co_return;
+  ExaminePort(executor, endpoint, open, diagnosis);
+  if (diagnosis.failed()) co_return;
   if (IsSecure(endpoint.protocol)) {
     diagnosis.Ok(DoctorStep::kTls, "the certificate and its key can be used");
   } else {

@@ -6,8 +6,8 @@
 
 namespace longwire {
 
-/// Examines what a server is to listen on: certificate, port or pipe name, who has it already. A reverse
-/// server's string is examined towards the machine that clicon names. Nothing stays open. `open` as in
+/// Examines what a server is to listen on: certificate, port or pipe name, who has it already. With
+/// clicon, the client that waits there, which has to wait anew then. Nothing stays open. `open` as in
 /// ListenOptions.
 Awaitable<void> ExamineListening(Executor executor, Endpoint endpoint, bool open, Diagnosis& diagnosis);
 

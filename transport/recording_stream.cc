@@ -7,19 +7,18 @@
 namespace longwire {
 namespace {
 
-constexpr std::size_t kKept = 64;
-
 class RecordingStream final : public Stream {
  public:
-  RecordingStream(std::unique_ptr<Stream> inner, std::shared_ptr<std::string> heard)
-      : inner_(std::move(inner)), heard_(std::move(heard)) {}
+  RecordingStream(std::unique_ptr<Stream> inner, std::shared_ptr<std::string> heard, std::size_t most)
+      : inner_(std::move(inner)), heard_(std::move(heard)), most_(most) {}
 
   Awaitable<Result<std::size_t>> ReadSome(std::span<std::byte> out) override {
     const std::shared_ptr<std::string> heard = heard_;
+    const std::size_t most = most_;
     Result<std::size_t> got = co_await inner_->ReadSome(out);
-    if (got && heard->size() < kKept) {
+    if (got && heard->size() < most) {
       const auto* bytes = reinterpret_cast<const char*>(out.data());
-      heard->append(bytes, std::min(*got, kKept - heard->size()));
+      heard->append(bytes, std::min(*got, most - heard->size()));
     }
     co_return got;
   }
@@ -34,13 +33,14 @@ class RecordingStream final : public Stream {
  private:
   std::unique_ptr<Stream> inner_;
   std::shared_ptr<std::string> heard_;
+  std::size_t most_;
 };
 
 }  // namespace
 
-std::unique_ptr<Stream> MakeRecordingStream(std::unique_ptr<Stream> inner,
-                                            std::shared_ptr<std::string> heard) {
-  return std::make_unique<RecordingStream>(std::move(inner), std::move(heard));
+std::unique_ptr<Stream> MakeRecordingStream(std::unique_ptr<Stream> inner, std::shared_ptr<std::string> heard,
+                                            std::size_t most) {
+  return std::make_unique<RecordingStream>(std::move(inner), std::move(heard), most);
 }
 
 bool LooksLikeTls(std::string_view heard) {
@@ -48,9 +48,11 @@ bool LooksLikeTls(std::string_view heard) {
 }
 
 std::string GuessService(std::string_view heard) {
-  static constexpr std::array<std::pair<std::string_view, std::string_view>, 6> kKnown{{
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 8> kKnown{{
       {"HTTP/", "an HTTP server"},
-      {"<", "an HTTP server"},
+      {"<!", "an HTTP server"},
+      {"<h", "an HTTP server"},
+      {"<?", "an HTTP server"},
       {"SSH-", "an SSH server"},
       {"220", "a mail or FTP server"},
       {"RFB ", "a VNC server"},

@@ -7,10 +7,10 @@
 
 namespace longwire {
 
-/// Passes everything through and keeps the first bytes the peer sent in `*heard`, which tell what it is when
-/// it is not what was expected.
-std::unique_ptr<Stream> MakeRecordingStream(std::unique_ptr<Stream> inner,
-                                            std::shared_ptr<std::string> heard);
+/// Passes everything through and keeps the first `most` bytes the peer sent in `*heard`, which tell what it
+/// is when it is not what was expected.
+std::unique_ptr<Stream> MakeRecordingStream(std::unique_ptr<Stream> inner, std::shared_ptr<std::string> heard,
+                                            std::size_t most = 64);
 
 /// What a service that begins with `heard` seems to be: "an HTTP server", "an SSH server", ...; empty:
 /// unknown.

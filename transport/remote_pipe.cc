@@ -19,8 +19,6 @@
 namespace longwire {
 namespace {
 
-constexpr int kCommandNotFound = 127;  // of the shell on the other side
-
 class CommandStream final : public Stream {
  public:
   CommandStream(std::unique_ptr<Stream> stream, std::unique_ptr<ChildCommand> command,
@@ -65,16 +63,6 @@ std::string Complaint(int errors) {
   return printable;
 }
 
-Error Explain(const std::string& way, int exit_code, const std::string& complaint, bool talked) {
-  const std::string quoted = complaint.empty() ? "" : " (" + complaint + ")";
-  const std::string hint = "; or use tcp: or ssl: with a password.";
-  if (exit_code == kCommandNotFound)
-    return {Errc::kNotFound, way + "there is no kdsrv in the PATH on that machine" + quoted + hint};
-  if (talked)
-    return {Errc::kMalformed, way + "the answer is not kdsrv's; does a login script print text?" + quoted};
-  return {Errc::kUnreachable, way + (complaint.empty() ? "no connection" : complaint) + hint};
-}
-
 /// Reads the greeting; the text that came instead is an error.
 Awaitable<Result<bool>> ReadGreeting(Stream& stream) {
   std::string text;
@@ -91,43 +79,82 @@ Awaitable<Result<bool>> ReadGreeting(Stream& stream) {
 
 }  // namespace
 
-Awaitable<Result<std::unique_ptr<Stream>>> DialRemotePipe(Executor executor, std::string host,
-                                                          std::string pipe, Environment environment,
-                                                          std::chrono::milliseconds limit) {
+Awaitable<RemotePipeTry> TryRemotePipe(Executor executor, std::string host, std::string pipe,
+                                       Environment environment, std::chrono::milliseconds limit,
+                                       std::function<void()> started) {
+  using End = RemotePipeTry::End;
+  RemotePipeTry outcome;
   std::vector<std::string> words = RemoteShell(environment);
-  const std::string way = "Reaching the pipe " + pipe + " on " + host + " through " + words[0] + " failed: ";
+  outcome.program = words[0];
   words.insert(words.end(), {host, "kdsrv", "--connect-pipe", pipe});
   std::array<int, 2> both{-1, -1}, errors{-1, -1};
   if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both.data()) != 0 ||
       ::pipe2(errors.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
-    co_return Error{Errc::kIo, way + std::strerror(errno) + ".", 0, errno};
+    outcome.number = errno;
+    co_return outcome;
   }
   boost::asio::local::stream_protocol::socket near(executor, boost::asio::local::stream_protocol(), both[0]);
   ScopedDescriptor far(both[1]), complaints(errors[0]), complain(errors[1]);
   auto command = std::make_unique<ChildCommand>();
   if (const int failure = command->Start(words, far.get(), far.get(), complain.get()); failure != 0) {
-    co_return Error{Errc::kNotFound,
-                    way + std::strerror(failure) +
-                        "; install it, name another with "
-                        "_DBG_PIPE_RSH, or use tcp: or ssl: with a password.",
-                    0, failure};
+    outcome.end = End::kNotStarted;
+    outcome.number = failure;
+    co_return outcome;
   }
+  if (started) started();
   far = ScopedDescriptor();
   auto stream = MakeLocalStream(std::move(near));
   Stream* const raw = stream.get();
   ScopedDeadline deadline(executor, limit, [raw] { raw->Close(); });
   const auto talked = co_await ReadGreeting(*raw);
   if (!talked && talked.error().code == Errc::kClosed) {
-    co_return std::make_unique<CommandStream>(std::move(stream), std::move(command), std::move(complaints),
-                                              host + " pipe " + pipe);
+    outcome.end = End::kConnected;
+    outcome.stream = std::make_unique<CommandStream>(std::move(stream), std::move(command),
+                                                     std::move(complaints), host + " pipe " + pipe);
+    co_return outcome;
   }
-  if (deadline.expired()) {
-    co_return Error{Errc::kTimedOut, way + "no answer within " + std::to_string(limit.count()) + " ms."};
+  // If the output ended, it ended before the exit: ssh is a moment from it, and its reason has been written.
+  outcome.complaint = Complaint(complaints.get());
+  outcome.end = deadline.expired() ? End::kSilent : talked && *talked ? End::kForeignText : End::kEnded;
+  if (outcome.end == End::kEnded) outcome.number = command->End();
+  co_return outcome;
+}
+
+Error ExplainRemotePipe(const RemotePipeTry& outcome, const std::string& host, const std::string& pipe,
+                        std::chrono::milliseconds limit) {
+  using End = RemotePipeTry::End;
+  const std::string way =
+      "Reaching the pipe " + pipe + " on " + host + " through " + outcome.program + " failed: ";
+  const std::string quoted = outcome.complaint.empty() ? "" : " (" + outcome.complaint + ")";
+  const std::string hint = "; or use tcp: or ssl: with a password.";
+  switch (outcome.end) {
+    case End::kNotStarted:
+      return {Errc::kNotFound,
+              way + std::strerror(outcome.number) +
+                  "; install it, name another with _DBG_PIPE_RSH, or use tcp: or ssl: with a password.",
+              0, outcome.number};
+    case End::kSilent:
+      return {Errc::kTimedOut, way + "no answer within " + std::to_string(limit.count()) + " ms."};
+    case End::kForeignText:
+      return {Errc::kMalformed, way + "the answer is not kdsrv's; does a login script print text?" + quoted};
+    case End::kEnded:
+      if (outcome.number == RemotePipeTry::kCommandNotFound)
+        return {Errc::kNotFound, way + "there is no kdsrv in the PATH on that machine" + quoted + hint};
+      return {Errc::kUnreachable,
+              way + (outcome.complaint.empty() ? "no connection" : outcome.complaint) + hint};
+    case End::kConnected:
+    case End::kBroken: break;
   }
-  if (!talked) co_return talked.error();
-  // The output ended before its exit: ssh is a moment from it, and its reason has been written.
-  const std::string complaint = Complaint(complaints.get());
-  co_return Explain(way, *talked ? 0 : command->End(), complaint, *talked);
+  return {Errc::kIo, way + std::strerror(outcome.number) + ".", 0, outcome.number};
+}
+
+Awaitable<Result<std::unique_ptr<Stream>>> DialRemotePipe(Executor executor, std::string host,
+                                                          std::string pipe, Environment environment,
+                                                          std::chrono::milliseconds limit) {
+  std::function<void()> nobody;
+  RemotePipeTry outcome = co_await TryRemotePipe(executor, host, pipe, std::move(environment), limit, nobody);
+  if (outcome.stream) co_return std::move(outcome.stream);
+  co_return ExplainRemotePipe(outcome, host, pipe, limit);
 }
 
 }  // namespace longwire

@@ -63,7 +63,7 @@ class Arrivals {
   Arrivals& operator=(const Arrivals&) = delete;
 
   /// nullptr: `until` has passed.
-  Awaitable<std::unique_ptr<Stream>> Next(Clock::time_point until) { return Wait(core_, until); }
+  Awaitable<std::unique_ptr<Stream>> Next(Clock::time_point until) { return NextOf(core_, until); }
 
  private:
   struct Core {
@@ -90,7 +90,7 @@ class Arrivals {
     }
   }
 
-  static Awaitable<std::unique_ptr<Stream>> Wait(std::shared_ptr<Core> core, Clock::time_point until) {
+  static Awaitable<std::unique_ptr<Stream>> NextOf(std::shared_ptr<Core> core, Clock::time_point until) {
     while (core->waiting.empty() && Clock::now() < until) {
       core->changed.expires_at(until);
       co_await core->changed.async_wait(kAsTuple);
@@ -126,6 +126,24 @@ Awaitable<Result<Admission>> Admit(Executor executor, const Endpoint& endpoint, 
   co_return admission;
 }
 
+class Wait final : public ReverseWait {
+ public:
+  Wait(Executor executor, Admission admission, BoundTcp bound)
+      : admission_(std::move(admission)),
+        port_(bound.port),
+        arrivals_(std::move(executor), std::move(bound.acceptors)) {}
+
+  Awaitable<std::unique_ptr<Stream>> Next(Time until) override { return arrivals_.Next(until); }
+  bool Admits(const PeerInfo& peer) const override { return longwire::Admits(admission_, peer); }
+  bool admits_everybody() const override { return admission_.everybody; }
+  std::uint16_t port() const override { return port_; }
+
+ private:
+  Admission admission_;
+  std::uint16_t port_;
+  Arrivals arrivals_;
+};
+
 Error Missed(const std::string& who, std::uint16_t port, milliseconds limit, const std::string& last) {
   std::string text = "No server dialled in from " + who + " on port " + std::to_string(port) + " within " +
                      std::to_string(std::chrono::ceil<std::chrono::seconds>(limit).count()) +
@@ -136,32 +154,38 @@ Error Missed(const std::string& who, std::uint16_t port, milliseconds limit, con
 
 }  // namespace
 
-Awaitable<Result<std::unique_ptr<Stream>>> AwaitServer(Executor executor, Endpoint endpoint,
-                                                       DialOptions options, const ClientSecurity& security) {
-  const milliseconds limit =
-      options.limit.value_or(std::chrono::seconds(endpoint.connect_timeout_seconds.value_or(kDefaultLimit)));
-  const auto until = Clock::now() + limit;
-  const bool this_machine_only = !security.authenticates() && !options.open;
-  const auto admission = co_await Admit(executor, endpoint, this_machine_only, until);
+Awaitable<Result<std::unique_ptr<ReverseWait>>> ReverseWait::Begin(Executor executor, Endpoint endpoint,
+                                                                   bool this_machine_only, Time until) {
+  auto admission = co_await Admit(executor, endpoint, this_machine_only, until);
   if (!admission) co_return admission.error();
   const bool only_loopback = !admission->everybody && std::all_of(admission->addresses.begin(),
                                                                   admission->addresses.end(), IsLoopback);
   auto bound =
       BindTcp(executor, {"", this_machine_only || only_loopback, endpoint.ip_version, endpoint.port});
   if (!bound) co_return bound.error();
-  const std::uint16_t port = bound->port;
-  const std::string who = admission->everybody ? "any machine" : *endpoint.clicon;
+  co_return std::make_unique<Wait>(executor, std::move(*admission), std::move(*bound));
+}
+
+Awaitable<Result<std::unique_ptr<Stream>>> AwaitServer(Executor executor, Endpoint endpoint,
+                                                       DialOptions options, const ClientSecurity& security) {
+  const milliseconds limit =
+      options.limit.value_or(std::chrono::seconds(endpoint.connect_timeout_seconds.value_or(kDefaultLimit)));
+  const auto until = Clock::now() + limit;
+  const bool this_machine_only = !security.authenticates() && !options.open;
+  const auto wait = co_await ReverseWait::Begin(executor, endpoint, this_machine_only, until);
+  if (!wait) co_return wait.error();
+  const std::uint16_t port = (*wait)->port();
+  const std::string who = (*wait)->admits_everybody() ? "any machine" : *endpoint.clicon;
   const auto say = [&options](const std::string& line) {
     if (options.notice) options.notice(line);
   };
   say("Waiting for the server to dial in from " + who + " on port " + std::to_string(port) + ".");
-  Arrivals arrivals(executor, std::move(bound->acceptors));
   std::string last;
   for (;;) {
-    auto stream = co_await arrivals.Next(until);
+    auto stream = co_await (*wait)->Next(until);
     if (!stream) co_return Missed(who, port, limit, last);
     const std::string from = stream->peer().address;
-    if (!Admits(*admission, stream->peer())) {
+    if (!(*wait)->Admits(stream->peer())) {
       last = from + " is not an address of " + who + ".";
       say("Refused " + last + " clicon=* would accept it.");
       continue;
@@ -179,7 +203,7 @@ Awaitable<Result<std::unique_ptr<Stream>>> AwaitServer(Executor executor, Endpoi
                     from + " dialled in and did not finish TLS in time; is it a longwire server?"}
             : secured.error();
     // Where anybody may dial, a stranger that speaks something else must not end the wait for the server.
-    if (!admission->everybody || error.code == Errc::kAuthentication) co_return error;
+    if (!(*wait)->admits_everybody() || error.code == Errc::kAuthentication) co_return error;
     last = error.message;
     say("Refused " + last);
   }

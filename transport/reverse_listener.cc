@@ -227,25 +227,26 @@ class ReverseListener final : public Listener {
   CorePointer core_;
 };
 
-Result<void> Check(const Core& core) {
-  const std::string& host = *core.endpoint.clicon;
+}  // namespace
+
+Result<void> CheckReverse(const Endpoint& endpoint, const ServerSecurity& security, bool open) {
+  const std::string& host = *endpoint.clicon;
   if (host == "*") {
     return Error{Errc::kUsage,
                  "clicon=* is for the client, which waits; a server needs the name of the client's machine."};
   }
-  if (core.security.authenticates() || core.options.open || IsThisMachine(host)) return {};
+  if (security.authenticates() || open || IsThisMachine(host)) return {};
   return Error{Errc::kUsage,
                "Dialling " + host +
                    " without a password would give that machine the target; give password= or -open."};
 }
 
-}  // namespace
-
 Result<std::unique_ptr<Listener>> ListenReverse(Executor executor, Endpoint endpoint, ListenOptions options,
                                                 ServerSecurity security) {
   const auto core = std::make_shared<Core>(std::move(executor), std::move(endpoint), std::move(options),
                                            std::move(security));
-  if (const auto checked = Check(*core); !checked) return checked.error();
+  if (const auto checked = CheckReverse(core->endpoint, core->security, core->options.open); !checked)
+    return checked.error();
   if (!core->security.authenticates() && core->options.open) {
     core->Warn("No password and -open: whoever answers at " + core->where() + " controls the target.");
   }

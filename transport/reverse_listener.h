@@ -11,4 +11,7 @@ namespace longwire {
 Result<std::unique_ptr<Listener>> ListenReverse(Executor executor, Endpoint endpoint, ListenOptions options,
                                                 ServerSecurity security);
 
+/// Whether a server may dial `endpoint.clicon` at all.
+Result<void> CheckReverse(const Endpoint& endpoint, const ServerSecurity& security, bool open);
+
 }  // namespace longwire

@@ -10,6 +10,7 @@
 #include <random>
 
 #include "proto/mux/line_mux.h"
+#include "transport/recording_stream.h"
 #include "transport/serial_stream.h"
 
 namespace longwire {
@@ -112,7 +113,8 @@ std::map<std::string, std::weak_ptr<Line>>& OpenLines() {
   return lines;
 }
 
-Result<LinePointer> ShareLine(const Executor& executor, const SerialPlace& place) {
+Result<LinePointer> ShareLine(const Executor& executor, const SerialPlace& place,
+                              std::shared_ptr<std::string> heard = nullptr) {
   std::error_code unknown;
   const std::filesystem::path real = std::filesystem::canonical(place.device, unknown);
   const std::string device = unknown ? place.device : real.string();
@@ -127,7 +129,13 @@ Result<LinePointer> ShareLine(const Executor& executor, const SerialPlace& place
     }
   }
   auto stream = OpenSerial(executor, place.device, place.baud);
-  if (!stream) return stream.error();
+  if (!stream) {
+    Error error = stream.error();
+    if (error.code == Errc::kLinkInUse)
+      error.message += " One process has a line with all its channels; end that one, or use another line.";
+    return error;
+  }
+  if (heard) *stream = MakeRecordingStream(std::move(*stream), std::move(heard), kReadBytes);
   const auto line = std::make_shared<Line>(executor, place.device, place.baud, std::move(*stream));
   OpenLines()[device] = line;
   boost::asio::co_spawn(executor, ReadLine(line), boost::asio::detached);
@@ -298,8 +306,9 @@ Result<std::unique_ptr<Acceptor>> BindSerialChannel(Executor executor, const Ser
 }
 
 Awaitable<Result<std::unique_ptr<Stream>>> DialSerialChannel(Executor executor, SerialPlace place,
-                                                             std::chrono::milliseconds limit) {
-  const auto shared = ShareLine(executor, place);
+                                                             std::chrono::milliseconds limit,
+                                                             std::shared_ptr<std::string> heard) {
+  const auto shared = ShareLine(executor, place, std::move(heard));
   if (!shared) co_return shared.error();
   const LinePointer line = *shared;
   const auto key = line->mux.Open(place.channel, std::random_device()(), Clock::now());

@@ -28,7 +28,10 @@ std::chrono::milliseconds SerialDrain(std::uint32_t baud);
 /// Listens on the channel; kBusy if this process does already. Any number of peers.
 Result<std::unique_ptr<Acceptor>> BindSerialChannel(Executor executor, const SerialPlace& place);
 /// kUnreachable: the other end has no listener on the channel. kTimedOut: nobody answers.
+/// `heard`: receives the first bytes that come on a line nobody had open here, for who wants to know what is
+/// at its other end; may be null.
 Awaitable<Result<std::unique_ptr<Stream>>> DialSerialChannel(Executor executor, SerialPlace place,
-                                                             std::chrono::milliseconds limit);
+                                                             std::chrono::milliseconds limit,
+                                                             std::shared_ptr<std::string> heard);
 
 }  // namespace longwire

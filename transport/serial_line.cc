@@ -10,6 +10,7 @@
 #include <cstring>
 #include <utility>
 
+#include "transport/open_files.h"
 #include "transport/scoped_descriptor.h"
 
 // <sys/ioctl.h> brings its own struct termios on some systems.
@@ -19,6 +20,12 @@ namespace longwire {
 namespace {
 
 constexpr unsigned kModemLines = 0x002 | 0x004;  ///< TIOCM_DTR | TIOCM_RTS
+
+Error InUse(const std::string& path, int number) {
+  const std::string users = UsersOfDevice(path);
+  return {Errc::kLinkInUse, path + " is in use by " + (users.empty() ? "another program" : users) + ".", 0,
+          number};
+}
 
 Error LineError(const std::string& path, const std::string& what, int number) {
   return {Errc::kLinkFailed, what + " " + path + ": " + std::strerror(number) + ".", 0, number};
@@ -51,14 +58,14 @@ Result<void> SetRaw(int line, const std::string& path, std::uint32_t baud) {
 Result<int> OpenSerialLine(const std::string& path, std::uint32_t baud) {
   ScopedDescriptor line(::open(path.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));
   if (line.get() < 0) {
-    if (errno == EBUSY) return Error{Errc::kLinkInUse, path + " is in use by another program.", 0, EBUSY};
+    if (errno == EBUSY) return InUse(path, EBUSY);
     const int number = errno;
     return LineError(path, number == EACCES ? "No permission (group dialout?) to open" : "Cannot open",
                      number);
   }
   // TIOCEXCL does not stop root, and flock stops only who asks: both together stop us and everybody else.
   if (::flock(line.get(), LOCK_EX | LOCK_NB) != 0) {
-    return Error{Errc::kLinkInUse, path + " is in use by another program.", 0, errno};
+    return InUse(path, errno);
   }
   if (::ioctl(line.get(), TIOCEXCL) != 0 && errno != ENOTTY) return LineError(path, "Cannot lock", errno);
   if (const auto raw = SetRaw(line.get(), path, baud); !raw) return raw.error();

@@ -10,10 +10,10 @@ namespace {
 
 constexpr std::chrono::milliseconds kGoodbyeLimit{500};
 
-Awaitable<void> ExamineThroughServer(Executor executor, const KernelString& kernel, rpc::Hello hello,
-                                     std::shared_ptr<Diagnosis> diagnosis) {
+Awaitable<void> ExamineThroughServer(Executor executor, const KernelString& kernel, bool open,
+                                     rpc::Hello hello, std::shared_ptr<Diagnosis> diagnosis) {
   ExaminedConnection connection =
-      co_await ExamineConnection(executor, *kernel.server, std::move(hello), *diagnosis);
+      co_await ExamineConnection(executor, *kernel.server, std::move(hello), open, *diagnosis);
   if (!connection.channel) co_return;
   co_await ExamineRemoteLink(*connection.channel, std::move(connection.welcome), kernel.trans, *diagnosis);
   rpc::Envelope goodbye{0, rpc::Goodbye{Errc::kClosed, "the examination is over"}, {}};
@@ -41,8 +41,9 @@ int DiagnoseKernel(const KdOptions& options, const std::string& software) {
   rpc::Hello hello = MakeHello(software);
   hello.capabilities = {rpc::kDiagnoseCapability};
   return RunDoctor(run, [&](Executor executor, std::shared_ptr<Diagnosis> diagnosis) {
-    return options.kernel.server ? ExamineThroughServer(executor, options.kernel, hello, diagnosis)
-                                 : ExamineHere(executor, options.kernel, diagnosis);
+    return options.kernel.server
+               ? ExamineThroughServer(executor, options.kernel, options.open, hello, diagnosis)
+               : ExamineHere(executor, options.kernel, diagnosis);
   });
 }
 

@@ -112,13 +112,13 @@ Awaitable<void> LinkDoctor::Run(std::shared_ptr<LinkDoctor> self, std::shared_pt
   self->diagnosis_ = diagnosis;
   if (std::holds_alternative<FirewireLink>(self->link_) && !ExamineFirewire(*diagnosis)) co_return;
   Result<LinkBackEnd> back_end = self->options_.make_back_end(self->executor_, self->link_);
-  if (!back_end) {
-    const bool unsupported = back_end.error().code == Errc::kUnsupported;
-    diagnosis->Fail(DoctorStep::kDevice, unsupported ? Finding::kLinkUnsupported : Finding::kLinkFailed,
-                    back_end.error().message);
-    co_return;
-  }
+  if (!back_end) co_return self->JudgeBackEnd(back_end.error());
   const auto* com = std::get_if<ComLink>(&self->link_);
+  if (const auto* net = std::get_if<NetLink>(&self->link_)) {
+    diagnosis->Ok(DoctorStep::kDevice, "UDP port " + std::to_string(net->port) + " of this machine");
+    diagnosis->Skip(DoctorStep::kPermission, "no device of this machine");
+    diagnosis->Ok(DoctorStep::kUse, "no other program has the port");
+  }
   if (com && !ExamineDevice(*com, *diagnosis)) co_return;
   std::unique_ptr<Stream> stream;
   if (back_end->port) {
@@ -129,9 +129,42 @@ Awaitable<void> LinkDoctor::Run(std::shared_ptr<LinkDoctor> self, std::shared_pt
   diagnosis->set_on_cancel({});
 }
 
+void LinkDoctor::JudgeBackEnd(const Error& error) {
+  if (error.code == Errc::kLinkInUse) {
+    diagnosis_->Ok(DoctorStep::kDevice, FormatKernelLink(link_));
+    return diagnosis_->Fail(DoctorStep::kUse, Finding::kUsedByProgram, error.message);
+  }
+  const bool unsupported = error.code == Errc::kUnsupported;
+  diagnosis_->Fail(DoctorStep::kDevice, unsupported ? Finding::kLinkUnsupported : Finding::kLinkFailed,
+                   error.message);
+}
+
+void LinkDoctor::JudgeNobody(const LinkPort& port) {
+  const auto* net = std::get_if<NetLink>(&link_);
+  if (!net) {
+    return diagnosis_->Fail(DoctorStep::kUse, Finding::kNobodyConnected,
+                            "nobody connected to the link while it listened");
+  }
+  const std::string where = "UDP port " + std::to_string(net->port);
+  if (const std::string stranger = port.refused(); !stranger.empty()) {
+    diagnosis_->Ok(DoctorStep::kLine, "datagrams come on " + where);
+    return diagnosis_->Fail(
+        DoctorStep::kFraming, Finding::kKeyDiffers,
+        "KDNET datagrams come from " + stranger + ", and the key of the link does not open them");
+  }
+  diagnosis_->Ok(DoctorStep::kLine, "nothing came on " + where);
+  diagnosis_->Skip(DoctorStep::kFraming, "nothing came that could be judged");
+  diagnosis_->Fail(
+      DoctorStep::kTarget, Finding::kTargetSilent,
+      "no KDNET target said hello on " + where + " within " +
+          std::to_string(std::chrono::duration_cast<std::chrono::seconds>(options_.hello).count()) + " s");
+}
+
 Awaitable<std::unique_ptr<Stream>> LinkDoctor::Open(LinkPort& port) {
   diagnosis_->set_on_cancel([&port] { port.Cancel(); });
-  const ScopedDeadline deadline(executor_, options_.opening, [&port] { port.Cancel(); });
+  const bool net = std::holds_alternative<NetLink>(link_);
+  const ScopedDeadline deadline(executor_, net ? options_.hello : options_.opening,
+                                [&port] { port.Cancel(); });
   auto stream = co_await port.Open();
   diagnosis_->set_on_cancel({});
   if (stream) co_return std::move(*stream);
@@ -141,8 +174,7 @@ Awaitable<std::unique_ptr<Stream>> LinkDoctor::Open(LinkPort& port) {
   if (std::holds_alternative<FirewireLink>(link_)) {
     diagnosis_->Fail(DoctorStep::kUse, Finding::kChannelSilent, error.message);
   } else if (port.listens() && deadline.expired()) {
-    diagnosis_->Fail(DoctorStep::kUse, Finding::kNobodyConnected,
-                     "nobody connected to the link while it listened");
+    JudgeNobody(port);
   } else if (com && com->kind == ComLink::Kind::kTcp) {
     diagnosis_->Fail(DoctorStep::kUse, Finding::kLinkUnreachable, error.message);
   } else if (error.code == Errc::kLinkInUse) {

@@ -16,6 +16,8 @@ struct LinkDoctorOptions {
   std::chrono::milliseconds probing{
       8000};  ///< for the target's answer; slow lines get up to four times as much
   std::chrono::milliseconds opening{4000};
+  /// For a KDNET target, which says hello each three seconds, to begin a session.
+  std::chrono::milliseconds hello{10'000};
 };
 
 /// Examines a link that nobody uses, from the device to the target. It listens first; then it attaches as a
@@ -32,7 +34,9 @@ class LinkDoctor : public std::enable_shared_from_this<LinkDoctor> {
   struct Line;
 
  private:
+  void JudgeBackEnd(const Error& error);
   Awaitable<std::unique_ptr<Stream>> Open(LinkPort& port);
+  void JudgeNobody(const LinkPort& port);
   Awaitable<void> Examine(LinkBackEnd back_end, std::unique_ptr<Stream> stream);
   void JudgeTarget(const Line& line);
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-
 #include "proto/diagnosis.h"
 #include "transport/kernel_string.h"
 
@@ -14,8 +12,5 @@ bool ExamineDevice(const ComLink& link, Diagnosis& diagnosis);
 
 /// The same for the controllers of a 1394 link.
 bool ExamineFirewire(Diagnosis& diagnosis);
-
-/// "/dev/ttyUSB0 belongs to root:dialout, mode 0660; user joe may not use it, members of dialout may".
-std::string DescribePermissions(const std::string& path);
 
 }  // namespace longwire

@@ -111,7 +111,8 @@ class KdnetEnd final : public KdnetSocket::Listener, public std::enable_shared_f
 
   void Wake() { changed_.cancel(); }
   Executor executor() { return socket_->executor(); }
-  std::string peer() const { return peer_.address().to_string() + ":" + std::to_string(peer_.port()); }
+  std::string refused() const { return socket_->unclaimed() ? Format(*socket_->unclaimed()) : ""; }
+  std::string peer() const { return Format(peer_); }
 
   // ---- KdnetSocket::Listener
   const kdnet::Key& key() const override { return key_; }
@@ -141,6 +142,10 @@ class KdnetEnd final : public KdnetSocket::Listener, public std::enable_shared_f
   }
 
  private:
+  static std::string Format(const KdnetSocket::Endpoint& endpoint) {
+    return endpoint.address().to_string() + ":" + std::to_string(endpoint.port());
+  }
+
   static Awaitable<void> Poke(std::shared_ptr<KdnetEnd> self) {
     std::size_t turn = 0;
     std::chrono::milliseconds interval = kPokeInterval;
@@ -221,6 +226,7 @@ class KdnetPort final : public LinkPort {
   bool listens() const noexcept override { return true; }
   bool reconnects() const noexcept override { return true; }
   std::uint32_t bytes_per_second() const noexcept override { return 0; }
+  std::string refused() const override { return end_->refused(); }
 
  private:
   std::shared_ptr<KdnetEnd> end_;

@@ -130,6 +130,7 @@ void KdnetSocket::Dispatch(const Endpoint& from, kd::ByteView datagram) {
       if (listener->Expects(from) == expected && listener->OnDatagram(from, datagram)) return;
     }
   }
+  unclaimed_ = from;
 }
 
 }  // namespace longwire

@@ -4,6 +4,7 @@
 #include <boost/asio/ip/udp.hpp>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "proto/kdnet/key.h"
@@ -40,6 +41,8 @@ class KdnetSocket : public std::enable_shared_from_this<KdnetSocket> {
   /// What cannot be sent at once is lost, as datagrams are.
   void Send(Endpoint to, kd::ByteView datagram) noexcept;
   Executor executor() { return socket_.get_executor(); }
+  /// Where the last KDNET datagram came from that no key here verifies; nullopt: there was none.
+  const std::optional<Endpoint>& unclaimed() const { return unclaimed_; }
 
  private:
   Result<void> Bind();
@@ -49,6 +52,7 @@ class KdnetSocket : public std::enable_shared_from_this<KdnetSocket> {
   boost::asio::ip::udp::socket socket_;
   std::uint16_t port_;
   std::vector<Listener*> listeners_;
+  std::optional<Endpoint> unclaimed_;
 };
 
 }  // namespace longwire

@@ -27,6 +27,8 @@ class LinkPort {
   virtual bool reconnects() const noexcept = 0;
   /// Bytes per second of the line, 0 when it is not paced.
   virtual std::uint32_t bytes_per_second() const noexcept = 0;
+  /// Who speaks to a port that listens and is not let in for a wrong key; empty: nobody.
+  virtual std::string refused() const { return {}; }
 };
 
 /// Checks that this build can serve `link` and, for a listening port, takes its name at once.

@@ -16,8 +16,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// A target offers every three seconds; tests do not wait that long.
-constexpr std::chrono::milliseconds kOfferInterval{200}, kRetransmission{100};
+constexpr std::chrono::milliseconds kRetransmission{100};
 constexpr int kPollMilliseconds = 10;
 
 sockaddr_in Loopback(std::uint16_t port) {
@@ -30,8 +29,9 @@ sockaddr_in Loopback(std::uint16_t port) {
 
 }  // namespace
 
-KdnetMachine::KdnetMachine(const std::string& key, std::uint16_t host_port, KdnetNetwork network)
-    : wire_(*kdnet::ParseKey(key), 5), host_port_(host_port), network_(network) {
+KdnetMachine::KdnetMachine(const std::string& key, std::uint16_t host_port, KdnetNetwork network,
+                           std::chrono::milliseconds offers)
+    : wire_(*kdnet::ParseKey(key), 5), host_port_(host_port), network_(network), offers_(offers) {
   target_.NumberAsKdnet();
   target_.most_read = 1024;
   Open();
@@ -82,7 +82,7 @@ void KdnetMachine::Run() {
       const std::scoped_lock lock(mutex_);
       const auto now = Clock::now();
       if (now >= next_offer_) {
-        next_offer_ = now + kOfferInterval;
+        next_offer_ = now + offers_;
         Transmit(wire_.Offer(wire_.live() ? host_port_ : std::uint16_t{0}));
       }
       if (now >= next_retransmission_) {

@@ -26,7 +26,9 @@ struct KdnetNetwork {
 /// its own. Stops with this object.
 class KdnetMachine {
  public:
-  KdnetMachine(const std::string& key, std::uint16_t host_port, KdnetNetwork network = {});
+  /// `offers`: the time between two; a real target takes three seconds.
+  KdnetMachine(const std::string& key, std::uint16_t host_port, KdnetNetwork network = {},
+               std::chrono::milliseconds offers = std::chrono::milliseconds(200));
   KdnetMachine(const KdnetMachine&) = delete;
   KdnetMachine& operator=(const KdnetMachine&) = delete;
   ~KdnetMachine();
@@ -56,6 +58,7 @@ class KdnetMachine {
   KdnetTarget wire_;
   std::uint16_t host_port_;
   KdnetNetwork network_;
+  std::chrono::milliseconds offers_;
   int datagrams_ = 0;
   std::optional<kd::Bytes> held_in_, held_out_;
   int socket_ = -1;

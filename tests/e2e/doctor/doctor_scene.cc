@@ -105,7 +105,7 @@ void DoctorScene::StartServer(const std::string& transport, std::vector<std::str
   words.insert(words.end(), more.begin(), more.end());
   server_ = std::make_unique<ChildProcess>(words);
   ASSERT_TRUE(server_->WaitFor("listening on ")) << server_->both();
-  if (transport.find("port=") == std::string::npos) return;
+  if (transport.find("port=0") == std::string::npos) return;
   ASSERT_TRUE(server_->WaitFor("Port=")) << server_->both();
   ASSERT_TRUE(server_->WaitFor("\n")) << server_->both();
   const std::string text = server_->both();

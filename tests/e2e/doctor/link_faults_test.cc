@@ -1,16 +1,17 @@
-#include <fcntl.h>
-#include <pwd.h>
-#include <stdlib.h>
+#include <arpa/inet.h>
+#include <netinet/in.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
-#include <termios.h>
 #include <unistd.h>
 
 #include <atomic>
 #include <filesystem>
 #include <thread>
 
+#include "tests/e2e/doctor/cable.h"
 #include "tests/e2e/doctor/doctor_scene.h"
+#include "tests/support/kdnet_machine.h"
 #include "tests/support/test_machine.h"
 
 /// What can be wrong with a kernel link, done for real: with ptys as serial lines, sockets as virtual
@@ -19,35 +20,6 @@ namespace longwire::test {
 namespace {
 
 using testing::HasSubstr;
-
-/// A pty: the slave is the serial device, the master the cable.
-class Cable {
- public:
-  Cable() : master_(posix_openpt(O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC)) {
-    EXPECT_GE(master_, 0);
-    EXPECT_EQ(grantpt(master_), 0);
-    EXPECT_EQ(unlockpt(master_), 0);
-    char name[64] = "";
-    EXPECT_EQ(ptsname_r(master_, name, sizeof name), 0);
-    device_ = name;
-    keeper_ = open(name, O_RDWR | O_NOCTTY | O_CLOEXEC);  // without one the master reads errors
-    termios raw{};
-    tcgetattr(keeper_, &raw);
-    cfmakeraw(&raw);
-    tcsetattr(keeper_, TCSANOW, &raw);
-  }
-  ~Cable() {
-    close(keeper_);
-    close(master_);
-  }
-  const std::string& device() const { return device_; }
-  int master() const { return master_; }
-  int keeper() const { return keeper_; }
-
- private:
-  int master_ = -1, keeper_ = -1;
-  std::string device_;
-};
 
 class DoctorLink : public DoctorScene {
  protected:
@@ -201,6 +173,59 @@ TEST_F(DoctorLink, AStoppedTargetStaysStopped) {
     const std::string text = Healthy({KDSRV_PATH, "-doctor", "-k", Pipe(machine->socket_path())});
     EXPECT_THAT(text, HasSubstr("it is stopped and stays so"));
   }
+}
+
+/// A UDP port that a net: link may name and nobody has, or only `*holder`.
+std::uint16_t FreeUdpPort(int* holder = nullptr) {
+  for (std::uint16_t port = static_cast<std::uint16_t>(50040 + getpid() % 9000); port < 65000; ++port) {
+    const int socket = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    sockaddr_in6 address{};
+    address.sin6_family = AF_INET6;
+    address.sin6_addr = in6addr_any;
+    address.sin6_port = htons(port);
+    const bool bound = bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+    if (bound && holder) {
+      *holder = socket;
+    } else {
+      close(socket);
+    }
+    if (bound) return port;
+  }
+  ADD_FAILURE() << "no UDP port is free";
+  return 0;
+}
+
+std::string NetLink(std::uint16_t port, const std::string& key) {
+  return "net:port=" + std::to_string(port) + ",key=" + key;
+}
+
+TEST_F(DoctorLink, ANetworkTargetThatSaysHelloSeldomIsWaitedFor) {
+  const std::uint16_t port = FreeUdpPort();
+  // Its first hello comes before anybody listens.
+  KdnetMachine machine("1.2.3.4", port, {}, std::chrono::milliseconds(7000));
+  usleep(300'000);
+  const std::string text = Healthy({KD_PATH, "-doctor", "-k", NetLink(port, "1.2.3.4")});
+  EXPECT_THAT(text, HasSubstr("answers: "));
+}
+
+TEST_F(DoctorLink, NobodySaysHelloOnTheNetwork) {
+  const std::uint16_t port = FreeUdpPort();
+  ExpectLink(NetLink(port, "1.2.3.4"), "target", Finding::kTargetSilent,
+             {"nothing came on UDP port " + std::to_string(port), "no KDNET target said hello"});
+}
+
+TEST_F(DoctorLink, ANetworkTargetWithAnotherKey) {
+  const std::uint16_t port = FreeUdpPort();
+  KdnetMachine machine("5.6.7.8", port);
+  ExpectLink(NetLink(port, "1.2.3.4"), "framing", Finding::kKeyDiffers,
+             {"datagrams come from", "127.0.0.1:" + std::to_string(machine.port())});
+}
+
+TEST_F(DoctorLink, AnotherProgramHasTheUdpPort) {
+  int holder = -1;
+  const std::uint16_t port = FreeUdpPort(&holder);
+  ExpectLink(NetLink(port, "1.2.3.4"), "use", Finding::kUsedByProgram, {std::to_string(port)});
+  close(holder);
 }
 
 }  // namespace

@@ -40,12 +40,13 @@ TEST(Diagnosis, TellsStepsAsTheyComeAndEndsWithTheFirstFailure) {
   EXPECT_EQ(diagnosis.exit_code(), 0);
   diagnosis.Fail(DoctorStep::kPort, Finding::kPortRefused, "nothing listens on lab port 5");
   diagnosis.SkipRest(DoctorStep::kPassword);
-  ASSERT_EQ(told.size(), 4u);
+  ASSERT_EQ(told.size(), 5u);
   EXPECT_EQ(told[0], "ok       name        lab is 10.0.0.5");
   EXPECT_THAT(told[1],
               HasSubstr("FAILED   port        LW-D301 port-refused: nothing listens on lab port 5\n"));
   EXPECT_THAT(told[1], HasSubstr("\n                     next: start the server"));
-  EXPECT_THAT(told[2], HasSubstr("skipped  tls"));
+  EXPECT_THAT(told[2], HasSubstr("skipped  route"));
+  EXPECT_THAT(told[3], HasSubstr("skipped  tls"));
   EXPECT_EQ(diagnosis.exit_code(), 4);
   EXPECT_EQ(diagnosis.failure()->step, DoctorStep::kPort);
 }
