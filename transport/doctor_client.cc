@@ -65,7 +65,8 @@ class ClientDoctor {
     ScopedDeadline deadline(executor_, kHandshakeLimit, [&raw, &over] {
       if (!over) raw->Close();
     });
-    auto secured = co_await security_.Secure(executor_, std::move(stream), deadline, {});
+    ServerSecurity::Hooks none;
+    auto secured = co_await security_.Secure(executor_, std::move(stream), deadline, std::move(none));
     over = true;
     if (!secured) {
       JudgeRefusal(secured.error(), deadline.expired());

@@ -8,6 +8,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <deque>
+#include <map>
 
 #include "transport/acceptor.h"
 #include "transport/candidates.h"
@@ -27,6 +28,7 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kWait = boost::asio::as_tuple(boost::asio::use_awaitable);
 constexpr std::chrono::milliseconds kHandshakeLimit{10'000}, kAcceptPause{100};
 constexpr std::size_t kReadyPeers = 256;
+constexpr std::chrono::seconds kTurnsPause{60};  ///< between two lines about handshakes that wait
 
 /// What the listener and its coroutines share: AcceptLoop() per acceptor, Authenticate() per peer that must
 /// prove itself.
@@ -37,6 +39,8 @@ struct Core {
         options(std::move(with)),
         security(std::move(asked)),
         wake(executor),
+        turn_timer(executor),
+        turns(options.handshakes),
         candidates(options.unauthenticated_peers, options.unauthenticated_per_address) {
     wake.expires_at(Clock::time_point::max());
   }
@@ -51,7 +55,15 @@ struct Core {
   ServerSecurity security;
   std::vector<std::unique_ptr<Acceptor>> acceptors;
   std::deque<std::unique_ptr<Stream>> ready;
-  boost::asio::steady_timer wake;  ///< never expires; cancelled when `ready` or `closed` changed
+  boost::asio::steady_timer wake;        ///< never expires; cancelled when `ready` or `closed` changed
+  boost::asio::steady_timer turn_timer;  ///< for the next one who waits for a turn
+  HandshakeTurns turns;
+  struct TurnWaiter {
+    boost::asio::steady_timer* wake;  ///< never expires; cancelled when the turn came, or the peer has to go
+    Candidates::Place place;
+  };
+  std::map<HandshakeTurns::Ticket, TurnWaiter> turn_waiters;
+  std::optional<Clock::time_point> turns_told;
   Candidates candidates;
   LineLimit lines;
   bool closed = false;
@@ -83,6 +95,54 @@ void NoteRefusal(Core& core, const PeerInfo& peer, const Error& error) {
   core.Warn(line);
 }
 
+void TellTurns(Core& core, const std::string& host) {
+  const auto now = Clock::now();
+  if (core.turns_told && now - *core.turns_told < kTurnsPause) return;
+  core.turns_told = now;
+  const HandshakeLimits& limits = core.options.handshakes;
+  core.Warn("More TLS handshakes than " + std::to_string(limits.host_per_second) + " a second from " + host +
+            ", or " + std::to_string(limits.per_second) +
+            " from everybody, are asked for: they wait their turn.");
+}
+
+/// Wakes whose turn it is, and comes again when the next one's is.
+void GiveTurns(const CorePointer& core) {
+  const auto now = Clock::now();
+  while (const auto ticket = core->turns.Next(now)) {
+    const auto waiter = core->turn_waiters.extract(*ticket);
+    if (!waiter.empty()) waiter.mapped().wake->cancel();
+  }
+  const auto next = core->turns.wake(now);
+  if (next == HandshakeTurns::Time::max()) return;
+  core->turn_timer.expires_at(next);
+  core->turn_timer.async_wait([core](boost::system::error_code cancelled) {
+    if (!cancelled && !core->closed) GiveTurns(core);
+  });
+}
+
+/// Those who were pushed out, or whose time is over, do not wait on.
+void DropFromTurns(Core& core) {
+  std::erase_if(core.turn_waiters, [&core](const auto& entry) {
+    if (entry.second.place->stream && !core.closed) return false;
+    core.turns.Leave(entry.first);
+    entry.second.wake->cancel();
+    return true;
+  });
+}
+
+Awaitable<Result<void>> AwaitTurn(CorePointer core, Candidates::Place place) {
+  boost::asio::steady_timer wake(core->executor, Clock::time_point::max());
+  const auto ticket = core->turns.Join(place->host);
+  core->turn_waiters.insert({ticket, {&wake, place}});
+  GiveTurns(core);
+  if (core->turn_waiters.contains(ticket)) {
+    TellTurns(*core, place->host);
+    co_await wake.async_wait(kWait);
+  }
+  if (place->stream) co_return Result<void>();
+  co_return Error{Errc::kCancelled, "Its connection was closed before its turn."};
+}
+
 Awaitable<void> Authenticate(CorePointer core, std::unique_ptr<Stream> stream) {
   const PeerInfo peer = stream->peer();
   const auto place = core->candidates.Add(stream.get(), HostOf(peer));
@@ -92,14 +152,20 @@ Awaitable<void> Authenticate(CorePointer core, std::unique_ptr<Stream> stream) {
     ScopedDeadline deadline(core->executor, kHandshakeLimit, [core, place] {
       if (place->stream) place->stream->Close();
       place->stream = nullptr;
+      DropFromTurns(*core);
     });
-    const std::function<void()> spoke = [core, place] {
-      if (place->stream) core->candidates.Spoke(place);
+    ServerSecurity::Hooks hooks;
+    hooks.spoke = [core, place] {
+      if (!place->stream) return;
+      core->candidates.Spoke(place);
+      DropFromTurns(*core);
     };
-    proved = co_await core->security.Secure(core->executor, std::move(stream), deadline, spoke);
+    hooks.turn = [core, place] { return AwaitTurn(core, place); };
+    proved = co_await core->security.Secure(core->executor, std::move(stream), deadline, std::move(hooks));
   }
   core->candidates.Remove(place);
   if (proved) {
+    if (core->security.authenticates()) core->turns.Proved(HostOf(peer));
     HandOut(*core, std::move(*proved));
   } else if (!core->closed) {
     NoteRefusal(*core, peer, proved.error());
@@ -158,6 +224,8 @@ class SocketListener final : public Listener {
     core_->closed = true;
     for (const auto& acceptor : core_->acceptors) acceptor->Close();
     core_->candidates.CloseAll();
+    DropFromTurns(*core_);
+    core_->turn_timer.cancel();
     core_->ready.clear();
     core_->wake.cancel();
   }

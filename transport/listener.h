@@ -7,6 +7,7 @@
 #include <string>
 
 #include "transport/endpoint.h"
+#include "transport/handshake_turns.h"
 #include "transport/stream.h"
 
 namespace longwire {
@@ -26,6 +27,7 @@ struct ListenOptions {
   /// dropped for the newest. The address of IPv6 is the /64 network.
   std::size_t unauthenticated_peers = 64;
   std::size_t unauthenticated_per_address = 32;
+  HandshakeLimits handshakes;  ///< above it they wait
   std::function<void(const std::string& line)>
       warn;  ///< refused peers, passing errors; never holds a secret; may be empty
   std::function<void(const std::string& line)> notice;  ///< what a reverse server does; may be empty

@@ -111,7 +111,9 @@ Awaitable<Result<std::unique_ptr<Stream>>> Attempt(CorePointer core) {
   ScopedDeadline deadline(core->executor, kHandshakeLimit, [core] {
     if (core->proving) core->proving->Close();
   });
-  auto secured = co_await core->security.Secure(core->executor, std::move(*stream), deadline, {});
+  ServerSecurity::Hooks none;
+  auto secured =
+      co_await core->security.Secure(core->executor, std::move(*stream), deadline, std::move(none));
   core->proving = nullptr;
   if (secured) co_return secured;
   if (deadline.expired()) {

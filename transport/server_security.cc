@@ -13,7 +13,23 @@ namespace {
 using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kHandshakeBytes = 32u << 10;
-constexpr std::byte kTlsHandshakeRecord{0x16};
+constexpr std::byte kTlsHandshakeRecord{0x16}, kTlsClientHello{0x01};
+/// RFC 8446 5.1: type, version, length; 2^14 bytes at most.
+constexpr std::size_t kRecordHead = 5, kLargestRecord = 1u << 14;
+
+/// How much the first record has, as far as what came of it tells.
+std::size_t WantedBytes(const std::vector<std::byte>& record) {
+  if (record.empty()) return 1;
+  if (record[0] != kTlsHandshakeRecord) return record.size();
+  if (record.size() <= kRecordHead) return kRecordHead + 1;
+  const auto length = std::to_integer<std::size_t>(record[3]) << 8 | std::to_integer<std::size_t>(record[4]);
+  return record[kRecordHead] == kTlsClientHello && length <= kLargestRecord ? kRecordHead + length
+                                                                            : record.size();
+}
+
+bool IsHello(const std::vector<std::byte>& record) {
+  return record.size() > kRecordHead && record[1] == std::byte{3} && record[kRecordHead] == kTlsClientHello;
+}
 
 /// Says why in the frames that the peer seems to speak, and lets it read that.
 Awaitable<void> Reject(Stream& stream, Error error) {
@@ -77,20 +93,37 @@ Awaitable<Error> ServerSecurity::RefusePlain(std::unique_ptr<Stream> stream) con
   co_return error;
 }
 
+/// Complete, so that nobody is given a turn for a byte; what does not begin like TLS as far as it came.
+Awaitable<Result<std::vector<std::byte>>> ServerSecurity::ReadFirstRecord(Stream& stream,
+                                                                          std::function<void()> spoke) {
+  std::vector<std::byte> record, more(4096);
+  while (record.size() < WantedBytes(record)) {
+    const auto count = co_await stream.ReadSome(more);
+    if (!count) co_return count.error();
+    if (*count == 0) {
+      co_return Error{Errc::kClosed,
+                      stream.peer().address + (record.empty() ? " said nothing." : " left in the hello.")};
+    }
+    if (record.empty() && spoke) spoke();
+    record.insert(record.end(), more.begin(), more.begin() + static_cast<std::ptrdiff_t>(*count));
+  }
+  co_return record;
+}
+
 Awaitable<Result<std::unique_ptr<Stream>>> ServerSecurity::Secure(Executor executor,
                                                                   std::unique_ptr<Stream> stream,
-                                                                  ScopedDeadline& deadline,
-                                                                  std::function<void()> on_first_bytes) {
+                                                                  ScopedDeadline& deadline, Hooks hooks) {
   const std::string host = HostOf(stream->peer());
-  std::vector<std::byte> first(4096);
-  const auto count = co_await stream->ReadSome(first);
-  if (!count) co_return count.error();
-  if (*count == 0) co_return Error{Errc::kClosed, stream->peer().address + " said nothing."};
-  if (on_first_bytes) on_first_bytes();
-  first.resize(*count);
-  if (first[0] != kTlsHandshakeRecord) co_return co_await RefusePlain(std::move(stream));
+  auto first = co_await ReadFirstRecord(*stream, std::move(hooks.spoke));
+  if (!first) co_return first.error();
+  if (first->front() != kTlsHandshakeRecord) co_return co_await RefusePlain(std::move(stream));
+  if (!IsHello(*first)) co_return Error{Errc::kMalformed, "TLS began with something else than a hello."};
+  if (hooks.turn) {
+    const auto turn = co_await hooks.turn();
+    if (!turn) co_return turn.error();
+  }
   // Named, not a temporary: gcc 12 destroys temporary aggregates of a co_await expression twice.
-  TlsStream::Start start{TlsStream::Side::kServer, std::move(first), kHandshakeBytes};
+  TlsStream::Start start{TlsStream::Side::kServer, std::move(*first), kHandshakeBytes};
   auto tls = co_await TlsStream::Handshake(executor, std::move(stream), tls_, std::move(start));
   if (!tls) co_return tls.error();
   if (!key_) {

@@ -4,6 +4,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "transport/deadline.h"
 #include "transport/endpoint.h"
@@ -26,17 +27,24 @@ class ServerSecurity {
   /// Whether a peer proves who it is, by the password or by a certificate.
   bool authenticates() const { return key_ || asks_certificate_; }
 
+  /// What the caller has a say in; each may be empty.
+  struct Hooks {
+    std::function<void()> spoke;  ///< the peer's first bytes came
+    /// Its first TLS record is there, a hello: waits until the handshake may cost processor time. An error
+    /// ends the connection.
+    std::function<Awaitable<Result<void>>()> turn;
+  };
   /// Runs TLS and the password. The caller bounds the time with `deadline`, which a wait that was announced
-  /// to the peer extends, and keeps this object until the end. `on_first_bytes`: the peer is not silent; may
-  /// be empty.
+  /// to the peer extends, and keeps this object until the end.
   Awaitable<Result<std::unique_ptr<Stream>>> Secure(Executor executor, std::unique_ptr<Stream> stream,
-                                                    ScopedDeadline& deadline,
-                                                    std::function<void()> on_first_bytes);
+                                                    ScopedDeadline& deadline, Hooks hooks);
   /// Wrong passwords of this peer's address in the last minute.
   std::size_t failures(const PeerInfo& peer) const;
 
  private:
   Awaitable<Error> RefusePlain(std::unique_ptr<Stream> stream) const;
+  static Awaitable<Result<std::vector<std::byte>>> ReadFirstRecord(Stream& stream,
+                                                                   std::function<void()> spoke);
 
   TlsContext tls_;                  ///< set if the peer must speak TLS
   std::optional<PasswordKey> key_;  ///< set if it must know the password

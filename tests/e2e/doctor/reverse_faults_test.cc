@@ -3,6 +3,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <iostream>
+
 #include "tests/e2e/doctor/doctor_scene.h"
 
 /// What can be wrong with a connection that the server dials (clicon=), seen from both ends.
@@ -18,6 +20,9 @@ constexpr char kGood[] = ",password=RightHorse7", kWrong[] = ",password=WrongHor
 class DoctorReverse : public DoctorScene {
  protected:
   DoctorReverse() { close(ListenOnLoopback(1, &port_)); }
+  void TearDown() override {
+    if (HasFailure() && server_) std::cout << "the server said: " << server_->both() << "\n";
+  }
 
   /// The string of either side. The wait is long where a server has to come.
   std::string Reverse(const std::string& more = "", const std::string& host = "127.0.0.1") const {
