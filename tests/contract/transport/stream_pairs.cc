@@ -126,7 +126,7 @@ Awaitable<Result<StreamPair>> ConnectChannel(Executor executor, unsigned lose_ev
   auto acceptor = BindSerialChannel(executor, {cable->far, kBaud, 7});
   if (!acceptor) co_return acceptor.error();
   const SerialPlace place{cable->near, kBaud, 7};
-  auto near = co_await DialSerialChannel(executor, place, kLimit);
+  auto near = co_await DialSerialChannel(executor, place, kLimit, nullptr);
   if (!near) co_return near.error();
   auto far = co_await (*acceptor)->Accept();
   if (!far) co_return far.error();
