@@ -55,7 +55,8 @@ function(lw_program name)
 endfunction()
 
 # lw_test(NAME LABEL unit|contract|e2e|long [threads] SOURCES ... LINKS ...): a GoogleTest program, one ctest entry. What
-# runs threads of ours says so: those tests run under the thread sanitizer too.
+# runs threads of ours says so: those tests run under the thread sanitizer too, which builds only the target
+# threaded_tests.
 function(lw_test name)
   cmake_parse_arguments(ARG "" "TIMEOUT" "LABEL;SOURCES;LINKS" ${ARGN})
   add_executable(${name} ${ARG_SOURCES})
@@ -66,6 +67,12 @@ function(lw_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES LABELS "${ARG_LABEL}" TIMEOUT ${ARG_TIMEOUT})
+  if("threads" IN_LIST ARG_LABEL)
+    if(NOT TARGET threaded_tests)
+      add_custom_target(threaded_tests)
+    endif()
+    add_dependencies(threaded_tests ${name})
+  endif()
 endfunction()
 
 # lw_fuzzer(NAME SOURCES ... LINKS ...): tests/fuzz/NAME.cc with its corpus in tests/fuzz/corpus/NAME.
