@@ -51,9 +51,17 @@ Result<std::uint64_t> Arguments::Expression() {
   return EvaluateMasm(text_, session_.Evaluation());
 }
 
+Result<std::uint64_t> Arguments::Address() {
+  Result<std::uint64_t> value = Expression();
+  if (value) *value = session_.Plain(*value);
+  return value;
+}
+
 Result<AddressRange> Arguments::Range(unsigned element_size) {
   SkipBlanks();
-  return ParseRange(text_, element_size, session_.Evaluation());
+  Result<AddressRange> range = ParseRange(text_, element_size, session_.Evaluation());
+  if (range) range->address = session_.Plain(range->address);
+  return range;
 }
 
 Result<void> Arguments::ExpectEnd() {
@@ -67,7 +75,7 @@ Result<std::uint64_t> Arguments::AddressOrHere() {
     if (!registers) return registers.error();
     return (*registers)->program_counter();
   }
-  Result<std::uint64_t> address = Expression();
+  Result<std::uint64_t> address = Address();
   if (!address) return address.error();
   if (Result<void> end = ExpectEnd(); !end) return end.error();
   return *address;

@@ -30,7 +30,7 @@ Result<void> TakeAddress(Session& session, Arguments& arguments, Breakpoint& bre
     breakpoint.expression = session.NameOf(breakpoint.address);
     return {};
   }
-  Result<std::uint64_t> address = arguments.Expression();
+  Result<std::uint64_t> address = arguments.Address();
   if (address) {
     breakpoint.address = *address;
     breakpoint.expression = std::string(before.substr(0, before.size() - arguments.rest().size()));

@@ -26,6 +26,7 @@ class Arguments {
   /// `/x`, `-x` style option: consumes and returns true if the next word is exactly `option`.
   bool Option(std::string_view option);
   Result<std::uint64_t> Expression();  ///< error texts name the command's text (engine.md 2.13)
+  Result<std::uint64_t> Address();     ///< an expression whose value is an address of the target
   Result<AddressRange> Range(unsigned element_size);
   Result<void> ExpectEnd();  ///< `^ Extra character error in '...'`
   /// All that is left: an address, or nothing for the program counter of the scope.

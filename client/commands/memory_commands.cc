@@ -161,7 +161,7 @@ Result<CommandFlow> Display(Session& session, Arguments& arguments, Report& repo
 
 /// `ds`, `dS`: the text of a STRING or UNICODE_STRING.
 Result<CommandFlow> DisplayCounted(Session& session, Arguments& arguments, Report& report, bool wide) {
-  Result<std::uint64_t> address = arguments.Expression();
+  Result<std::uint64_t> address = arguments.Address();
   if (!address) return address.error();
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   const unsigned pointer = session.pointer_size();
@@ -214,7 +214,7 @@ Result<std::vector<std::uint64_t>> ListElements(Session& session, std::uint64_t 
 
 Result<CommandFlow> DisplayList(Session& session, Arguments& arguments, Report& report, bool backwards) {
   std::uint64_t maximum = 32, size = 2;
-  Result<std::uint64_t> address = arguments.Expression();
+  Result<std::uint64_t> address = arguments.Address();
   if (!address) return address.error();
   for (std::uint64_t* value : {&maximum, &size}) {
     if (arguments.AtEnd()) break;

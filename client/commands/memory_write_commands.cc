@@ -106,7 +106,7 @@ Result<CommandFlow> Enter(Session& session, Arguments& arguments, const EnterFor
   const std::string whole(arguments.rest());
   const unsigned size = form.size == 0 ? session.pointer_size() : form.size;
   physical = arguments.Option("/p") || physical;
-  Result<std::uint64_t> address = arguments.Expression();
+  Result<std::uint64_t> address = arguments.Address();
   if (!address) return address.error();
   const AddressSpace space = physical ? AddressSpace::Physical() : session.address_space();
   if (arguments.AtEnd()) return EnterOneByOne(session, form, space, *address);
@@ -122,7 +122,7 @@ Result<CommandFlow> Enter(Session& session, Arguments& arguments, const EnterFor
 Result<CommandFlow> EnterText(Session& session, Arguments& arguments, std::string_view name, bool wide,
                               bool zero) {
   const std::string whole(arguments.rest());
-  Result<std::uint64_t> address = arguments.Expression();
+  Result<std::uint64_t> address = arguments.Address();
   if (!address) return address.error();
   std::vector<std::byte> bytes;
   arguments.SkipBlanks();
@@ -170,7 +170,7 @@ Result<TwoRanges> TakeTwoRanges(Arguments& arguments, std::string_view name) {
   if (!range->has_count) return Error{Errc::kUsage, "^ Range error in '" + std::string(name) + whole + "'"};
   if (range->count > kMaxWriteBytes)
     return Error{Errc::kLimitExceeded, std::string(name) + " takes at most 16 MB at once"};
-  Result<std::uint64_t> to = arguments.Expression();
+  Result<std::uint64_t> to = arguments.Address();
   if (!to) return to.error();
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   return TwoRanges{range->address, *to, range->count};

@@ -19,7 +19,7 @@ struct ListQuery {
 /// `a`, `m` and `M` take the next word, or what follows at once behind a blank.
 Result<void> TakeOperand(Arguments& arguments, char letter, ListQuery& query) {
   if (letter == 'a') {
-    Result<std::uint64_t> address = arguments.Expression();
+    Result<std::uint64_t> address = arguments.Address();
     if (!address) return address.error();
     query.address = *address;
   } else {
@@ -182,7 +182,7 @@ Result<void> AddByAddress(Session& session, std::string_view text, ModuleRecord&
     number = *value;
     rest = comma == std::string_view::npos ? std::string_view() : rest.substr(comma + 1);
   }
-  record.base = numbers[0];
+  record.base = session.Plain(numbers[0]);
   record.size = static_cast<std::uint32_t>(numbers[1]);
   record.timestamp = static_cast<std::uint32_t>(numbers[2]);
   return {};

@@ -82,6 +82,7 @@ Result<void> ShowOne(Session& session, std::string_view typed, const std::string
   if (!value)
     return value.error().code == Errc::kUsage || value.error().code == Errc::kNotFound ? BadRegister(whole)
                                                                                        : value.error();
+  if (!name.starts_with("$")) *value = session.Plain(*value);
   const std::string digits = HexDigits(*value, RegisterDigits(session.architecture(), name));
   report.Row("register", {{"name", name}, {"value", Hex{*value}}}, name + "=" + digits);
   return {};

@@ -23,7 +23,8 @@ void ShowNamed(Session& session, const RegisterSet& registers, std::initializer_
     std::optional<std::uint64_t> value = registers.Get(name);
     // Control registers are no part of a CONTEXT.
     if (!value) {
-      if (Result<std::uint64_t> evaluated = session.Evaluate(std::string("@") + name)) value = *evaluated;
+      if (Result<std::uint64_t> evaluated = session.Evaluate(std::string("@") + name))
+        value = session.Plain(*evaluated);
     }
     if (!value) continue;
     if (!line.empty()) line += ' ';

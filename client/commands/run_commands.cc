@@ -15,7 +15,7 @@ constexpr std::size_t kMaxTemporaryBreakpoints = 10;
 Result<void> TakeStartAddress(Session& session, Arguments& arguments) {
   if (arguments.rest().empty() || arguments.rest().front() != '=') return {};
   arguments.text().remove_prefix(1);
-  Result<std::uint64_t> start = arguments.Expression();
+  Result<std::uint64_t> start = arguments.Address();
   if (!start) return start.error();
   const char* counter = session.architecture() == Architecture::kAmd64 ? "rip"
                         : session.architecture() == Architecture::kX86 ? "eip"
@@ -36,7 +36,7 @@ Result<CommandFlow> Go(Session& session, Arguments& arguments, Report&, std::opt
   if (Result<void> started = TakeStartAddress(session, arguments); !started) return started.error();
   Target::ResumeOptions options;
   while (!arguments.AtEnd()) {
-    Result<std::uint64_t> address = arguments.Expression();
+    Result<std::uint64_t> address = arguments.Address();
     if (!address) return address.error();
     if (options.temporary_breakpoints.size() >= kMaxTemporaryBreakpoints) {
       return Error{Errc::kLimitExceeded, "at most 10 temporary breakpoints"};
@@ -208,7 +208,7 @@ Result<CommandFlow> Step(Session& session, Arguments& arguments, Report& report,
   if (Result<void> started = TakeStartAddress(session, arguments); !started) return started.error();
   std::uint64_t count = 1, address = 0;
   if (kind.to_address) {
-    Result<std::uint64_t> to = arguments.Expression();
+    Result<std::uint64_t> to = arguments.Address();
     if (!to) return to.error();
     address = *to;
   } else if (!arguments.AtEnd()) {

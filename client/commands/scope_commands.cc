@@ -85,7 +85,7 @@ Result<CommandFlow> ResetContext(Session& session, Report& report) {
 
 Result<CommandFlow> SetContext(Session& session, Arguments& arguments, Report& report) {
   if (arguments.AtEnd()) return ResetContext(session, report);
-  Result<std::uint64_t> address = arguments.Expression();
+  Result<std::uint64_t> address = arguments.Address();
   if (!address) return address.error();
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   std::vector<std::byte> context(ContextBytes(session.architecture()));
@@ -122,7 +122,7 @@ constexpr std::size_t kTrapErrorCode32 = 0x64, kTrapStack32 = 0x74;
 
 Result<CommandFlow> SetTrapFrame(Session& session, Arguments& arguments, Report& report) {
   if (arguments.AtEnd()) return ResetContext(session, report);
-  Result<std::uint64_t> address = arguments.Expression();
+  Result<std::uint64_t> address = arguments.Address();
   if (!address) return address.error();
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   const Architecture architecture = session.architecture();

@@ -55,7 +55,7 @@ Result<void> TakeStart(Session& session, Arguments& arguments, StackRequest& req
                                     ProgramCounterName(session.architecture())};
   if (session.architecture() == Architecture::kX86) names.insert(names.begin(), "ebp");
   for (const char* name : names) {
-    Result<std::uint64_t> value = arguments.Expression();
+    Result<std::uint64_t> value = arguments.Address();
     if (!value) return value.error();
     start.Set(name, *value);
   }

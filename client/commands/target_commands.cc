@@ -103,7 +103,7 @@ Result<CommandFlow> SelectProcess(Session& session, Arguments& arguments, Report
   }
   bool reset = arguments.AtEnd();
   if (!reset) {
-    Result<std::uint64_t> process = arguments.Expression();
+    Result<std::uint64_t> process = arguments.Address();
     if (!process) return process.error();
     if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
     if (*process == 0) {
@@ -139,7 +139,7 @@ Result<CommandFlow> SelectThread(Session& session, Arguments& arguments, Report&
     session.ResetScope();
     if (with_process) session.ResetProcess();
   } else {
-    Result<std::uint64_t> thread = arguments.Expression();
+    Result<std::uint64_t> thread = arguments.Address();
     if (!thread) return thread.error();
     if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
     Result<RegisterSet> registers = ThreadRegisters(session, *thread);
@@ -206,7 +206,7 @@ Result<CommandFlow> ShowLastEvent(Session& session, Arguments& arguments, Report
 /// `.exr -1`; `.exr ADDRESS` reads an EXCEPTION_RECORD64.
 Result<rpc::ExceptionRecord> TakeExceptionRecord(Session& session, Arguments& arguments) {
   if (arguments.Option("-1")) return session.target().stop()->exception;
-  Result<std::uint64_t> address = arguments.Expression();
+  Result<std::uint64_t> address = arguments.Address();
   if (!address) return address.error();
   unsigned pointer = session.pointer_size();
   rpc::ExceptionRecord record;

@@ -83,7 +83,7 @@ Result<TypeRequest> ParseRequest(Session& session, Arguments& arguments) {
       request.name = word;
     } else if (!request.address && LooksLikeAddress(session, word)) {
       arguments.text() = before;
-      Result<std::uint64_t> address = arguments.Expression();
+      Result<std::uint64_t> address = arguments.Address();
       if (!address) return address.error();
       request.address = *address;
     } else {

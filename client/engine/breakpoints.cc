@@ -156,6 +156,7 @@ void Breakpoints::FollowModules() {
 
 void Breakpoints::Follow(Breakpoint& breakpoint) {
   Result<std::uint64_t> address = session_.Evaluate(breakpoint.expression);
+  if (address) *address = session_.Plain(*address);
   // Symbols that cannot be read just now do not move a breakpoint whose module is still there.
   if (!address && (breakpoint.unresolved || session_.modules().FindByAddress(breakpoint.address))) return;
   if (address && !breakpoint.unresolved && *address == breakpoint.address) return;

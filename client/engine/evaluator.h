@@ -17,7 +17,7 @@ struct EvaluationScope {
   Architecture architecture = Architecture::kAmd64;
   unsigned radix = 16;
   /// Kernel mode (engine.md 2.2): constants 80000000..FFFFFFFF extend their sign; on a 64-bit target only
-  /// those typed with eight digits or fewer. On a 32-bit target registers and `poi` extend too.
+  /// those typed with eight digits or fewer. On a 32-bit target registers, symbols and `poi` extend too.
   bool sign_extend_32 = false;
   std::function<Result<std::uint64_t>(std::string_view name)>
       symbol;  ///< address of `mod!sym`, `sym`, or `mod`

@@ -94,6 +94,10 @@ std::uint64_t MasmParser::Fail(Errc code, std::string_view what, std::size_t at)
   return FailWith({code, std::string(what) + " '" + std::string(rest) + "'"});
 }
 
+std::uint64_t MasmParser::ExtendNarrow(std::uint64_t value) const {
+  return scope_.sign_extend_32 && PointerSize(scope_.architecture) == 4 ? Extend(value) : value;
+}
+
 std::uint64_t MasmParser::Extend(std::uint64_t value) const {
   return value >= 0x80000000 && value <= 0xffffffff ? value | 0xffffffff00000000 : value;
 }
@@ -378,7 +382,7 @@ std::uint64_t MasmParser::Word() {
   if (word.find('!') != std::string_view::npos || !IsRegisterName(scope_.architecture, word))
     return Symbol(word, start);
   const Result<std::uint64_t> symbol = scope_.symbol(word);
-  if (symbol) return *symbol;
+  if (symbol) return ExtendNarrow(*symbol);
   return Register(word, start);
 }
 
@@ -387,7 +391,7 @@ std::uint64_t MasmParser::Symbol(std::string_view name, std::size_t start) {
   // `mod!` alone is the base of the module.
   if (name.size() > 1 && name.back() == '!') name.remove_suffix(1);
   const Result<std::uint64_t> value = scope_.symbol(name);
-  if (value) return *value;
+  if (value) return ExtendNarrow(*value);
   if (value.error().code != Errc::kNotFound) return FailWith(value.error());
   return Fail(Errc::kNotFound, "Couldn't resolve error at", start);
 }
@@ -398,8 +402,7 @@ std::uint64_t MasmParser::Register(std::string_view name, std::size_t start) {
     if (value.error().code != Errc::kNotFound) return FailWith(value.error());
     return Fail(Errc::kNotFound, "Bad register error at", start);
   }
-  const bool extends = scope_.sign_extend_32 && PointerSize(scope_.architecture) == 4 && name[0] != '$';
-  return extends ? Extend(*value) : *value;
+  return name[0] != '$' ? ExtendNarrow(*value) : *value;
 }
 
 Result<std::uint64_t> EvaluateMasm(std::string_view& text, const EvaluationScope& scope) {

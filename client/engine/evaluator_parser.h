@@ -55,6 +55,7 @@ class MasmParser {
   char Peek(std::size_t ahead = 0) const;
   std::uint64_t Fail(Errc code, std::string_view what, std::size_t at);
   std::uint64_t FailWith(Error error);
+  std::uint64_t ExtendNarrow(std::uint64_t value) const;  ///< on 32-bit targets only
   std::uint64_t Extend(std::uint64_t value) const;
 
   std::string_view text_;

@@ -299,6 +299,11 @@ bool IsRegisterName(Architecture architecture, std::string_view name) {
   return FindField(architecture, name) != nullptr || IsControlRegisterName(architecture, Lower(name));
 }
 
+std::uint64_t PlainAddress(Architecture architecture, std::uint64_t address) {
+  if (PointerSize(architecture) == 8 || address < 0xffffffff80000000) return address;
+  return address & 0xffffffff;
+}
+
 std::string FormatAddress(std::uint64_t address, unsigned pointer_size) {
   char text[32];
   if (pointer_size == 4) {

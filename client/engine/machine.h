@@ -49,6 +49,10 @@ class RegisterSet {
 /// true for the kernel's control registers, which no CONTEXT holds.
 bool IsRegisterName(Architecture architecture, std::string_view name);
 
+/// An address as the target's machine writes it: the sign extension that expressions give to 32-bit numbers
+/// (engine.md 2.2) is taken out. Modules, registers and memory of 32-bit targets are known by these.
+std::uint64_t PlainAddress(Architecture architecture, std::uint64_t address);
+
 /// `hhhhhhhh`llllllll` for 64-bit targets, 8 digits for 32-bit ones (engine.md 2.12).
 std::string FormatAddress(std::uint64_t address, unsigned pointer_size = 8);
 

@@ -67,7 +67,8 @@ Architecture Session::architecture() const {
 std::optional<std::uint64_t> Session::DebuggerData(std::size_t offset, unsigned size) const {
   const auto& description = target_.description();
   if (!description || offset + size > description->debugger_data.size()) return std::nullopt;
-  return LoadLittle(description->debugger_data, offset, size);
+  const std::uint64_t value = LoadLittle(description->debugger_data, offset, size);
+  return size == 8 ? Plain(value) : value;
 }
 
 // ---- events
@@ -190,6 +191,7 @@ void Session::ResetProcess() {
 
 Result<std::size_t> Session::Read(std::uint64_t address, std::span<std::byte> out) {
   if (!halted()) return NotHalted(target_);
+  address = Plain(address);
   Result<std::size_t> read = target_.Read(space_, address, out);
   if (!read && read.error().code == Errc::kUnreadable) return Unreadable(*this, address);
   return read;
@@ -211,6 +213,7 @@ Result<std::uint64_t> Session::ReadUnsigned(std::uint64_t address, unsigned size
 
 Result<void> Session::Write(std::uint64_t address, std::span<const std::byte> data) {
   if (!halted()) return NotHalted(target_);
+  address = Plain(address);
   Result<std::size_t> written = target_.Write(space_, address, data);
   if (!written) return written.error();
   if (*written < data.size()) {
@@ -226,6 +229,7 @@ Result<void> Session::Write(std::uint64_t address, std::span<const std::byte> da
 Result<std::uint64_t> Session::Evaluate(std::string_view text) { return EvaluateMasmAll(text, Evaluation()); }
 
 std::string Session::NameOf(std::uint64_t address) {
+  address = Plain(address);
   // Without a module list there are no names; the address alone is still an answer.
   (void)RefreshModules(false);
   if (Module* module = modules().FindByAddress(address)) PrepareImages(std::span(&module, 1));

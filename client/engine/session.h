@@ -80,6 +80,8 @@ class Session {
   Architecture architecture() const;
   unsigned pointer_size() const { return PointerSize(architecture()); }
   bool halted() const { return target_.stop().has_value(); }
+  /// Where an expression's value becomes an address (see machine.h).
+  std::uint64_t Plain(std::uint64_t value) const { return PlainAddress(architecture(), value); }
   std::string Address(std::uint64_t address) const { return FormatAddress(address, pointer_size()); }
 
   // ---- selection

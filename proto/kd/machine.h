@@ -25,4 +25,11 @@ constexpr std::uint64_t ExtendAddress(Machine machine, std::uint64_t address) {
   return static_cast<std::uint64_t>(static_cast<std::int64_t>(static_cast<std::int32_t>(address)));
 }
 
+/// The opposite: the address as the machine itself writes it. Everything above the codecs works with these; a
+/// number that is no sign-extended 32-bit address stays as it is.
+constexpr std::uint64_t PlainAddress(Machine machine, std::uint64_t address) {
+  if (PointerSize(machine) == 8 || address < 0xFFFF'FFFF'8000'0000) return address;
+  return address & 0xFFFF'FFFF;
+}
+
 }  // namespace longwire::kd

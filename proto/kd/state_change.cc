@@ -80,6 +80,18 @@ Result<StateChange> DecodeStateChange(ByteView payload) {
   return Error{Errc::kUnsupported, std::string("the target reported the unknown state change ") + state};
 }
 
+void MakePlain(Machine machine, StateChange& change) {
+  change.thread = PlainAddress(machine, change.thread);
+  change.program_counter = PlainAddress(machine, change.program_counter);
+  if (auto* exception = std::get_if<ExceptionReport>(&change.report)) {
+    exception->nested_record = PlainAddress(machine, exception->nested_record);
+    exception->address = PlainAddress(machine, exception->address);
+    for (std::uint64_t& parameter : exception->parameters) parameter = PlainAddress(machine, parameter);
+  }
+  auto* symbols = std::get_if<LoadSymbolsReport>(&change.report);
+  if (symbols != nullptr && !symbols->UnloadsAll()) symbols->base = PlainAddress(machine, symbols->base);
+}
+
 ControlReport DecodeControlReport(Machine machine, const StateChange& change) {
   ControlReport report;
   const ByteView raw(change.control_report);

@@ -64,6 +64,10 @@ struct StateChange {
 /// Errors: kMalformed (shorter than 240 bytes), kUnsupported (unknown NewState).
 Result<StateChange> DecodeStateChange(ByteView payload);
 
+/// Takes the sign extension out of every address of a 32-bit machine's report; the special bases that unload
+/// all stay.
+void MakePlain(Machine machine, StateChange& change);
+
 /// The control report (2.5). On ARM64 and unknown machines nothing but the raw bytes is trusted: `valid` is
 /// false.
 struct ControlReport {

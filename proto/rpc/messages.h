@@ -93,6 +93,8 @@ struct NamedModule {
 };
 
 /// What is known of a target since it answered (kd-protocol.md 3.4, 5.2). Constant until it restarts.
+/// Addresses of 32-bit targets have 32 bits everywhere in these messages; servers take them sign-extended,
+/// too.
 struct TargetDescription {
   std::uint16_t major_version = 0, minor_version = 0;
   std::uint8_t protocol_version = 0, secondary_version = 0;

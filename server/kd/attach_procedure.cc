@@ -27,8 +27,7 @@ Task<Result<void>> ReadDebuggerData(TargetMemory& memory, TargetFacts& facts) {
       co_await memory.Read(AddressSpace::Virtual(), description.debugger_data_list, pointer, false, head);
   if (!read) co_return read;
   if (head.size() < pointer) co_return Result<void>{};
-  const std::uint64_t address =
-      pointer == 8 ? kd::Load64(head, 0) : kd::ExtendAddress(facts.machine, kd::Load32(head, 0));
+  const std::uint64_t address = pointer == 8 ? kd::Load64(head, 0) : kd::Load32(head, 0);
   kd::Bytes block;
   read = co_await memory.Read(AddressSpace::Virtual(), address, kd::kDebuggerDataHeader, false, block);
   if (!read) co_return read;
@@ -78,14 +77,14 @@ Task<Result<void>> IdentifyTarget(KdLine& line, TargetMemory& memory, TargetFact
   description.secondary_version = version.secondary;
   description.flags = version.flags;
   description.machine = static_cast<std::uint16_t>(version.machine);
-  description.kernel_base = version.kernel_base;
-  description.loaded_module_list = version.loaded_module_list;
-  description.debugger_data_list = version.debugger_data_list;
+  description.kernel_base = kd::PlainAddress(facts.machine, version.kernel_base);
+  description.loaded_module_list = kd::PlainAddress(facts.machine, version.loaded_module_list);
+  description.debugger_data_list = kd::PlainAddress(facts.machine, version.debugger_data_list);
   description.processors = std::clamp<std::uint32_t>(change.processor_count, 1, 4096);
 
   Result<void> cleared = co_await ClearBreakpointSlots(line);
   if (!cleared) co_return cleared;
-  memory.OnStop(change.processor, change.program_counter);
+  memory.OnStop(change.processor, kd::PlainAddress(facts.machine, change.program_counter));
   Result<void> data = co_await ReadDebuggerData(memory, facts);
   if (!data) co_return data;
   facts.identified = true;

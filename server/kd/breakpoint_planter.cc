@@ -28,7 +28,8 @@ Task<Result<void>> BreakpointPlanter::Plant(std::uint64_t address) {
       co_await memory_.Read(AddressSpace::Virtual(), address, table_.instruction_size(), false, original);
   if (!read) co_return read;
   unsettled_ = true;
-  Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeWriteBreakpoint(address));
+  Result<kd::Bytes> reply =
+      co_await line_.Exchange(kd::EncodeWriteBreakpoint(kd::ExtendAddress(facts_.machine, address)));
   if (!reply) co_return reply.error();
   unsettled_ = false;
   const auto decoded = kd::DecodeReply(*reply);
@@ -70,6 +71,7 @@ Task<Result<void>> BreakpointPlanter::Settle() {
 }
 
 Task<Result<std::uint64_t>> BreakpointPlanter::Set(rpc::SetBreakpoint wish, std::uint32_t processors) {
+  wish.address = kd::PlainAddress(facts_.machine, wish.address);
   if (wish.kind != rpc::BreakpointKind::kCode) {
     if (kd::FindSpecialRegister(facts_.machine, "kdr7") == nullptr) {
       co_return Error{Errc::kUnsupported, "data breakpoints are not supported on this machine type"};
@@ -115,6 +117,7 @@ Task<Result<void>> BreakpointPlanter::Clear(std::uint64_t id, std::uint32_t proc
 }
 
 Task<Result<void>> BreakpointPlanter::AddTemporary(std::uint64_t address) {
+  address = kd::PlainAddress(facts_.machine, address);
   CodeBreakpoint& point = table_.Code(address);
   const bool had = point.wanted();
   point.temporary = true;

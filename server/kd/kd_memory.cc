@@ -19,8 +19,8 @@ Task<Result<MemorySource::Chunk>> KdMemory::ReadVirtual(std::uint16_t processor,
     const std::uint64_t at = address + chunk.data.size();
     std::uint64_t want = count - chunk.data.size();
     if (page_bound) want = std::min(want, ToPageEnd(at));
-    Result<kd::Bytes> reply =
-        co_await line_.Exchange(kd::EncodeReadVirtual(processor, at, static_cast<std::uint32_t>(want)));
+    Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeReadVirtual(
+        processor, kd::ExtendAddress(facts_.machine, at), static_cast<std::uint32_t>(want)));
     if (!reply) co_return reply.error();
     const auto decoded = kd::DecodeReply(*reply);
     if (!decoded) co_return decoded.error();
@@ -87,8 +87,9 @@ Task<Result<std::uint32_t>> KdMemory::Write(std::uint16_t processor, bool physic
   std::uint32_t done = 0;
   while (done < data.size()) {
     const auto part = kd::ByteView(data).subspan(done, std::min(most, data.size() - done));
-    kd::Bytes request = physical ? kd::EncodeWritePhysical(processor, address + done, part)
-                                 : kd::EncodeWriteVirtual(processor, address + done, part);
+    kd::Bytes request =
+        physical ? kd::EncodeWritePhysical(processor, address + done, part)
+                 : kd::EncodeWriteVirtual(processor, kd::ExtendAddress(facts_.machine, address + done), part);
     Result<kd::Bytes> reply = co_await line_.Exchange(std::move(request));
     if (!reply) co_return reply.error();
     const auto decoded = kd::DecodeReply(*reply);
@@ -100,27 +101,34 @@ Task<Result<std::uint32_t>> KdMemory::Write(std::uint16_t processor, bool physic
   co_return done;
 }
 
+std::optional<std::uint64_t> KdMemory::Found(const kd::ManipulateReply& reply) const {
+  const std::optional<std::uint64_t> found = kd::DecodeFound(reply);
+  return found ? std::optional(kd::PlainAddress(facts_.machine, *found)) : std::nullopt;
+}
+
 /// A failed search and a target that cannot search answer alike (kd-protocol.md 3.6), so ask for something
 /// known.
 Task<Result<bool>> KdMemory::Searches(std::uint64_t address, std::span<const std::byte> known) {
   if (facts_.search_works) co_return *facts_.search_works;
   kd::Bytes pattern(known.begin(), known.end());
   const std::uint64_t length = 2 * pattern.size();
-  Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeSearchMemory(address, length, pattern));
+  Result<kd::Bytes> reply = co_await line_.Exchange(
+      kd::EncodeSearchMemory(kd::ExtendAddress(facts_.machine, address), length, pattern));
   if (!reply) co_return reply.error();
   const auto decoded = kd::DecodeReply(*reply);
-  facts_.search_works = decoded && kd::DecodeFound(*decoded) == address;
+  facts_.search_works = decoded && Found(*decoded) == address;
   co_return *facts_.search_works;
 }
 
 Task<Result<std::optional<std::uint64_t>>> KdMemory::Search(std::uint64_t start, std::uint64_t length,
                                                             std::span<const std::byte> pattern) {
   kd::Bytes copy(pattern.begin(), pattern.end());
-  Result<kd::Bytes> reply = co_await line_.Exchange(kd::EncodeSearchMemory(start, length, copy));
+  Result<kd::Bytes> reply =
+      co_await line_.Exchange(kd::EncodeSearchMemory(kd::ExtendAddress(facts_.machine, start), length, copy));
   if (!reply) co_return reply.error();
   const auto decoded = kd::DecodeReply(*reply);
   if (!decoded) co_return decoded.error();
-  co_return kd::DecodeFound(*decoded);
+  co_return Found(*decoded);
 }
 
 }  // namespace longwire

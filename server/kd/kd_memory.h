@@ -25,6 +25,8 @@ class KdMemory final : public MemorySource {
                                                     std::span<const std::byte> pattern) override;
 
  private:
+  std::optional<std::uint64_t> Found(const kd::ManipulateReply& reply) const;
+
   KdLine& line_;
   TargetFacts& facts_;
 };

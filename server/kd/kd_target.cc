@@ -9,7 +9,8 @@ namespace longwire {
 namespace {
 
 /// What a small read is widened to: on a slow line more bytes cost more than they save.
-std::size_t LineBytes(std::uint32_t bytes_per_second) {
+std::size_t LineBytes(std::uint32_t bytes_per_second, bool exact) {
+  if (exact) return 1;
   return bytes_per_second != 0 && bytes_per_second <= 11520 ? 64 : 128;
 }
 
@@ -25,7 +26,7 @@ KdTarget::KdTarget(TargetOptions options, EventSink events)
       events_(std::move(events)),
       line_(options_.timers, *this),
       raw_memory_(line_, facts_),
-      memory_(raw_memory_, table_, LineBytes(options_.bytes_per_second)),
+      memory_(raw_memory_, table_, LineBytes(options_.bytes_per_second, options_.exact_reads)),
       registers_(line_, facts_),
       planter_(line_, facts_, table_, memory_, registers_),
       keep_halted_(options_.left_halted),

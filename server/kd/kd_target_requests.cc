@@ -68,10 +68,8 @@ Task<rpc::Answer> KdTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {
     Result<void> done = co_await registers_.SetContext(processor, work.bulk);
     const kd::ContextLayout* layout = facts_.layout();
     if (done && layout != nullptr && processor == stop_->processor()) {
-      stop_->program_counter =
-          layout->pointer_size == 8
-              ? kd::Load64(work.bulk, layout->pc_offset)
-              : kd::ExtendAddress(facts_.machine, kd::Load32(work.bulk, layout->pc_offset));
+      stop_->program_counter = layout->pointer_size == 8 ? kd::Load64(work.bulk, layout->pc_offset)
+                                                         : kd::Load32(work.bulk, layout->pc_offset);
       if (published_) published_->context = work.bulk;
     }
     co_return DoneOr(done);

@@ -51,22 +51,23 @@ rpc::ExceptionRecord Describe(const kd::ExceptionReport& report) {
 void KdTarget::BeginStop(const kd::StateChange& change) {
   Stop stop;
   stop.change = change;
+  kd::MakePlain(facts_.machine, stop.change);
   stop.report = kd::DecodeControlReport(facts_.machine, change);
-  stop.program_counter = change.program_counter;
+  stop.program_counter = stop.change.program_counter;
   stop.dr7 = stop.report.valid ? stop.report.dr7 : 0;
   stop_ = std::move(stop);
-  memory_.OnStop(change.processor, change.program_counter);
+  memory_.OnStop(change.processor, stop_->program_counter);
   registers_.Forget();
   hits_.clear();
   stop_bugcheck_.reset();
   stop_is_break_in_ = false;
 
   // Not whether it is planted: a report that is repeated found it taken out by the first.
-  const CodeBreakpoint* own = table_.FindCode(change.program_counter);
+  const CodeBreakpoint* own = table_.FindCode(stop_->program_counter);
   const bool at_own = own != nullptr && own->wanted();
   if (at_own && stop_->code() == kd::kExceptionBreakpoint) hits_ = own->ids;
   if (stop_->code() == kd::kExceptionSingleStep) hits_ = table_.DataHits(stop_->report.dr6);
-  table_.OnReported(change.program_counter,
+  table_.OnReported(stop_->program_counter,
                     stop_->report.valid ? stop_->report.instruction_count : kAssumedStreamBytes);
 }
 
@@ -219,9 +220,8 @@ Task<Result<void>> KdTarget::Expedite(rpc::StopEvent& event) {
   const kd::ContextLayout* layout = facts_.layout();
   if (!context || layout == nullptr) co_return Result<void>{};
   event.context = *context;
-  const std::uint64_t sp = layout->pointer_size == 8
-                               ? kd::Load64(*context, layout->sp_offset)
-                               : kd::ExtendAddress(facts_.machine, kd::Load32(*context, layout->sp_offset));
+  const std::uint64_t sp = layout->pointer_size == 8 ? kd::Load64(*context, layout->sp_offset)
+                                                     : kd::Load32(*context, layout->sp_offset);
   rpc::MemoryChunk stack{sp, {}};
   const std::uint64_t wanted = std::min<std::uint64_t>(slow ? 256 : 1024, kPage - sp % kPage);
   read = co_await memory_.Read(AddressSpace::Virtual(), sp, wanted, false, stack.bytes);

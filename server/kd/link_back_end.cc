@@ -32,10 +32,12 @@ LinkBackEnd MakeStubBackEnd(std::unique_ptr<LinkPort> port, const ExdiLink& link
 
 LinkBackEnd MakeKdBackEnd(std::unique_ptr<LinkPort> port, const KernelLink& link) {
   LinkBackEnd back_end;
-  back_end.make_target = [timers = TimersFor(link), bytes_per_second = port->bytes_per_second()](
-                             TargetOptions options, LinkTarget::EventSink events) {
+  back_end.make_target = [timers = TimersFor(link), bytes_per_second = port->bytes_per_second(),
+                          exact = std::holds_alternative<ReplayLink>(link)](TargetOptions options,
+                                                                            LinkTarget::EventSink events) {
     options.timers = timers;
     options.bytes_per_second = bytes_per_second;
+    options.exact_reads = exact;
     return std::make_unique<KdTarget>(std::move(options), std::move(events));
   };
   back_end.port = std::move(port);

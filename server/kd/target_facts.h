@@ -23,7 +23,9 @@ struct TargetFacts {
 
   const kd::ContextLayout* layout() const { return kd::FindContextLayout(machine); }
   /// Address in the debugger data, 0 if absent.
-  std::uint64_t DataField(std::size_t offset) const { return data ? data->Get(offset, 8).value_or(0) : 0; }
+  std::uint64_t DataField(std::size_t offset) const {
+    return data ? kd::PlainAddress(machine, data->Get(offset, 8).value_or(0)) : 0;
+  }
 };
 
 /// The current stop, as the target reported it and as it was changed since.

@@ -18,7 +18,8 @@ namespace longwire {
 struct TargetOptions {
   kd::Timers timers = kd::Timers::ForPipe();
   std::uint32_t bytes_per_second = 0;  ///< of the line; 0: not paced
-  bool break_in = false;               ///< stay stopped after the attach
+  bool exact_reads = false;  ///< a recording answers what was asked when it was made, and nothing else
+  bool break_in = false;     ///< stay stopped after the attach
   bool left_halted = false;  ///< we left this target stopped: attaching begins with a RESET, and it stays so
   bool break_on_reboot = false;
   std::function<void(const std::string&)> log = [](const std::string&) {};

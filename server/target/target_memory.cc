@@ -16,12 +16,20 @@ constexpr std::size_t kMaxMappings = 65'536;
 
 std::uint64_t ToPageEnd(std::uint64_t address) { return kPage - address % kPage; }
 
-/// An address space ends at 2^64: a range never wraps.
-std::uint64_t ClipToSpace(std::uint64_t address, std::uint64_t size) {
+}  // namespace
+
+/// An address space ends at 2^64, a virtual one of a 32-bit machine at 2^32: a range never wraps. Addresses
+/// of such a machine may come sign-extended.
+std::uint64_t TargetMemory::ClipToSpace(AddressSpace space, std::uint64_t& address,
+                                        std::uint64_t size) const {
+  if (space.kind != AddressSpace::Kind::kPhysical) {
+    address = kd::PlainAddress(source_.machine(), address);
+    constexpr std::uint64_t kNarrowEnd = std::uint64_t{1} << 32;
+    if (kd::PointerSize(source_.machine()) == 4 && address < kNarrowEnd)
+      return std::min(size, kNarrowEnd - address);
+  }
   return address == 0 ? size : std::min(size, std::uint64_t{0} - address);
 }
-
-}  // namespace
 
 void TargetMemory::Forget() {
   cache_.Clear();
@@ -38,7 +46,7 @@ void TargetMemory::OnStop(std::uint16_t processor, std::uint64_t program_counter
 
 Task<Result<void>> TargetMemory::Read(AddressSpace space, std::uint64_t address, std::uint64_t size,
                                       bool uncached, kd::Bytes& out) {
-  size = ClipToSpace(address, size);
+  size = ClipToSpace(space, address, size);
   const bool cached = !uncached && space.kind != AddressSpace::Kind::kPhysical;
   const std::size_t start = out.size();
   out.resize(start + size);
@@ -168,7 +176,7 @@ bool TargetMemory::BreakpointsShowIn(const AddressSpace& space, std::uint64_t ad
 
 Task<Result<std::uint64_t>> TargetMemory::Write(AddressSpace space, std::uint64_t address,
                                                 std::span<const std::byte> data, const WorkLimit& limit) {
-  data = data.first(ClipToSpace(address, data.size()));
+  data = data.first(ClipToSpace(space, address, data.size()));
   std::uint64_t done = 0;
   Forget();
   while (done < data.size() && !limit.Over(source_.now())) {
@@ -200,7 +208,7 @@ Task<Result<std::optional<std::uint64_t>>> TargetMemory::Search(AddressSpace spa
                                                                 std::uint64_t length,
                                                                 std::span<const std::byte> pattern,
                                                                 const WorkLimit& limit) {
-  length = ClipToSpace(start, length);
+  length = ClipToSpace(space, start, length);
   if (space.kind != AddressSpace::Kind::kVirtual || length < 2 * kPage) {
     co_return co_await SearchByReading(space, start, length, pattern, limit);
   }

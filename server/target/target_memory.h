@@ -28,7 +28,8 @@ class TargetMemory {
                           kd::Bytes& out);
   /// Without any exchange: true when all of `out` was known.
   bool ReadKnown(const AddressSpace& space, std::uint64_t address, std::span<std::byte> out) const {
-    return space.kind != AddressSpace::Kind::kPhysical && cache_.Copy(space, address, out) == out.size();
+    return space.kind != AddressSpace::Kind::kPhysical &&
+           cache_.Copy(space, kd::PlainAddress(source_.machine(), address), out) == out.size();
   }
   /// Bytes written, from `address` on: fewer when the target refuses, or when `limit` is over.
   Task<Result<std::uint64_t>> Write(AddressSpace space, std::uint64_t address,
@@ -51,6 +52,7 @@ class TargetMemory {
     bool resolved = false;
   };
 
+  std::uint64_t ClipToSpace(AddressSpace space, std::uint64_t& address, std::uint64_t size) const;
   Task<Result<Chunk>> ReadChunk(AddressSpace space, std::uint64_t address, std::uint32_t count,
                                 bool uncached);
   Task<Result<Chunk>> ReadTranslated(AddressSpace space, std::uint64_t address, std::uint32_t count,

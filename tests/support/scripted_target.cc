@@ -6,8 +6,6 @@
 namespace longwire::test {
 namespace {
 
-constexpr std::size_t kContextSize = 0x4D0, kSpecialSize = 0xE0, kRip = 0xF8, kDr7 = 0x48;
-
 template <class T>
 void Put(kd::Bytes& bytes, std::size_t at, T value) {
   if (bytes.size() < at + sizeof(T)) bytes.resize(at + sizeof(T));
@@ -20,10 +18,33 @@ void Append(kd::Bytes& bytes, const std::string& text) {
 
 }  // namespace
 
-ScriptedTarget::ScriptedTarget() {
-  contexts.fill(kd::Bytes(kContextSize));
-  specials.fill(kd::Bytes(kSpecialSize));
-  for (auto& special : specials) kd::Store(std::span(special), kDr7, std::uint64_t{0x400});
+ScriptedTarget::ScriptedTarget(kd::Machine machine)
+    : machine_(machine),
+      layout_(kd::FindContextLayout(machine)),
+      special_layout_(kd::FindSpecialLayout(machine)) {
+  const bool narrow = kd::PointerSize(machine) == 4;
+  if (narrow) break_in_address = 0x80001000;
+  kernel_base = narrow ? 0x80400000 : 0xFFFFF80000000000;
+  loaded_module_list = narrow ? 0x80600000 : 0xFFFFF80000200000;
+  contexts.fill(kd::Bytes(layout_->size));
+  specials.fill(kd::Bytes(special_layout_->size));
+  for (auto& special : specials)
+    StoreRegister(special, kd::FindSpecialRegister(machine, "kdr7")->offset, 0x400);
+}
+
+/// An address of the wire: what is not sign-extended is found nowhere.
+std::uint64_t ScriptedTarget::Plain(std::uint64_t address) const {
+  if (Wire(address) != address) return ~std::uint64_t{0};
+  return kd::PlainAddress(machine_, address);
+}
+
+std::uint64_t ScriptedTarget::LoadRegister(const kd::Bytes& record, std::size_t offset) const {
+  return layout_->pointer_size == 8 ? kd::Load64(record, offset) : kd::Load32(record, offset);
+}
+
+void ScriptedTarget::StoreRegister(kd::Bytes& record, std::size_t offset, std::uint64_t value) const {
+  if (layout_->pointer_size == 8) return kd::Store(std::span(record), offset, value);
+  kd::Store(std::span(record), offset, static_cast<std::uint32_t>(value));
 }
 
 void ScriptedTarget::Map(std::uint64_t address, std::uint64_t size) {
@@ -39,6 +60,12 @@ void ScriptedTarget::Poke(std::uint64_t address, const kd::Bytes& bytes) {
     pages_.at(address >> 12)[address & 0xFFF] = byte;
     ++address;
   }
+}
+
+void ScriptedTarget::Poke32(std::uint64_t address, std::uint32_t value) {
+  kd::Bytes bytes;
+  Put(bytes, 0, value);
+  Poke(address, bytes);
 }
 
 void ScriptedTarget::Poke64(std::uint64_t address, std::uint64_t value) {
@@ -65,8 +92,8 @@ kd::Bytes ScriptedTarget::StateChange(std::uint32_t state, std::uint64_t pc, std
   Put(payload, 0x00, state);
   Put(payload, 0x06, processor);
   Put(payload, 0x08, processors);
-  Put(payload, 0x10, std::uint64_t{0xFFFFA00000000080});
-  Put(payload, 0x18, pc);
+  Put(payload, 0x10, layout_->pointer_size == 8 ? std::uint64_t{0xFFFFA00000000080} : Wire(0x81230080));
+  Put(payload, 0x18, Wire(pc));
   // The breakpoints of the reported stream go, and the stream shows what was below them.
   for (auto at = breakpoints.begin(); at != breakpoints.end();) {
     if (at->second - pc < 16) {
@@ -76,22 +103,37 @@ kd::Bytes ScriptedTarget::StateChange(std::uint32_t state, std::uint64_t pc, std
       ++at;
     }
   }
-  const kd::Bytes stream = Peek(pc, 16);
-  Put(payload, 0xC8, kd::Load64(specials[processor], kDr7));
-  Put(payload, 0xD4, static_cast<std::uint16_t>(stream.size()));
-  Put(payload, 0xD6, std::uint16_t{3});
-  std::copy(stream.begin(), stream.end(), payload.begin() + 0xD8);
-  kd::Store(std::span(contexts[processor]), kRip, pc);
+  PutControlReport(payload, pc, processor);
+  StoreRegister(contexts[processor], layout_->pc_offset, pc);
   running = false;
   return payload;
+}
+
+void ScriptedTarget::PutControlReport(kd::Bytes& payload, std::uint64_t pc, std::uint16_t processor) const {
+  const kd::Bytes stream = Peek(pc, 16);
+  const std::uint64_t dr7 =
+      LoadRegister(specials[processor], kd::FindSpecialRegister(machine_, "kdr7")->offset);
+  if (layout_->pointer_size == 8) {
+    Put(payload, 0xC8, dr7);
+  } else {
+    Put(payload, 0xC4, static_cast<std::uint32_t>(dr7));
+  }
+  const std::size_t count = layout_->pointer_size == 8 ? 0xD4 : 0xC8;
+  Put(payload, count, static_cast<std::uint16_t>(stream.size()));
+  Put(payload, count + 2, std::uint16_t{3});
+  std::copy(stream.begin(), stream.end(), payload.begin() + static_cast<std::ptrdiff_t>(count) + 4);
 }
 
 void ScriptedTarget::Stop(std::uint32_t code, std::uint64_t pc, std::uint16_t processor, std::uint64_t dr6) {
   kd::Bytes payload = StateChange(0x3030, pc, processor);
   Put(payload, 0x20, code);
-  Put(payload, 0x30, pc);
+  Put(payload, 0x30, Wire(pc));
   Put(payload, 0xB8, std::uint32_t{1});
-  Put(payload, 0xC0, dr6);
+  if (layout_->pointer_size == 8) {
+    Put(payload, 0xC0, dr6);
+  } else {
+    Put(payload, 0xC0, static_cast<std::uint32_t>(dr6));
+  }
   last_state_ = payload;
   Send(kd::PacketType::kStateChange64, std::move(payload));
 }
@@ -100,7 +142,7 @@ void ScriptedTarget::LoadSymbols(const std::string& path, std::uint64_t base, bo
   kd::Bytes payload = StateChange(0x3031, break_in_address + 0x100, 0);
   std::fill(payload.begin() + 0x20, payload.begin() + 0xC0, std::byte{0});
   Put(payload, 0x20, static_cast<std::uint32_t>(path.empty() ? 0 : path.size() + 1));
-  Put(payload, 0x28, base);
+  Put(payload, 0x28, Wire(base));
   Put(payload, 0x30, path.empty() ? std::uint64_t{0} : ~std::uint64_t{0});
   Put(payload, 0x3C, std::uint32_t{0x8000});
   payload[0x40] = static_cast<std::byte>(unload);
@@ -250,6 +292,25 @@ void ScriptedTarget::ReadMemory(kd::Bytes head, std::uint64_t address, std::uint
   Reply(std::move(head), whole ? kd::kStatusSuccess : kd::kStatusUnsuccessful, data);
 }
 
+void ScriptedTarget::AnswerVersion(kd::Bytes head) {
+  const bool wide = layout_->pointer_size == 8;
+  Put(head, 0x10, std::uint16_t{0x000F});
+  Put(head, 0x12, std::uint16_t{9600});
+  head[0x14] = std::byte{6};
+  Put(head, 0x16, static_cast<std::uint16_t>(wide ? 7 : 3));
+  Put(head, 0x18, static_cast<std::uint16_t>(machine_));
+  Put(head, 0x20, Wire(kernel_base));
+  Put(head, 0x28, Wire(loaded_module_list));
+  Put(head, 0x30, Wire(debugger_data_list));
+  Reply(std::move(head), kd::kStatusSuccess);
+}
+
+/// Continue2 (2.6): Dr7 has the machine's width.
+void ScriptedTarget::AnswerContinue(const kd::Bytes& payload) {
+  const std::uint64_t dr7 = LoadRegister(payload, 0x18);
+  if (on_continue) on_continue(kd::Load32(payload, 0x14) != 0, dr7);
+}
+
 kd::Bytes* ScriptedTarget::Registers(std::uint16_t processor, std::array<kd::Bytes, 4>& records) {
   return processor < processors && processor < records.size() ? &records[processor] : nullptr;
 }
@@ -265,24 +326,15 @@ void ScriptedTarget::OnManipulate(const kd::Bytes& payload) {
   kd::Bytes* context = Registers(seen.processor, contexts);
   kd::Bytes* special = Registers(seen.processor, specials);
   switch (seen.api) {
-    case kd::Api::kGetVersion: {
-      Put(head, 0x10, std::uint16_t{0x000F});
-      Put(head, 0x12, std::uint16_t{9600});
-      head[0x14] = std::byte{6};
-      Put(head, 0x16, std::uint16_t{7});
-      Put(head, 0x18, std::uint16_t{0x8664});
-      Put(head, 0x20, std::uint64_t{0xFFFFF80000000000});
-      Put(head, 0x28, std::uint64_t{0xFFFFF80000200000});
-      Put(head, 0x30, debugger_data_list);
-      return Reply(std::move(head), kd::kStatusSuccess);
-    }
-    case kd::Api::kReadVirtual:
+    case kd::Api::kGetVersion: return AnswerVersion(std::move(head));
+    case kd::Api::kReadVirtual: return ReadMemory(std::move(head), Plain(seen.address), seen.count);
     case kd::Api::kReadPhysical: return ReadMemory(std::move(head), seen.address, seen.count);
     case kd::Api::kWriteVirtual:
     case kd::Api::kWritePhysical: {
+      const std::uint64_t to = seen.api == kd::Api::kWriteVirtual ? Plain(seen.address) : seen.address;
       std::uint32_t written = 0;
-      while (written < data.size() && Mapped(seen.address + written)) {
-        Poke(seen.address + written, {data[written]});
+      while (written < data.size() && Mapped(to + written)) {
+        Poke(to + written, {data[written]});
         ++written;
       }
       Put(head, 0x1C, written);
@@ -295,17 +347,20 @@ void ScriptedTarget::OnManipulate(const kd::Bytes& payload) {
     }
     case kd::Api::kSetContext: *context = data; return Reply(std::move(head), kd::kStatusSuccess);
     case kd::Api::kReadControlSpace:
+      if (seen.address != special_layout_->control_selector)
+        return Reply(std::move(head), kd::kStatusUnsuccessful);
       Put(head, 0x1C, static_cast<std::uint32_t>(special->size()));
       return Reply(std::move(head), kd::kStatusSuccess, *special);
     case kd::Api::kWriteControlSpace: *special = data; return Reply(std::move(head), kd::kStatusSuccess);
     case kd::Api::kWriteBreakpoint: {
       std::uint32_t handle = 1;
       while (breakpoints.contains(handle)) ++handle;
-      if (handle > kd::kBreakpointSlots || !Mapped(seen.address))
+      const std::uint64_t at = Plain(seen.address);
+      if (handle > kd::kBreakpointSlots || !Mapped(at))
         return Reply(std::move(head), kd::kStatusUnsuccessful);
-      breakpoints[handle] = seen.address;
-      originals_[handle] = Peek(seen.address, 1)[0];
-      Poke(seen.address, {std::byte{0xCC}});
+      breakpoints[handle] = at;
+      originals_[handle] = Peek(at, 1)[0];
+      Poke(at, {std::byte{0xCC}});
       Put(head, 0x18, handle);
       return Reply(std::move(head), kd::kStatusSuccess);
     }
@@ -316,10 +371,7 @@ void ScriptedTarget::OnManipulate(const kd::Bytes& payload) {
       breakpoints.erase(at);
       return Reply(std::move(head), kd::kStatusSuccess);
     }
-    case kd::Api::kContinue2:
-      running = true;
-      if (on_continue) on_continue(kd::Load32(payload, 0x14) != 0, kd::Load64(payload, 0x18));
-      return;
+    case kd::Api::kContinue2: running = true; return AnswerContinue(payload);
     case kd::Api::kSwitchProcessor:
       return Stop(kd::kExceptionWakeDebugger, 0xFFFFF80000003000, seen.processor);
     case kd::Api::kReboot:
@@ -327,7 +379,7 @@ void ScriptedTarget::OnManipulate(const kd::Bytes& payload) {
     case kd::Api::kSearchMemory: {
       const auto length = kd::Load64(payload, 0x18);
       for (std::uint64_t i = 0; i < length; ++i) {
-        if (Peek(seen.address + i, data.size()) != data) continue;
+        if (Peek(Plain(seen.address) + i, data.size()) != data) continue;
         Put(head, 0x10, seen.address + i);
         return Reply(std::move(head), kd::kStatusSuccess);
       }

@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "proto/kd/context.h"
 #include "proto/kd/framer.h"
 #include "proto/kd/manipulate.h"
 #include "proto/kd/packet.h"
@@ -19,8 +20,8 @@
 namespace longwire::test {
 
 /// The target side of the KD protocol as a value: bytes of the host go in, bytes for the host come out,
-/// nothing waits. An AMD64 machine with mapped pages, CONTEXTs, special registers and a breakpoint table that
-/// behaves as kd-protocol.md 2.5 and 3.6 say. What a test wants different, it sets.
+/// nothing waits. A machine (AMD64, or x86 when made so) with mapped pages, CONTEXTs, special registers and a
+/// breakpoint table that behaves as kd-protocol.md 2.5 and 3.6 say. What a test wants different, it sets.
 class ScriptedTarget {
  public:
   struct Seen {
@@ -31,19 +32,23 @@ class ScriptedTarget {
     kd::Bytes payload;
   };
 
-  ScriptedTarget();
+  /// x86: addresses below are those of the machine; on the wire they are sign-extended, and no other form of
+  /// them is found.
+  explicit ScriptedTarget(kd::Machine machine = kd::Machine::kAmd64);
 
   // ---- what the target is
   void Map(std::uint64_t address, std::uint64_t size);
   void Poke(std::uint64_t address, const kd::Bytes& bytes);
+  void Poke32(std::uint64_t address, std::uint32_t value);
   void Poke64(std::uint64_t address, std::uint64_t value);
   kd::Bytes Peek(std::uint64_t address, std::size_t size) const;  ///< raw: with breakpoint instructions
   bool Mapped(std::uint64_t address) const { return pages_.contains(address >> 12); }
 
   std::uint32_t processors = 2;
   std::uint64_t debugger_data_list = 0;
-  std::array<kd::Bytes, 4> contexts;           ///< 4D0 bytes each
-  std::array<kd::Bytes, 4> specials;           ///< E0 bytes each
+  std::uint64_t kernel_base = 0, loaded_module_list = 0;
+  std::array<kd::Bytes, 4> contexts;           ///< CONTEXT records
+  std::array<kd::Bytes, 4> specials;           ///< special registers
   std::set<kd::Api> refused;                   ///< answered with C0000001
   std::set<kd::Api> mute;                      ///< acknowledged and not answered
   std::set<kd::Api> unanswered;                ///< carried out, and the reply is lost
@@ -51,7 +56,7 @@ class ScriptedTarget {
   std::optional<std::uint32_t> claimed_bytes;  ///< what reads say they gave, whatever they gave
   bool whole_reads = false;                    ///< a read that meets an absent page gives nothing at all
   bool stop_on_break_in = true;
-  std::uint64_t break_in_address = 0xFFFFF80000001000;
+  std::uint64_t break_in_address = 0xFFFFF80000001000;  ///< x86: 80001000
   /// Called for Continue2: trace flag and Dr7.
   std::function<void(bool trace, std::uint64_t dr7)> on_continue;
 
@@ -93,8 +98,18 @@ class ScriptedTarget {
   void Reply(kd::Bytes head, std::uint32_t status, kd::ByteView data = {});
   void ReadMemory(kd::Bytes head, std::uint64_t address, std::uint32_t count);
   kd::Bytes StateChange(std::uint32_t state, std::uint64_t pc, std::uint16_t processor);
+  std::uint64_t Wire(std::uint64_t address) const { return kd::ExtendAddress(machine_, address); }
+  std::uint64_t Plain(std::uint64_t address) const;
+  std::uint64_t LoadRegister(const kd::Bytes& record, std::size_t offset) const;
+  void StoreRegister(kd::Bytes& record, std::size_t offset, std::uint64_t value) const;
+  void PutControlReport(kd::Bytes& payload, std::uint64_t pc, std::uint16_t processor) const;
+  void AnswerVersion(kd::Bytes head);
+  void AnswerContinue(const kd::Bytes& payload);
   kd::Bytes* Registers(std::uint16_t processor, std::array<kd::Bytes, 4>& records);
 
+  kd::Machine machine_;
+  const kd::ContextLayout* layout_;
+  const kd::SpecialLayout* special_layout_;
   kd::Framer framer_{std::chrono::seconds(1)};
   kd::Bytes output_;
   std::map<std::uint64_t, std::array<std::byte, 4096>> pages_;

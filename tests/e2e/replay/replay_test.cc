@@ -126,5 +126,24 @@ TEST_P(ForeignCapture, PlaysFromBootToItsEnd) {
 INSTANTIATE_TEST_SUITE_P(Recordings, ForeignCapture,
                          testing::Values("foreign-i386-session.jsonl", "foreign-i386-retransmission.jsonl"));
 
+/// What the recording of a 32-bit kernel holds at its first break-in: registers, 42 modules, a page of the
+/// kernel, some code.
+TEST(ForeignSession, A32BitKernelIsShownAsFarAsItWasRecorded) {
+  const std::string path =
+      std::filesystem::weakly_canonical(LW_SHARED_CAPTURES) / "foreign-i386-session.jsonl";
+  if (!std::filesystem::exists(path)) GTEST_SKIP() << "the recordings are not here";
+  const Outcome outcome = RunKd("replay:file=" + path, "",
+                                "g;r;k;lm;db nt L10;dd nt L2;u eip L1;r cr3;r cr4;? nt;bp 80896fc5;g;q");
+  for (const char* line :
+       {"eax=00000001 ebx=80a09ca8 ecx=80a14850 edx=00000000 esi=ffdff120 edi=000249c0",
+        "80a09c78 00000000 nt+0x1694b4", "80800000 80a55000   nt ", "f9df5000 f9e13000   afd ",
+        "80800000  4d 5a 90 00 03 00 00 00-04 00 00 00 ff ff 00 00  MZ", "80800000  00905a4d 00000003",
+        "809694b4 cc              int     3", "cr3=005de000", "cr4=00000618",
+        "Evaluate expression: -2139095040 = 80800000", "Breakpoint 0 hit"})
+    EXPECT_THAT(outcome.out, HasSubstr(line));
+  EXPECT_THAT(outcome.out, HasSubstr("WARNING: Stack unwind information not available."));
+  EXPECT_THAT(outcome.out, Not(HasSubstr("`80")));
+}
+
 }  // namespace
 }  // namespace longwire::test

@@ -18,8 +18,10 @@ class TargetSimulation {
   static constexpr std::uint64_t kCode = 0xFFFFF80000001000;  ///< mapped; break-in instruction at its begin
   static constexpr std::uint64_t kStack = 0xFFFFF88000010000;
 
-  explicit TargetSimulation(TargetOptions options = {})
-      : target(std::move(options), [this](rpc::Event event) { events.push_back(std::move(event)); }) {
+  explicit TargetSimulation(TargetOptions options = {}, kd::Machine machine = kd::Machine::kAmd64)
+      : stub(machine),
+        target(std::move(options), [this](rpc::Event event) { events.push_back(std::move(event)); }) {
+    if (machine != kd::Machine::kAmd64) return;
     stub.Map(kCode, 0x8000);
     stub.Map(kStack, 0x1000);
     stub.Poke(kCode, {std::byte{0xCC}, std::byte{0xC3}});
