@@ -27,6 +27,16 @@ Result<CommandFlow> ShowVersion(Session& session, Arguments& arguments, Report& 
   return CommandFlow::kPrompt;
 }
 
+/// The line of a thread of a user minidump: `.  0  Id: 5fc.65c Suspend: 1 Teb: 000007ff`fffde000`.
+std::string ThreadLine(const Session& session, const rpc::UserProcess& process, std::uint32_t number) {
+  if (number >= process.threads.size()) return {};
+  const rpc::UserThread& thread = process.threads[number];
+  char text[96];
+  std::snprintf(text, sizeof text, "  Id: %x.%x Suspend: %u Teb: ", process.id, thread.id,
+                thread.suspend_count);
+  return text + session.Address(thread.teb);
+}
+
 /// `~`, `~N`, `~Ns`; what runs a command on a processor never comes here.
 Result<CommandFlow> Processors(Session& session, Arguments& arguments, Report& report) {
   std::string text = arguments.TakeRest();
@@ -41,7 +51,8 @@ Result<CommandFlow> Processors(Session& session, Arguments& arguments, Report& r
           std::string(current   ? "."
                       : stopped ? "#"
                                 : " ") +
-              " " + std::to_string(processor));
+              " " + std::to_string(processor) +
+              (session.user_process() ? ThreadLine(session, *session.user_process(), processor) : ""));
     }
     return CommandFlow::kPrompt;
   }

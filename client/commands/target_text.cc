@@ -38,10 +38,8 @@ const char* ArchitectureName(Architecture architecture) {
   return "";
 }
 
-/// "Windows 10" from the version the target itself keeps; "Windows" if it cannot be read.
-std::string ProductName(std::span<const std::byte> shared) {
-  if (shared.size() < 0x274) return "Windows";
-  std::uint64_t major = LoadLittle(shared, 0x26C, 4), minor = LoadLittle(shared, 0x270, 4);
+/// "Windows 10"; "Windows" for a version without a known name.
+std::string ProductName(std::uint64_t major, std::uint64_t minor) {
   if (major == 10) return "Windows 10";
   if (major == 6 && minor == 3) return "Windows 8.1";
   if (major == 6 && minor == 2) return "Windows 8";
@@ -50,6 +48,12 @@ std::string ProductName(std::span<const std::byte> shared) {
   if (major == 5 && minor == 2) return "Windows Server 2003";
   if (major == 5 && minor == 1) return "Windows XP";
   return "Windows";
+}
+
+/// From the version the target itself keeps.
+std::string ProductName(std::span<const std::byte> shared) {
+  if (shared.size() < 0x274) return "Windows";
+  return ProductName(LoadLittle(shared, 0x26C, 4), LoadLittle(shared, 0x270, 4));
 }
 
 std::string ProductLine(std::span<const std::byte> shared) {
@@ -128,9 +132,28 @@ std::string HostTime() {
   return std::string(date) + " (UTC + 0:00)";
 }
 
+/// Of a user minidump: the system its process ran on.
+void ReportProcessVersion(Session& session, const rpc::UserProcess& process, Report& report) {
+  const rpc::TargetDescription& description = *session.target().description();
+  std::string text = ProductName(process.system_major, process.system_minor) + " Version " +
+                     std::to_string(description.minor_version);
+  if (!process.service_pack.empty()) text += " (" + EscapeTargetText(process.service_pack) + ")";
+  text += description.processors > 1 ? " MP (" + std::to_string(description.processors) + " procs)" : " UP";
+  text += std::string(" Free ") + ArchitectureName(session.architecture());
+  report.Row("target",
+             {{"build", static_cast<std::int64_t>(description.minor_version)},
+              {"machine", Hex{description.machine}},
+              {"processors", static_cast<std::int64_t>(description.processors)},
+              {"process", static_cast<std::int64_t>(process.id)},
+              {"threads", static_cast<std::int64_t>(process.threads.size())}},
+             text);
+}
+
 void ReportTargetVersion(Session& session, Report& report) {
   const auto& description = session.target().description();
   if (!description) return;
+  if (const rpc::UserProcess* process = session.user_process())
+    return ReportProcessVersion(session, *process, report);
   const std::uint64_t shared_address = SharedDataAddress(session);
   std::vector<std::byte> shared(kSharedDataBytes);
   std::string lab;

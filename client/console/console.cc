@@ -167,6 +167,11 @@ void Console::TakeEvents() {
 
 std::string Console::PromptText() const {
   const auto& stop = session_.target().stop();
+  if (session_.user_process()) {
+    char text[32];
+    std::snprintf(text, sizeof text, "0:%03u> ", session_.processor());
+    return text;
+  }
   if (stop && stop->processors > 1) return std::to_string(session_.processor()) + ": kd> ";
   return "kd> ";
 }

@@ -6,6 +6,8 @@
 #include <cstdio>
 #include <map>
 
+#include "client/engine/disassembler_arm64.h"
+
 namespace longwire {
 namespace {
 
@@ -293,20 +295,12 @@ Instruction InvalidInstruction(std::uint64_t address, std::span<const std::byte>
   return instruction;
 }
 
-Result<Instruction> Arm64Word(std::uint64_t address, std::span<const std::byte> code) {
+Result<Instruction> Arm64Word(std::uint64_t address, std::span<const std::byte> code,
+                              const AddressNamer& namer) {
   if (code.size() < 4) return Error{Errc::kUnreadable, "Memory access error", address};
   std::uint32_t word = 0;
   for (unsigned i = 4; i-- > 0;) word = word << 8 | std::to_integer<std::uint32_t>(code[i]);
-  char text[16];
-  Instruction instruction;
-  instruction.address = address;
-  instruction.length = 4;
-  std::snprintf(text, sizeof text, "%08x", word);
-  instruction.bytes = text;
-  instruction.mnemonic = ".inst";
-  std::snprintf(text, sizeof text, "0x%08X", word);
-  instruction.operands = text;
-  return instruction;
+  return DisassembleArm64(address, word, namer);
 }
 
 std::uint64_t RegisterValue(const RegisterSet& registers, ZydisRegister reg) {
@@ -318,7 +312,7 @@ std::uint64_t RegisterValue(const RegisterSet& registers, ZydisRegister reg) {
 Result<Instruction> Disassemble(Architecture architecture, std::uint64_t address,
                                 std::span<const std::byte> code, const AddressNamer& namer) {
   if (code.empty()) return Error{Errc::kUnreadable, "Memory access error", address};
-  if (architecture == Architecture::kArm64) return Arm64Word(address, code);
+  if (architecture == Architecture::kArm64) return Arm64Word(address, code, namer);
   DecodedInstruction decoded;
   code = code.first(std::min(code.size(), kMaximumInstruction));
   if (!Decode(architecture, code, decoded)) return InvalidInstruction(address, code);

@@ -25,8 +25,8 @@ struct Instruction {
 /// Name of an address for operands, for example "nt!KeBugCheckEx (fffff804`7be0f4e1)"; empty: number only.
 using AddressNamer = std::function<std::string(std::uint64_t)>;
 
-/// Decodes one instruction. ARM64 has no decoder yet: its words come as `.inst`, length 4.
-/// `code` are the bytes at `address` (15 are enough). Empty code gives kUnreadable.
+/// Decodes one instruction: x86 and x64 in Microsoft's spelling, ARM64 in that of its architecture with fp
+/// and lr by name. `code` are the bytes at `address` (15 are enough). Empty code gives kUnreadable.
 Result<Instruction> Disassemble(Architecture architecture, std::uint64_t address,
                                 std::span<const std::byte> code, const AddressNamer& namer);
 

@@ -64,6 +64,11 @@ Architecture Session::architecture() const {
   return ArchitectureOf(description->machine).value_or(Architecture::kAmd64);
 }
 
+const rpc::UserProcess* Session::user_process() const {
+  const auto& description = target_.description();
+  return description && description->process ? &*description->process : nullptr;
+}
+
 std::optional<std::uint64_t> Session::DebuggerData(std::size_t offset, unsigned size) const {
   const auto& description = target_.description();
   if (!description || offset + size > description->debugger_data.size()) return std::nullopt;
@@ -193,8 +198,35 @@ Result<std::size_t> Session::Read(std::uint64_t address, std::span<std::byte> ou
   if (!halted()) return NotHalted(target_);
   address = Plain(address);
   Result<std::size_t> read = target_.Read(space_, address, out);
+  const std::size_t known = read ? *read : 0;
+  if (known < out.size() && (read || read.error().code == Errc::kUnreadable)) {
+    if (const std::size_t more = ReadCodeOfImage(address + known, out.subspan(known)); more > 0)
+      return known + more;
+  }
   if (!read && read.error().code == Errc::kUnreadable) return Unreadable(*this, address);
   return read;
+}
+
+/// Only code, which no program changes: at another place than in the file its addresses are relative to
+/// itself on 64-bit machines; on 32-bit ones they are not, so it must lie where it was linked for.
+std::size_t Session::ReadCodeOfImage(std::uint64_t address, std::span<std::byte> out) {
+  constexpr std::uint32_t kExecutable = 0x20000000, kWritable = 0x80000000;
+  const auto& description = target_.description();
+  if (!description || description->modules.empty()) return 0;
+  SymbolLoader& loader = symbols_->loader();
+  if (loader.image_path().elements().empty() || !RefreshModules(false)) return 0;
+  Module* module = modules().FindByAddress(address);
+  if (!module || !loader.Headers(*module) || !module->image()) return 0;
+  const PeHeaders& headers = module->image()->headers();
+  if (pointer_size() == 4 && headers.image_base != module->base()) return 0;
+  const auto rva = static_cast<std::uint32_t>(address - module->base());
+  for (const PeSection& section : headers.sections) {
+    if (rva < section.rva || rva - section.rva >= section.virtual_size) continue;
+    if ((section.characteristics & (kExecutable | kWritable)) != kExecutable) return 0;
+    const std::size_t left = section.virtual_size - (rva - section.rva);
+    return module->image()->Read(rva, out.first(std::min(out.size(), left)));
+  }
+  return 0;
 }
 
 Result<void> Session::ReadExact(std::uint64_t address, std::span<std::byte> out) {

@@ -78,6 +78,8 @@ class Session {
   void Announce(std::string_view kind, const Fields& fields, std::string_view line);
 
   Architecture architecture() const;
+  /// The process a user minidump is of; null when the target is a machine.
+  const rpc::UserProcess* user_process() const;
   unsigned pointer_size() const { return PointerSize(architecture()); }
   bool halted() const { return target_.stop().has_value(); }
   /// Where an expression's value becomes an address (see machine.h).
@@ -110,7 +112,8 @@ class Session {
 
   // ---- memory
   // --------------------------------------------------------------------------------------------------
-  /// Readable prefix in the selected address space; kUnreadable when there is none.
+  /// Readable prefix in the selected address space; kUnreadable when there is none. Code that a small dump
+  /// leaves out is taken from the image file, if there is one on the image path.
   Result<std::size_t> Read(std::uint64_t address, std::span<std::byte> out);
   Result<void> ReadExact(std::uint64_t address, std::span<std::byte> out);
   Result<std::uint64_t> ReadUnsigned(std::uint64_t address, unsigned size);  ///< little-endian, size 1..8
@@ -182,6 +185,7 @@ class Session {
   Result<std::uint64_t> NamedValue(std::string_view name);
   Result<std::uint64_t> PseudoRegister(std::string_view name);
   void EnterStop();
+  std::size_t ReadCodeOfImage(std::uint64_t address, std::span<std::byte> out);
 
   Target& target_;
   Interrupt& interrupt_;

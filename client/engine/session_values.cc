@@ -52,7 +52,7 @@ EvaluationScope Session::Evaluation() {
   EvaluationScope scope;
   scope.architecture = architecture();
   scope.radix = radix_;
-  scope.sign_extend_32 = true;
+  scope.sign_extend_32 = user_process() == nullptr;
   scope.symbol = [this](std::string_view name) -> Result<std::uint64_t> {
     (void)RefreshModules(false);
     return symbols_->Resolve(name);
@@ -113,6 +113,13 @@ Result<std::uint64_t> Session::PseudoRegister(std::string_view typed) {
   if (!stop) return BadRegister("$" + name);
   if (name == "eventip") return stop->program_counter;
   if (name == "thread" && thread_ != 0) return thread_;
+  const rpc::UserProcess* process = user_process();
+  if (process && name == "tpid") return process->id;
+  if (process && (name == "tid" || name == "teb" || name == "thread") &&
+      processor_ < process->threads.size()) {
+    const rpc::UserThread& thread = process->threads[processor_];
+    return name == "tid" ? thread.id : thread.teb;
+  }
   if (name == "thread") return stop->thread;
   if (name == "proc") {
     if (process_ != 0) return process_;

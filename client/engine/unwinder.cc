@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "client/engine/unwinder_arm64.h"
 #include "client/engine/unwinder_x64.h"
 
 namespace longwire {
@@ -84,30 +85,68 @@ class X64Walk {
   std::set<std::pair<std::uint64_t, std::uint64_t>> visited_;
 };
 
-// AArch64 frame records: [fp] is the caller's fp, [fp+8] the return address.
-std::vector<StackFrame> WalkArm64Records(RegisterSet registers, const UnwindSource& source,
-                                         std::size_t maximum) {
-  std::vector<StackFrame> frames;
-  while (frames.size() < std::min(maximum, kMaximumFrames) && registers.program_counter() != 0) {
-    frames.push_back(
-        {registers, registers.stack_pointer(), 0, false, frames.empty() ? kNoUnwindInformation : ""});
+/// By unwind data; where a module has none, by the chain of frame records ([fp] is the caller's fp, [fp+8]
+/// the return address), which is said.
+class Arm64Walk {
+ public:
+  Arm64Walk(const UnwindSource& source, std::size_t maximum)
+      : source_(source), maximum_(std::min(maximum, kMaximumFrames)) {}
+
+  std::vector<StackFrame> Run(RegisterSet registers) {
+    bool interrupted = true;
+    while (frames_.size() < maximum_ && registers.program_counter() != 0) {
+      if (!visited_.emplace(registers.program_counter(), registers.stack_pointer()).second) break;
+      frames_.push_back({registers, registers.stack_pointer(), 0, false, {}});
+      if (!Step(registers, interrupted)) break;
+    }
+    return std::move(frames_);
+  }
+
+ private:
+  bool Step(RegisterSet& registers, bool& interrupted) {
+    StackFrame& frame = frames_.back();
+    const auto module = source_.find_module(registers.program_counter() - (interrupted ? 0 : 4));
+    const Arm64Outcome outcome =
+        module ? UnwindArm64(source_, *module, interrupted, registers) : Arm64Outcome::kNoInformation;
+    if (outcome == Arm64Outcome::kUnreadable) {
+      frame.warning = kNoUnwindInformation;
+      return false;
+    }
+    if (outcome == Arm64Outcome::kNoInformation) {
+      if (!std::exchange(guessed_, true)) frame.warning = kNoUnwindInformation;
+      if (!FollowRecord(registers)) return false;
+    }
+    frame.return_address = registers.program_counter();
+    frame.trap_frame = interrupted = outcome == Arm64Outcome::kMachineFrame;
+    if (interrupted) return true;
+    const std::uint64_t sp = registers.stack_pointer();
+    const bool bounded = source_.stack_low < source_.stack_high;
+    if (sp < frame.child_sp || (bounded && (sp < source_.stack_low || sp > source_.stack_high))) return false;
+    return source_.find_module(registers.program_counter()).has_value();
+  }
+
+  bool FollowRecord(RegisterSet& registers) {
     const std::uint64_t record = registers.frame_pointer();
     std::byte bytes[16];
-    const bool bounded = source.stack_low < source.stack_high;
-    if (record < registers.stack_pointer() || record % 8 != 0) break;
-    if (bounded && (record < source.stack_low || record >= source.stack_high)) break;
-    if (source.read_memory(record, bytes) != sizeof bytes) break;
+    const bool bounded = source_.stack_low < source_.stack_high;
+    if (record < registers.stack_pointer() || record % 8 != 0) return false;
+    if (bounded && (record < source_.stack_low || record >= source_.stack_high)) return false;
+    if (source_.read_memory(record, bytes) != sizeof bytes) return false;
     std::uint64_t words[2] = {};
     for (unsigned i = 16; i-- > 0;)
       words[i / 8] = words[i / 8] << 8 | std::to_integer<std::uint64_t>(bytes[i]);
-    frames.back().return_address = words[1];
     registers.Set("sp", record + 16);
     registers.Set("fp", words[0]);
     registers.Set("pc", words[1]);
-    if (!source.find_module(words[1])) break;
+    return true;
   }
-  return frames;
-}
+
+  const UnwindSource& source_;
+  std::size_t maximum_;
+  bool guessed_ = false;
+  std::vector<StackFrame> frames_;
+  std::set<std::pair<std::uint64_t, std::uint64_t>> visited_;
+};
 
 }  // namespace
 
@@ -115,7 +154,7 @@ std::vector<StackFrame> WalkStack(const RegisterSet& registers, const UnwindSour
                                   std::size_t maximum) {
   switch (registers.architecture()) {
     case Architecture::kX86: return WalkX86Frames(registers, source, maximum);
-    case Architecture::kArm64: return WalkArm64Records(registers, source, maximum);
+    case Architecture::kArm64: return Arm64Walk(source, maximum).Run(registers);
     case Architecture::kAmd64: break;
   }
   return X64Walk(source, maximum).Run(registers);

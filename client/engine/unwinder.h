@@ -59,8 +59,9 @@ inline constexpr const char* kNoModule =
     "WARNING: Frame IP not in any known module. Following frames may be wrong.";
 
 /// Walks from `registers`; frame 0 is the current one. x64: by unwind data (engine.md 8.1). Never guesses: an
-/// address without unwind data is a leaf only where section 8.1 says so. x86: WalkX86Frames. ARM64: the chain
-/// of frame records (fp, lr), marked with a warning. Stops at `maximum` frames, at most 1024.
+/// address without unwind data is a leaf only where section 8.1 says so. x86: WalkX86Frames. ARM64: by unwind
+/// data (8.2), else by the chain of frame records, marked with a warning. Stops at `maximum` frames, at most
+/// 1024.
 std::vector<StackFrame> WalkStack(const RegisterSet& registers, const UnwindSource& source,
                                   std::size_t maximum = 1024);
 

@@ -16,7 +16,7 @@ std::string_view KdUsage() {
                                                   link opened by a kdsrv on HOST
       'dump:file=PATH', 'replay:file=PATH'        crash dump, recorded session
       @FILE                                       first line of FILE, which hides passwords from ps
-  -z FILE             open a 64-bit kernel crash dump of this machine
+  -z FILE             open a kernel crash dump or a user minidump
   -b                  break in as soon as the session begins, and again after each reboot
   -d / -x             break after each reboot, at the first module / like -b, then run
   -bonc               break in as soon as the session begins

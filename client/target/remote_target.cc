@@ -77,6 +77,9 @@ Result<void> RemoteTarget::Do(rpc::Request request, std::vector<std::byte> bulk)
 bool RemoteTarget::CacheUsable() const { return stop_ && events_applied_ == client_->state_events(); }
 
 bool RemoteTarget::Remembers(AddressSpace space) const {
+  // A dump that names its modules itself holds pieces of pages: what lies around an unreadable byte may be
+  // there.
+  if (description_ && !description_->modules.empty()) return false;
   return StopMemory::Keeps(space) && memory_.limit() != 0 && CacheUsable();
 }
 

@@ -24,16 +24,16 @@ Result<KernelDump> KernelDump::Open(std::unique_ptr<DumpFile> file) {
   KernelDump dump;
   dump.file_ = std::move(file);
   dump.header_ = std::move(*header);
-  const kd::Bytes mark_bytes = dump.file_->ReadBytes(kHeader64Size, 8);
+  const kd::Bytes mark_bytes = dump.file_->ReadBytes(dump.header_.payload, 8);
   const std::string_view mark(reinterpret_cast<const char*>(mark_bytes.data()), mark_bytes.size());
   Result<PageMap> pages = Error{};
   // The payload says what it is; DumpType alone has been wrong before (engine.md 1.3).
   if (mark == "SDMPDUMP" || mark == "FDMPDUMP") {
     dump.kind_ = mark == "FDMPDUMP" ? "complete bitmap dump" : "kernel bitmap dump";
-    pages = PageMap::OfBitmap(*dump.file_);
+    pages = PageMap::OfBitmap(*dump.file_, dump.header_);
   } else if (mark.size() == 8 && mark.substr(4) == "RDMP") {
     dump.kind_ = "page range dump";
-    pages = PageMap::OfRanges(*dump.file_);
+    pages = PageMap::OfRanges(*dump.file_, dump.header_);
   } else if (dump.header_.type == kTypeTriage) {
     dump.kind_ = "triage dump";
     Result<Triage> triage = Triage::Read(*dump.file_, dump.header_);

@@ -10,7 +10,7 @@
 
 namespace longwire::dump {
 
-/// A 64-bit kernel dump of any kind: its header and the memory it holds (engine.md 1.2 to 1.7). Only the
+/// A kernel dump of any kind: its header and the memory it holds (engine.md 1.2 to 1.8). Only the
 /// pages asked for are read.
 class KernelDump {
  public:

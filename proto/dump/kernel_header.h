@@ -12,11 +12,14 @@
 
 namespace longwire::dump {
 
-inline constexpr std::uint64_t kHeader64Size = 0x2000;
+inline constexpr std::uint64_t kHeader64Size = 0x2000, kHeader32Size = 0x1000;
 
-/// Header of a 64-bit kernel dump (engine.md 1.2). What the writer left unset is absent or 0.
+/// Header of a kernel dump (engine.md 1.2, 1.8). What the writer left unset is absent or 0; addresses of a
+/// 32-bit machine have 32 bits.
 struct KernelHeader {
-  std::uint32_t major = 0;  ///< F free build, C checked build
+  std::uint64_t payload = kHeader64Size;  ///< where in the file the header ends
+  bool pae = false;                       ///< of an x86 machine: page tables have three levels
+  std::uint32_t major = 0;                ///< F free build, C checked build
   std::uint32_t build = 0;
   kd::Machine machine = kd::Machine::kUnknown;
   std::uint32_t processors = 1;

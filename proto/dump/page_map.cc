@@ -45,7 +45,7 @@ Result<void> PageMap::Finish(const DumpFile& file) {
 Result<PageMap> PageMap::OfRuns(const DumpFile& file, const KernelHeader& header) {
   if (header.runs.empty()) return Damaged("it holds no list of its memory");
   PageMap map;
-  std::uint64_t offset = kHeader64Size;
+  std::uint64_t offset = header.payload;
   for (const KernelHeader::Run& run : header.runs) {
     if (auto added = map.Append(run.first_page, run.pages, offset); !added) return added.error();
   }
@@ -53,14 +53,14 @@ Result<PageMap> PageMap::OfRuns(const DumpFile& file, const KernelHeader& header
   return map;
 }
 
-Result<PageMap> PageMap::OfRanges(const DumpFile& file) {
-  const kd::Bytes head = file.ReadBytes(kHeader64Size, 0x30);
+Result<PageMap> PageMap::OfRanges(const DumpFile& file, const KernelHeader& header) {
+  const kd::Bytes head = file.ReadBytes(header.payload, 0x30);
   const std::uint64_t metadata = kd::Load64(head, 0x10);
   std::uint64_t offset = kd::Load64(head, 0x18);
-  if (head.size() < 0x30 || kd::Load32(head, 0) != 0x40 || offset != metadata + 0x2020 ||
+  if (head.size() < 0x30 || kd::Load32(head, 0) != 0x40 || offset != metadata + header.payload + 0x20 ||
       offset > file.size())
     return Damaged("its page ranges (RDMP) contradict themselves");
-  const std::uint64_t begin = kHeader64Size + 0x30;
+  const std::uint64_t begin = header.payload + 0x30;
   if (offset < begin || (offset - begin) / 16 > kMaxRanges)
     return Damaged("its list of page ranges is too long");
   const kd::Bytes list = file.ReadBytes(begin, static_cast<std::size_t>(offset - begin));
@@ -75,18 +75,18 @@ Result<PageMap> PageMap::OfRanges(const DumpFile& file) {
   return map;
 }
 
-Result<PageMap> PageMap::OfBitmap(const DumpFile& file) {
-  const kd::Bytes head = file.ReadBytes(kHeader64Size, 0x38);
+Result<PageMap> PageMap::OfBitmap(const DumpFile& file, const KernelHeader& header) {
+  const kd::Bytes head = file.ReadBytes(header.payload, 0x38);
   const std::uint64_t pages = kd::Load64(head, 0x30), present = kd::Load64(head, 0x28);
   PageMap map;
   map.first_offset_ = kd::Load64(head, 0x20);
-  const std::uint64_t bitmap_end = kHeader64Size + 0x38 + (pages + 7) / 8;
+  const std::uint64_t bitmap_end = header.payload + 0x38 + (pages + 7) / 8;
   if (head.size() < 0x38 || pages == 0 || pages > kMaxBitmapPages || map.first_offset_ < bitmap_end ||
       map.first_offset_ > bitmap_end + kPageBytes)
     return Damaged("its bitmap of pages contradicts its header");
-  if (!file.Holds(kHeader64Size + 0x38, (pages + 7) / 8))
+  if (!file.Holds(header.payload + 0x38, (pages + 7) / 8))
     return Damaged("it is cut inside its bitmap of pages");
-  const kd::Bytes bytes = file.ReadBytes(kHeader64Size + 0x38, static_cast<std::size_t>((pages + 7) / 8));
+  const kd::Bytes bytes = file.ReadBytes(header.payload + 0x38, static_cast<std::size_t>((pages + 7) / 8));
   map.bits_.resize((pages + 63) / 64);
   for (std::size_t i = 0; i < map.bits_.size(); ++i) map.bits_[i] = kd::Load64(bytes, i * 8);
   if (pages % 64 != 0) map.bits_.back() &= (std::uint64_t{1} << (pages % 64)) - 1;

@@ -18,9 +18,9 @@ class PageMap {
   /// Raw pages of the header's runs (engine.md 1.4).
   static Result<PageMap> OfRuns(const DumpFile& file, const KernelHeader& header);
   /// `SDMP`/`FDMP` and a bitmap (engine.md 1.5).
-  static Result<PageMap> OfBitmap(const DumpFile& file);
+  static Result<PageMap> OfBitmap(const DumpFile& file, const KernelHeader& header);
   /// `RDMP` and ranges (engine.md 1.6).
-  static Result<PageMap> OfRanges(const DumpFile& file);
+  static Result<PageMap> OfRanges(const DumpFile& file, const KernelHeader& header);
 
   /// File offset of the page with number `page`, if the dump has it.
   std::optional<std::uint64_t> Find(std::uint64_t page) const;

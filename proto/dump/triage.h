@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "proto/dump/kernel_header.h"
+#include "proto/dump/memory_windows.h"
 
 namespace longwire::dump {
 
@@ -15,14 +16,16 @@ struct DumpModule {
   std::uint32_t size = 0, checksum = 0, timestamp = 0;
 };
 
-/// Contents of a triage ("small memory") dump, engine.md 1.7: windows of virtual memory and lists.
+/// Contents of a triage ("small memory") dump, engine.md 1.7 and 1.8: windows of virtual memory and lists.
 class Triage {
  public:
   /// Errors: kMalformed when its own header lies; a part that is damaged is left out and named in warnings().
   static Result<Triage> Read(const DumpFile& file, const KernelHeader& header);
 
   /// Reads the readable prefix of [address, address + out.size()) from the dump's windows.
-  std::size_t ReadVirtual(const DumpFile& file, std::uint64_t address, std::span<std::byte> out) const;
+  std::size_t ReadVirtual(const DumpFile& file, std::uint64_t address, std::span<std::byte> out) const {
+    return windows_.Read(file, address, out);
+  }
 
   const std::vector<DumpModule>& modules() const { return modules_; }
   const std::vector<DumpModule>& unloaded() const { return unloaded_; }
@@ -32,12 +35,10 @@ class Triage {
   const std::vector<std::string>& warnings() const { return warnings_; }
 
  private:
-  struct Window {
-    std::uint64_t address = 0;
-    std::uint64_t offset = 0;
-    std::uint32_t size = 0;
-    unsigned order = 0;  ///< the lower one wins where windows overlap
-  };
+  struct Layout;
+  static const Layout& LayoutOf(kd::Machine machine);
+  std::uint64_t Pointer(kd::ByteView bytes, std::size_t offset) const;
+
   void AddWindow(const DumpFile& file, std::uint64_t address, std::uint64_t offset, std::uint64_t size,
                  const char* what);
   void ReadBlocks(const DumpFile& file, kd::ByteView head);
@@ -45,10 +46,10 @@ class Triage {
   void ReadUnloaded(const DumpFile& file, kd::ByteView head);
   void ReadStructures(const DumpFile& file, kd::ByteView head, const KernelHeader& header);
 
-  std::vector<Window> windows_;  ///< by address; `order` decides between windows of one address
+  const Layout* layout_ = nullptr;
+  MemoryWindows windows_;
   std::vector<DumpModule> modules_, unloaded_;
   std::uint64_t stack_pointer_ = 0;
-  std::uint64_t longest_window_ = 0;
   kd::Bytes debugger_data_, control_block_;
   std::vector<std::string> warnings_;
 };

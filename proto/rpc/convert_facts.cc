@@ -78,6 +78,29 @@ std::vector<NamedModule> FromWire(const google::protobuf::RepeatedPtrField<pb::N
   return to;
 }
 
+void ToWire(const UserProcess& from, pb::UserProcess* to) {
+  to->set_id(from.id);
+  to->set_system_major(from.system_major);
+  to->set_system_minor(from.system_minor);
+  to->set_service_pack(from.service_pack);
+  for (const UserThread& thread : from.threads) {
+    pb::UserThread* added = to->add_threads();
+    added->set_id(thread.id);
+    added->set_suspend_count(thread.suspend_count);
+    added->set_teb(thread.teb);
+  }
+}
+
+UserProcess FromWire(const pb::UserProcess& from) {
+  constexpr int kMaxUserThreads = 4096;
+  UserProcess to{from.id(), from.system_major(), from.system_minor(), from.service_pack(), {}};
+  for (const pb::UserThread& thread : from.threads()) {
+    if (to.threads.size() == kMaxUserThreads) break;
+    to.threads.push_back({thread.id(), thread.suspend_count(), thread.teb()});
+  }
+  return to;
+}
+
 void ToWire(const TargetDescription& from, pb::TargetDescription* to) {
   to->set_major_version(from.major_version);
   to->set_minor_version(from.minor_version);
@@ -93,6 +116,7 @@ void ToWire(const TargetDescription& from, pb::TargetDescription* to) {
   to->set_processors(from.processors);
   ToWire(from.modules, to->mutable_modules());
   ToWire(from.unloaded_modules, to->mutable_unloaded_modules());
+  if (from.process) ToWire(*from.process, to->mutable_process());
 }
 
 Result<TargetDescription> FromWire(const pb::TargetDescription& from) {
@@ -111,6 +135,7 @@ Result<TargetDescription> FromWire(const pb::TargetDescription& from) {
   to.processors = from.processors();
   to.modules = FromWire(from.modules());
   to.unloaded_modules = FromWire(from.unloaded_modules());
+  if (from.has_process()) to.process = FromWire(from.process());
   return to;
 }
 

@@ -92,6 +92,18 @@ struct NamedModule {
   std::uint32_t size = 0, checksum = 0, timestamp = 0;
 };
 
+/// The process that a user minidump is of. Its threads are what a stop calls processors.
+struct UserThread {
+  std::uint32_t id = 0, suspend_count = 0;
+  std::uint64_t teb = 0;
+};
+struct UserProcess {
+  std::uint32_t id = 0;
+  std::uint32_t system_major = 0, system_minor = 0;  ///< of the operating system
+  std::string service_pack;
+  std::vector<UserThread> threads;  ///< at most 4096
+};
+
 /// What is known of a target since it answered (kd-protocol.md 3.4, 5.2). Constant until it restarts.
 /// Addresses of 32-bit targets have 32 bits everywhere in these messages; servers take them sign-extended,
 /// too.
@@ -106,6 +118,7 @@ struct TargetDescription {
   std::uint32_t processors = 1;
   /// Of a target whose memory does not hold its module list (a triage dump); empty: read the lists.
   std::vector<NamedModule> modules, unloaded_modules;
+  std::optional<UserProcess> process;  ///< none: the target is a machine
 };
 
 struct ExceptionRecord {

@@ -26,7 +26,10 @@ Task<Result<std::uint32_t>> DumpMemory::Write(std::uint16_t, bool, std::uint64_t
   co_return Error{Errc::kUnsupported, "the target is a crash dump; its memory cannot be changed"};
 }
 
-Task<Result<kd::PagingMode>> DumpMemory::ReadPagingMode(std::uint16_t) { co_return space_.paging(); }
+Task<Result<kd::PagingMode>> DumpMemory::ReadPagingMode(std::uint16_t) {
+  if (const auto paging = space_.paging()) co_return *paging;
+  co_return Error{Errc::kUnsupported, "this dump holds no page tables"};
+}
 
 Task<Result<bool>> DumpMemory::Searches(std::uint64_t, std::span<const std::byte>) { co_return false; }
 

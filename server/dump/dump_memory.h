@@ -21,8 +21,9 @@ class DumpMemory final : public MemorySource {
     if (auto rester = std::exchange(rester_, {})) rester.resume();
   }
 
+  bool sparse() const override { return true; }
   kd::TimePoint now() const override { return now_; }
-  kd::Machine machine() const override { return space_.dump().header().machine; }
+  kd::Machine machine() const override { return space_.machine(); }
   Task<Result<Chunk>> ReadVirtual(std::uint16_t processor, std::uint64_t address,
                                   std::uint32_t count) override;
   Task<Result<Chunk>> ReadPhysical(std::uint16_t processor, std::uint64_t address, std::uint32_t count,

@@ -1,56 +1,45 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <optional>
 #include <string>
+#include <vector>
 
-#include "proto/dump/kernel_dump.h"
-#include "proto/kd/debugger_data.h"
+#include "proto/dump/triage.h"
 #include "proto/kd/translation.h"
+#include "proto/rpc/messages.h"
 
 namespace longwire {
 
-/// The memory of a crashed machine as its dump holds it, and what is found through it: the debugger data, the
-/// control blocks and registers of its processors (engine.md 1.10, 1.11). Reads nothing but what is asked
-/// for.
+/// What a dump holds, as a target that is halted for ever shows it. Registers belong to processors in a
+/// kernel dump, and to threads, numbered as the dump lists them, in a user minidump. Reads nothing but what
+/// is asked for.
 class DumpSpace {
  public:
-  explicit DumpSpace(dump::KernelDump dump);
+  virtual ~DumpSpace() = default;
 
-  const dump::KernelDump& dump() const { return dump_; }
-  kd::PagingMode paging() const { return paging_; }
+  virtual kd::Machine machine() const = 0;
+  /// For a person: "triage dump", "full dump", "user minidump"...
+  virtual const std::string& kind() const = 0;
+  virtual const std::vector<std::string>& warnings() const = 0;
+  virtual rpc::TargetDescription Describe() const = 0;
+
+  /// Where it crashed: processor or thread.
+  virtual std::uint32_t crashed() const = 0;
+  virtual std::uint32_t count() const = 0;  ///< of processors or threads
+  /// The stop of the crash: exception and bug check, thread of `number`; without registers and memory.
+  virtual rpc::StopEvent Stop(std::uint32_t number) const = 0;
+  /// CONTEXT of a processor or thread; empty if not saved.
+  virtual kd::Bytes Context(std::uint32_t number) const = 0;
+  /// Control space as kd-protocol.md 3.5; empty for what the dump does not have.
+  virtual kd::Bytes ControlSpace(std::uint32_t number, std::uint64_t selector) const = 0;
 
   /// The readable prefix of a range; in the address space of the crash for virtual addresses.
-  std::size_t ReadVirtual(std::uint64_t address, std::span<std::byte> out) const;
-  std::size_t ReadPhysical(std::uint64_t address, std::span<std::byte> out) const {
-    return dump_.ReadPhysical(address, out);
-  }
-
-  /// Null when the dump has none, or an encoded one.
-  const kd::DebuggerData* debugger_data() const { return debugger_data_ ? &*debugger_data_ : nullptr; }
-  std::uint32_t crashed_processor() const { return crashed_processor_; }
-  std::uint64_t control_block(std::uint32_t processor) const;  ///< KPRCB address, 0 if not known
-  std::uint64_t thread(std::uint32_t processor) const;         ///< KTHREAD address, 0 if not known
-  /// CONTEXT: of the fault for the processor that crashed, else what the processor saved. Empty if not saved.
-  kd::Bytes Context(std::uint32_t processor) const;
-  /// Control space as kd-protocol.md 3.5; empty for what the dump does not have.
-  kd::Bytes ControlSpace(std::uint32_t processor, std::uint64_t selector) const;
-
- private:
-  std::uint64_t Pointer(std::uint64_t address) const;
-  std::uint64_t Data(const char* field) const;
-  kd::Bytes Read(std::uint64_t address, std::size_t size) const;
-  kd::Bytes SavedContext(std::uint32_t processor) const;
-  std::uint32_t FindCrashedProcessor() const;
-
-  dump::KernelDump dump_;
-  kd::PagingMode paging_ = kd::PagingMode::kX64FourLevel;
-  std::optional<kd::DebuggerData> debugger_data_;
-  std::uint32_t crashed_processor_ = 0;
+  virtual std::size_t ReadVirtual(std::uint64_t address, std::span<std::byte> out) const = 0;
+  virtual std::size_t ReadPhysical(std::uint64_t address, std::span<std::byte> out) const = 0;
+  /// nullopt: there are no page tables to translate through.
+  virtual std::optional<kd::PagingMode> paging() const = 0;
 };
 
-/// Opens the file of a dump and reads its header. Errors name the file.
-Result<DumpSpace> OpenDump(const std::string& path);
+std::vector<rpc::NamedModule> Named(const std::vector<dump::DumpModule>& modules);
 
 }  // namespace longwire

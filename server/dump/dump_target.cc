@@ -17,13 +17,6 @@ bool IsAboutMemory(const rpc::Request& request) {
          std::holds_alternative<rpc::WriteMemory>(request);
 }
 
-std::vector<rpc::NamedModule> Named(const std::vector<dump::DumpModule>& modules) {
-  std::vector<rpc::NamedModule> named;
-  for (const dump::DumpModule& module : modules)
-    named.push_back({module.name, module.base, module.size, module.checksum, module.timestamp});
-  return named;
-}
-
 Error Frozen() {
   return {Errc::kUnsupported,
           "the target is a crash dump: it neither runs nor changes; look at it with k, r, d"};
@@ -31,64 +24,37 @@ Error Frozen() {
 
 }  // namespace
 
-DumpTarget::DumpTarget(DumpSpace space, TargetOptions options, EventSink events)
+DumpTarget::DumpTarget(std::unique_ptr<DumpSpace> space, TargetOptions options, EventSink events)
     : options_(std::move(options)),
       events_(std::move(events)),
       space_(std::move(space)),
-      source_(space_),
+      source_(*space_),
       memory_(source_, no_breakpoints_, kLine),
-      description_(Describe()) {}
+      description_(space_->Describe()) {}
 
 DumpTarget::~DumpTarget() = default;
 
-rpc::TargetDescription DumpTarget::Describe() const {
-  const dump::KernelHeader& header = space_.dump().header();
-  rpc::TargetDescription description;
-  description.major_version = static_cast<std::uint16_t>(header.major);
-  description.minor_version = static_cast<std::uint16_t>(header.build);
-  description.secondary_version = header.secondary_version;
-  description.machine = static_cast<std::uint16_t>(header.machine);
-  description.loaded_module_list = header.loaded_module_list;
-  description.debugger_data_address = header.debugger_data_address;
-  description.processors = header.processors;
-  if (const kd::DebuggerData* data = space_.debugger_data()) {
-    description.kernel_base = data->Get("KernBase").value_or(0);
-    description.debugger_data.assign(data->bytes().begin(), data->bytes().end());
-  }
-  if (const dump::Triage* triage = space_.dump().triage()) {
-    description.modules = Named(triage->modules());
-    description.unloaded_modules = Named(triage->unloaded());
-  }
-  return description;
-}
-
 void DumpTarget::Opened(kd::TimePoint now) {
   source_.SetNow(now);
-  for (const std::string& warning : space_.dump().warnings()) options_.log(warning);
+  for (const std::string& warning : space_->warnings()) options_.log(warning);
   state_ = rpc::TargetState::kHalted;
   rpc::LinkChanged changed;
   changed.state = state_;
   changed.description = description_;
-  changed.text = "opened a " + space_.dump().kind();
-  for (const std::string& warning : space_.dump().warnings()) changed.text += "; " + warning;
+  changed.text = "opened a " + space_->kind();
+  for (const std::string& warning : space_->warnings()) changed.text += "; " + warning;
   events_(std::move(changed));
-  Publish(space_.crashed_processor());
+  Publish(space_->crashed());
   Pump();
 }
 
-void DumpTarget::Publish(std::uint32_t processor) {
-  const dump::KernelHeader& header = space_.dump().header();
-  rpc::StopEvent event;
+void DumpTarget::Publish(std::uint32_t number) {
+  rpc::StopEvent event = space_->Stop(number);
   event.stop_counter = ++stop_counter_;
   event.driver_epoch = driver_epoch_;
-  event.processor = processor;
-  event.processors = header.processors;
-  event.thread = space_.thread(processor);
-  event.context = space_.Context(processor);
-  event.exception = {header.exception.code,    header.exception.flags,      header.exception.record,
-                     header.exception.address, header.exception.parameters, false};
-  if (header.bugcheck_code != 0)
-    event.bugcheck = rpc::Bugcheck{header.bugcheck_code, header.bugcheck_parameters};
+  event.processor = number;
+  event.processors = space_->count();
+  event.context = space_->Context(number);
   event.module_counter = 1;
   Expedite(event);
   stop_ = event;
@@ -96,16 +62,19 @@ void DumpTarget::Publish(std::uint32_t processor) {
 }
 
 void DumpTarget::Expedite(rpc::StopEvent& event) const {
-  const kd::ContextLayout* layout = kd::FindContextLayout(space_.dump().header().machine);
+  const kd::ContextLayout* layout = kd::FindContextLayout(space_->machine());
   if (event.context.empty()) return;
-  event.program_counter = kd::Load64(event.context, layout->pc_offset);
+  const auto pointer = [&](std::size_t offset) -> std::uint64_t {
+    return layout->pointer_size == 8 ? kd::Load64(event.context, offset) : kd::Load32(event.context, offset);
+  };
+  event.program_counter = pointer(layout->pc_offset);
   const auto add = [&](std::uint64_t address, std::size_t size) {
     rpc::MemoryChunk chunk{address, kd::Bytes(size)};
-    chunk.bytes.resize(space_.ReadVirtual(address, chunk.bytes));
+    chunk.bytes.resize(space_->ReadVirtual(address, chunk.bytes));
     if (!chunk.bytes.empty()) event.memory.push_back(std::move(chunk));
   };
   add(event.program_counter, kCodeBytes);
-  add(kd::Load64(event.context, layout->sp_offset), kStackBytes);
+  add(pointer(layout->sp_offset), kStackBytes);
 }
 
 void DumpTarget::Tick(kd::TimePoint now) {
@@ -133,20 +102,19 @@ void DumpTarget::Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request r
 }
 
 rpc::Answer DumpTarget::Answer(const rpc::Request& request, kd::Bytes& bulk) {
-  const std::uint32_t processors = space_.dump().header().processors;
   const auto bytes = [&](kd::Bytes found) -> rpc::Answer {
     if (found.empty()) return Error{Errc::kNotFound, "the dump does not hold this"};
     bulk = std::move(found);
     return rpc::Bytes{};
   };
-  if (const auto* get = std::get_if<rpc::GetContext>(&request)) return bytes(space_.Context(get->processor));
+  if (const auto* get = std::get_if<rpc::GetContext>(&request)) return bytes(space_->Context(get->processor));
   if (const auto* read = std::get_if<rpc::ReadControlSpace>(&request)) {
-    kd::Bytes found = space_.ControlSpace(read->processor, read->selector);
+    kd::Bytes found = space_->ControlSpace(read->processor, read->selector);
     if (found.size() > read->size) found.resize(read->size);
     return bytes(std::move(found));
   }
   if (const auto* to = std::get_if<rpc::SwitchProcessor>(&request)) {
-    if (to->processor >= processors) return Error{Errc::kUsage, "there is no such processor"};
+    if (to->processor >= space_->count()) return Error{Errc::kUsage, "there is no such processor"};
     Publish(to->processor);
     return rpc::Done{};
   }

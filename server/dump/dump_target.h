@@ -12,11 +12,11 @@
 
 namespace longwire {
 
-/// A crash dump as a target: halted for ever where the machine crashed. Memory, registers and control space
-/// are read, whatever would change or run it is refused (kUnsupported).
+/// A dump as a target: halted for ever where the machine or process crashed. Memory, registers and control
+/// space are read, whatever would change or run it is refused (kUnsupported).
 class DumpTarget final : public LinkTarget {
  public:
-  DumpTarget(DumpSpace space, TargetOptions options, EventSink events);
+  DumpTarget(std::unique_ptr<DumpSpace> space, TargetOptions options, EventSink events);
   ~DumpTarget() override;
 
   void Opened(kd::TimePoint now) override;
@@ -40,8 +40,7 @@ class DumpTarget final : public LinkTarget {
   void SetBreakOnReboot(bool) override {}
 
  private:
-  rpc::TargetDescription Describe() const;
-  void Publish(std::uint32_t processor);
+  void Publish(std::uint32_t number);
   void Expedite(rpc::StopEvent& event) const;
   void Pump();
   Task<void> Execute();
@@ -49,7 +48,7 @@ class DumpTarget final : public LinkTarget {
 
   TargetOptions options_;
   EventSink events_;
-  DumpSpace space_;
+  std::unique_ptr<DumpSpace> space_;
   DumpMemory source_;
   BreakpointTable no_breakpoints_;
   TargetMemory memory_;

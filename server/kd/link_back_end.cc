@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "server/dump/dump_target.h"
+#include "server/dump/open_dump.h"
 #include "server/gdbstub/gdb_target.h"
 #include "server/kd/kd_target.h"
 #include "server/link/kdnet_port.h"
@@ -48,9 +49,9 @@ Result<LinkBackEnd> MakeLinkBackEnd(Executor executor, const KernelLink& link) {
   if (const auto* replay = std::get_if<ReplayLink>(&link))
     return MakeKdBackEnd(MakeReplayPort(std::move(executor), replay->file, replay->speed), link);
   if (const auto* dump = std::get_if<DumpLink>(&link)) {
-    Result<DumpSpace> space = OpenDump(dump->file);
+    Result<std::unique_ptr<DumpSpace>> space = OpenDump(dump->file);
     if (!space) return space.error();
-    auto opened = std::make_shared<DumpSpace>(std::move(*space));
+    auto opened = std::make_shared<std::unique_ptr<DumpSpace>>(std::move(*space));
     return LinkBackEnd{nullptr, [opened](TargetOptions options, LinkTarget::EventSink events) {
                          return std::make_unique<DumpTarget>(std::move(*opened), std::move(options),
                                                              std::move(events));

@@ -25,6 +25,8 @@ class MemorySource {
   virtual ~MemorySource() = default;
 
   virtual kd::TimePoint now() const = 0;
+  /// True when memory may begin in the middle of a page: a read that was widened is asked again as it was.
+  virtual bool sparse() const { return false; }
   virtual kd::Machine machine() const = 0;
   /// The readable prefix of [address, address + count).
   virtual Task<Result<Chunk>> ReadVirtual(std::uint16_t processor, std::uint64_t address,

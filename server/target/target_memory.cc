@@ -73,6 +73,11 @@ Task<Result<void>> TargetMemory::Read(AddressSpace space, std::uint64_t address,
     }
     count = std::min<std::uint64_t>(count, kd::kMaxManipulateData);
     Result<Chunk> chunk = co_await ReadChunk(space, from, static_cast<std::uint32_t>(count), uncached);
+    if (chunk && from != at && chunk->data.size() <= at - from && source_.sparse()) {
+      count = from + count - at;
+      from = at;
+      chunk = co_await ReadChunk(space, from, static_cast<std::uint32_t>(count), uncached);
+    }
     if (!chunk) {
       out.resize(start + done);
       co_return chunk.error();

@@ -1,7 +1,8 @@
-// A kernel dump: opened, then read at the places it names and some others.
+// A kernel dump or a user minidump: opened, then read at the places it names and some others.
 #include <algorithm>
 
 #include "proto/dump/kernel_dump.h"
+#include "proto/dump/minidump.h"
 
 using namespace longwire;
 
@@ -22,10 +23,24 @@ class InputFile final : public dump::DumpFile {
   kd::ByteView bytes_;
 };
 
+void ReadMinidump(std::unique_ptr<dump::DumpFile> file) {
+  const auto dump = dump::Minidump::Open(std::move(file));
+  if (!dump) return;
+  kd::Bytes out(0x3000);
+  for (const auto& module : dump->modules()) dump->ReadVirtual(module.base, out);
+  for (const auto& thread : dump->threads()) dump->ReadVirtual(thread.teb, out);
+  dump->ReadVirtual(0, out);
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const auto dump = dump::KernelDump::Open(std::make_unique<InputFile>(std::as_bytes(std::span(data, size))));
+  auto file = std::make_unique<InputFile>(std::as_bytes(std::span(data, size)));
+  if (dump::Minidump::Recognizes(*file)) {
+    ReadMinidump(std::move(file));
+    return 0;
+  }
+  const auto dump = dump::KernelDump::Open(std::move(file));
   if (!dump) return 0;
   kd::Bytes out(0x3000);
   for (const std::uint64_t address :

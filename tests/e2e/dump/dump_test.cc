@@ -136,7 +136,8 @@ TEST(DumpErrors, WhatIsNoDumpIsNamed) {
     return kd.error();
   };
   EXPECT_THAT(error_of(directory.File("text.dmp")), HasSubstr("text.dmp: this is not a crash dump"));
-  EXPECT_THAT(error_of(directory.File("mini.dmp")), HasSubstr("minidump of a user process"));
+  EXPECT_THAT(error_of(directory.File("mini.dmp")),
+              HasSubstr("mini.dmp: the minidump is cut inside its header"));
   EXPECT_THAT(error_of(directory.File("nothing.dmp")), HasSubstr("No such file"));
 }
 

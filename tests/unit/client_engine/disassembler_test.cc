@@ -139,7 +139,35 @@ TEST(Disassembler, BadBytes) {
   EXPECT_EQ(empty.error().code, Errc::kUnreadable);
 }
 
+TEST(Disassembler, Arm64Instructions) {
+  const auto text = [](const char* hex) { return Text(hex, Architecture::kArm64); };
+  EXPECT_EQ(text("fd7bbfa9"), "stp fp,lr,[sp,#-0x10]!");
+  EXPECT_EQ(text("7f2303d5"), "pacibsp");
+  EXPECT_EQ(text("00003ed4"), "brk #0xf000");
+  EXPECT_EQ(text("ff8300d1"), "sub sp,sp,#0x20");
+  EXPECT_EQ(text("e00300aa"), "mov x0,x0");
+  const Instruction call = Decode("02000094", Architecture::kArm64, 0x1000);
+  EXPECT_TRUE(call.is_call);
+  EXPECT_EQ(call.branch_target, 0x1008u);
+  EXPECT_EQ(call.operands, "00000000`00001008");
+  const Instruction back = Decode("e0ffff54", Architecture::kArm64, 0x1000);
+  EXPECT_EQ(back.mnemonic, "b.eq");
+  EXPECT_TRUE(back.is_conditional && back.is_branch && !back.is_call);
+  EXPECT_EQ(back.branch_target, 0xFFCu);
+  const Instruction zero = Decode("400000b4", Architecture::kArm64, 0x1000);
+  EXPECT_EQ(zero.operands, "x0,00000000`00001008");
+  const Instruction page = Decode("08000090", Architecture::kArm64, 0x1234);
+  EXPECT_EQ(page.mnemonic + " " + page.operands, "adrp x8,00000000`00001000");
+  EXPECT_TRUE(Decode("c0035fd6", Architecture::kArm64).is_return);
+  EXPECT_TRUE(Decode("00013fd6", Architecture::kArm64).is_call);
+  const Instruction jump = Decode("00011fd6", Architecture::kArm64);
+  EXPECT_TRUE(jump.is_branch && !jump.is_return && !jump.is_call);
+}
+
 TEST(Disassembler, Arm64Words) {
+  EXPECT_EQ(Text("00000000", Architecture::kArm64), "udf #0x0");
+  EXPECT_FALSE(Decode("ffffffff", Architecture::kArm64).valid);
+  EXPECT_EQ(Text("ffffffff", Architecture::kArm64), ".inst 0xFFFFFFFF");
   const Instruction word = Decode("00003ed4", Architecture::kArm64);
   EXPECT_EQ(word.bytes, "d43e0000");
   EXPECT_EQ(word.length, 4u);

@@ -37,6 +37,21 @@ class DumpBuilder {
     Put32(0x1048, 0);
   }
 
+  /// A header of a 32-bit dump.
+  static DumpBuilder Narrow(std::uint32_t type) {
+    DumpBuilder builder(type);
+    builder.bytes.clear();
+    for (std::size_t at = 0; at < kHeader32Size; at += 4) builder.Put32(at, 0x45474150);
+    builder.Text(0, "PAGEDUMP").Put32(0xC, 2600).Put32(0x20, 0x14C).Put32(0x24, 1).Put32(0xF88, type);
+    builder.Put32(0xF9C, 0).Put32(0x5C, 0);
+    return builder;
+  }
+
+  DumpBuilder& Put16(std::size_t at, std::uint16_t value) {
+    Grow(at + 2);
+    kd::Store(std::span(bytes), at, value);
+    return *this;
+  }
   DumpBuilder& Put32(std::size_t at, std::uint32_t value) {
     Grow(at + 4);
     kd::Store(std::span(bytes), at, value);

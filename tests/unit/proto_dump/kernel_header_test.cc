@@ -45,8 +45,6 @@ TEST(KernelHeader, OtherFilesAreNamed) {
     const auto dump = builder.Open();
     return dump ? Error{} : dump.error();
   };
-  EXPECT_THAT(error_of("PAGEDUMP").message, HasSubstr("32-bit kernel dump"));
-  EXPECT_THAT(error_of("MDMP\x93\xA7").message, HasSubstr("minidump"));
   EXPECT_THAT(error_of("MSCF").message, HasSubstr("cabinet"));
   EXPECT_THAT(error_of("\x7f"
                        "ELF")
