@@ -72,8 +72,10 @@ void ShowConnection(ConnectOptions& connect, ConsoleOutput& output) {
   connect.queued = [&output](const rpc::LinkQueued& place) {
     output.Announce("queued",
                     {{"position", static_cast<std::int64_t>(place.position)}, {"holder", place.holder}},
-                    "kd: " + place.holder + " drives " + place.link + "; place " +
-                        std::to_string(place.position) + " in the line, Ctrl-C leaves it");
+                    "kd: " +
+                        (place.holder.empty() ? "another client is opening the link"
+                                              : place.holder + " drives " + place.link) +
+                        "; place " + std::to_string(place.position) + " in the line, Ctrl-C leaves it");
   };
 }
 

@@ -29,9 +29,9 @@ enum class Errc : std::uint32_t {
   kUnreadable = 17,       ///< memory at Error::address cannot be read or written
   kNotFound = 18,         ///< symbol, type, module, file, breakpoint not there
   kFenced = 19,           ///< the caller is not the driver any more (driver epoch)
-  kBusy = 20,             ///< refused while others are attached
-  kIo = 21,               ///< operating-system error, see Error::os_error
-  kInternal = 22,         ///< our own bug
+  kBusy = 20,      ///< refused for now: others are attached, or too many wrong passwords came from here
+  kIo = 21,        ///< operating-system error, see Error::os_error
+  kInternal = 22,  ///< our own bug
 };
 
 /// An error with its facts. `message` is one sentence for a person: the cause and, where there is one, the

@@ -229,7 +229,7 @@ Result<std::vector<std::string>> SplitLinkPatterns(std::string_view list) {
     const std::string pattern(TrimBlanks(list.substr(start, i - start)));
     if (!BeginsLink(pattern))
       return UsageError(
-          "--links: a link pattern starts with com:, net:, usb:, 1394:, exdi:, dump: or replay:");
+          "--links: a link pattern starts with com:, net:, usb:, 1394:, exdi:, gdb:, dump: or replay:");
     if (auto parsed = ParseConnectionString(pattern); !parsed)
       return UsageError("--links: " + parsed.error().message);
     patterns.push_back(pattern);

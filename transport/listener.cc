@@ -131,6 +131,7 @@ void DropFromTurns(Core& core) {
 }
 
 Awaitable<Result<void>> AwaitTurn(CorePointer core, Candidates::Place place) {
+  if (!place->stream) co_return Error{Errc::kCancelled, "Its connection was closed before its turn."};
   boost::asio::steady_timer wake(core->executor, Clock::time_point::max());
   const auto ticket = core->turns.Join(place->host);
   core->turn_waiters.insert({ticket, {&wake, place}});

@@ -80,7 +80,8 @@ template <class T>
 Result<T> Expect(Result<PasswordMessage> message) {
   if (!message) return message.error();
   if (const T* wanted = std::get_if<T>(&*message)) return *wanted;
-  if (const auto* refused = std::get_if<PasswordRefused>(&*message)) return Refused(refused->text);
+  if (const auto* refused = std::get_if<PasswordRefused>(&*message))
+    return Error{refused->later ? Errc::kBusy : Errc::kAuthentication, refused->text};
   return Unexpected();
 }
 
@@ -150,15 +151,15 @@ Awaitable<Result<void>> JudgeGuess(Executor executor, TlsStream& stream, Passwor
   const auto confirm = Expect<PasswordConfirm>(co_await conversation.Hear());
   if (!confirm) co_return confirm.error();
   if (!EqualConfirmations(confirm->tag, keys->a)) {
-    (void)co_await RefusePassword(stream, std::string(kWrongPassword));
+    (void)co_await RefusePassword(stream, std::string(kWrongPassword), false);
     co_return Refused(std::string(kWrongPassword));
   }
   co_return co_await conversation.Say(PasswordConfirm{keys->b});
 }
 
-Awaitable<Result<void>> RefusePassword(TlsStream& stream, std::string text) {
+Awaitable<Result<void>> RefusePassword(TlsStream& stream, std::string text, bool later) {
   Conversation conversation(stream);
-  PasswordMessage refused = PasswordRefused{std::move(text)};
+  PasswordMessage refused = PasswordRefused{std::move(text), later};
   co_return co_await conversation.Say(std::move(refused));
 }
 

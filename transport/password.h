@@ -32,6 +32,6 @@ Awaitable<Result<Spake2::Share>> HearGuess(TlsStream& stream);
 Awaitable<Result<void>> JudgeGuess(Executor executor, TlsStream& stream, PasswordKey key, Spake2::Share guess,
                                    std::chrono::milliseconds hold);
 /// Tells a client that it is refused without looking at its guess.
-Awaitable<Result<void>> RefusePassword(TlsStream& stream, std::string text);
+Awaitable<Result<void>> RefusePassword(TlsStream& stream, std::string text, bool later);
 
 }  // namespace longwire

@@ -7,6 +7,7 @@ namespace longwire {
 namespace {
 
 enum class Kind : std::uint8_t { kShare = 1, kConfirm = 2, kHold = 3, kRefused = 4 };
+constexpr std::string_view kLater("\0\1", 2);
 
 Error Bad() {
   return {Errc::kMalformed,
@@ -29,8 +30,9 @@ std::vector<std::byte> Encode(const PasswordHold& message) {
   return Pack(Kind::kHold, body);
 }
 std::vector<std::byte> Encode(const PasswordRefused& message) {
-  const std::span text(message.text);
-  return Pack(Kind::kRefused, std::as_bytes(text.first(std::min(text.size(), kMaxPasswordBodyBytes))));
+  std::string body = message.text.substr(0, kMaxPasswordBodyBytes - (message.later ? kLater.size() : 0));
+  if (message.later) body += kLater;
+  return Pack(Kind::kRefused, std::as_bytes(std::span(body)));
 }
 
 template <std::size_t kSize>
@@ -61,8 +63,12 @@ Result<PasswordMessage> Decode(Kind kind, std::span<const std::byte> body) {
       if (std::chrono::milliseconds(value) > kMaxPasswordHold) return Bad();
       return PasswordMessage(PasswordHold{std::chrono::milliseconds(value)});
     }
-    case Kind::kRefused:
-      return PasswordMessage(PasswordRefused{{reinterpret_cast<const char*>(body.data()), body.size()}});
+    case Kind::kRefused: {
+      PasswordRefused refused{{reinterpret_cast<const char*>(body.data()), body.size()}};
+      refused.later = refused.text.ends_with(kLater);
+      if (refused.later) refused.text.resize(refused.text.size() - kLater.size());
+      return PasswordMessage(std::move(refused));
+    }
   }
   return Bad();
 }

@@ -30,8 +30,11 @@ struct PasswordConfirm {
 struct PasswordHold {
   std::chrono::milliseconds time{0};
 };
+/// For good, or with `later` only for now: too many guesses came from this address. The body is the text,
+/// then a NUL and one byte 1 if `later`; without them from older servers.
 struct PasswordRefused {
   std::string text;
+  bool later = false;
 };
 using PasswordMessage = std::variant<PasswordShare, PasswordConfirm, PasswordHold, PasswordRefused>;
 

@@ -88,13 +88,17 @@ Awaitable<RemotePipeTry> TryRemotePipe(Executor executor, std::string host, std:
   outcome.program = words[0];
   words.insert(words.end(), {host, "kdsrv", "--connect-pipe", pipe});
   std::array<int, 2> both{-1, -1}, errors{-1, -1};
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both.data()) != 0 ||
-      ::pipe2(errors.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, both.data()) != 0) {
     outcome.number = errno;
     co_return outcome;
   }
+  ScopedDescriptor far(both[1]);
   boost::asio::local::stream_protocol::socket near(executor, boost::asio::local::stream_protocol(), both[0]);
-  ScopedDescriptor far(both[1]), complaints(errors[0]), complain(errors[1]);
+  if (::pipe2(errors.data(), O_CLOEXEC | O_NONBLOCK) != 0) {
+    outcome.number = errno;
+    co_return outcome;
+  }
+  ScopedDescriptor complaints(errors[0]), complain(errors[1]);
   auto command = std::make_unique<ChildCommand>();
   if (const int failure = command->Start(words, far.get(), far.get(), complain.get()); failure != 0) {
     outcome.end = End::kNotStarted;

@@ -142,7 +142,7 @@ Awaitable<Result<std::unique_ptr<Stream>>> ServerSecurity::Secure(Executor execu
   const auto hold = throttle_.Begin(host, Clock::now());
   if (!hold) {
     const std::string text = "Too many wrong passwords from your address (Error 0x80004005); wait a minute.";
-    (void)co_await RefusePassword(**tls, text);
+    (void)co_await RefusePassword(**tls, text, true);
     co_return Error{Errc::kBusy, "too many attempts"};
   }
   if (hold->count() > 0) deadline.Extend(*hold);

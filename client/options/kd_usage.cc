@@ -14,6 +14,7 @@ std::string_view KdUsage() {
       'net:port=50000,key=1.2.3.4'                network (KDNET), or key=file:/PATH
       'kdsrv:server=@{tcp:server=HOST,port=N,password=P},trans=@{com:port=com1,baud=115200}'
                                                   link opened by a kdsrv on HOST
+      '1394:channel=9'                            IEEE 1394, experimental
       'dump:file=PATH', 'replay:file=PATH'        crash dump, recorded session
       @FILE                                       first line of FILE, which hides passwords from ps
   -z FILE             open a kernel crash dump or a user minidump

@@ -15,8 +15,9 @@ using kd::ByteView;
 constexpr std::uint32_t kSignature = 0x504D444D;  // "MDMP"
 constexpr std::uint16_t kVersion = 0xA793;
 constexpr std::size_t kHeaderBytes = 0x20, kDirectoryEntry = 0xC;
-constexpr std::size_t kMaxStreams = 4096, kMaxThreads = 4096, kMaxModules = 65536, kMaxRanges = 1u << 20;
+constexpr std::size_t kMaxStreams = 4096, kMaxThreads = 4096, kMaxModules = 8192, kMaxRanges = 1u << 20;
 constexpr std::size_t kMaxText = 32u << 10;
+constexpr std::size_t kMaxName = 1024;  ///< bytes of one name
 
 enum StreamType : std::uint32_t {
   kThreads = 3,
@@ -93,9 +94,9 @@ void Minidump::ReadStreams(const std::vector<Stream>& streams) {
     if (stream.type == kMiscellaneous) {
       const kd::Bytes bytes = ReadStream(stream, 0x18, "process information");
       if ((kd::Load32(bytes, 4) & 1) != 0) process_id_ = kd::Load32(bytes, 8);
-    } else if (stream.type == kCommentW) {
+    } else if (stream.type == kCommentW && comment_.empty()) {
       comment_ = Utf8FromUtf16(ReadStream(stream, kMaxText, "comment"));
-    } else if (stream.type == kCommentA) {
+    } else if (stream.type == kCommentA && comment_.empty()) {
       for (const std::byte byte : ReadStream(stream, kMaxText, "comment"))
         comment_ += static_cast<char>(byte);
     }
@@ -127,10 +128,11 @@ kd::Bytes Minidump::ReadContext(ByteView location) const {
   return context;
 }
 
-std::string Minidump::ReadString(std::uint64_t offset) const {
+std::string Minidump::ReadString(std::uint64_t offset) {
   if (offset == 0) return {};
   const kd::Bytes length = file_->ReadBytes(offset, 4);
-  const std::size_t bytes = std::min<std::size_t>(kd::Load32(length, 0), kMaxText);
+  const std::size_t bytes = std::min<std::size_t>({kd::Load32(length, 0), kMaxName, names_left_});
+  names_left_ -= bytes;
   return Utf8FromUtf16(file_->ReadBytes(offset + 4, bytes & ~std::size_t{1}));
 }
 

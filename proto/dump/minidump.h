@@ -67,7 +67,7 @@ class Minidump {
   /// Number of entries in a stream that begins with it, as far as they are there.
   std::size_t Entries(kd::ByteView bytes, std::size_t entry, const char* what);
   kd::Bytes ReadContext(kd::ByteView location) const;
-  std::string ReadString(std::uint64_t offset) const;
+  std::string ReadString(std::uint64_t offset);
   Result<void> ReadSystem(const Stream& stream);
   void ReadStreams(const std::vector<Stream>& streams);
   void ReadThreads(const Stream& stream);
@@ -85,6 +85,8 @@ class Minidump {
   std::uint32_t process_id_ = 0, time_ = 0;
   std::vector<Thread> threads_;
   std::vector<DumpModule> modules_, unloaded_;
+  /// Bytes that names may still take: all modules of a foreign file may name the same long string.
+  std::size_t names_left_ = 1u << 20;
   std::optional<Exception> exception_;
   std::string comment_;
   MemoryWindows windows_;

@@ -38,7 +38,11 @@ void HostExchange::Discover(TimePoint now, std::span<const std::uint32_t> rom, s
   due_ = now + (setbacks_ == 0 ? Duration::zero() : timing_.poll * (1 << setbacks_));
   filled_ = 0;
   packet_.clear();
-  if (std::exchange(bad_, false)) outgoing_.pop_front();
+  if (std::exchange(bad_, false)) {
+    // What was perhaps placed is the request for a copy, which is void now; not what waits behind it.
+    outgoing_.pop_front();
+    perhaps_armed_ = false;
+  }
 }
 
 void HostExchange::Fail(Errc code, std::string why) {

@@ -8,10 +8,10 @@ namespace {
 
 constexpr std::uint64_t kPage = MemoryCache::kPageBytes;
 constexpr std::uint64_t kPageMask = ~(kPage - 1);
-/// Addresses below an absent table cost no exchange, so a client could ask for any number of them.
-// The target is deaf while it searches: it must answer well before a reply counts as lost, and a search must
-// be cancelled between two requests.
+/// The target is deaf while it searches: it must answer well before a reply counts as lost, and a search must
+/// be cancelled between two requests.
 constexpr std::uint64_t kSearchPart = 1 << 20;
+/// Addresses below an absent table cost no exchange, so a client could ask for any number of them.
 constexpr std::size_t kMaxMappings = 65'536;
 
 std::uint64_t ToPageEnd(std::uint64_t address) { return kPage - address % kPage; }

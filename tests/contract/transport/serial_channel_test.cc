@@ -142,7 +142,7 @@ TEST_F(SerialChannel, RefusalsNameTheirCause) {
 TEST_F(SerialChannel, ASilentLineTimesOut) {
   Run([](Executor executor, Cable cable) -> Awaitable<void> {
     const SerialPlace place{cable.near, 1'500'000, 3};
-    CO_EXPECT_ERROR(co_await DialSerialChannel(executor, place, milliseconds(50)), Errc::kTimedOut);
+    CO_EXPECT_ERROR(co_await DialSerialChannel(executor, place, milliseconds(50), nullptr), Errc::kTimedOut);
   });
 }
 

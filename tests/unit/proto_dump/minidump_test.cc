@@ -109,6 +109,20 @@ TEST(Minidump, WhatCannotBeShownIsAnError) {
   EXPECT_FALSE(lost.Open());
 }
 
+/// Each module of a foreign file may name a string as long as it likes.
+TEST(Minidump, NamesAreBounded) {
+  MinidumpBuilder builder(kd::Machine::kAmd64);
+  builder.Threads({{0x10, 0, kStack, kd::Bytes(0x40), builder.Context(kCode, kStack)}});
+  builder.Modules(std::vector<MinidumpBuilder::Image>(2000, {0x10000, 0x1000, 0, std::string(600, 'n')}));
+  const auto dump = builder.Open();
+  ASSERT_TRUE(dump) << dump.error().message;
+  ASSERT_EQ(dump->modules().size(), 2000u);
+  EXPECT_EQ(dump->modules()[0].name, std::string(512, 'n'));
+  std::size_t bytes = 0;
+  for (const DumpModule& module : dump->modules()) bytes += module.name.size();
+  EXPECT_LE(bytes, 1u << 19);
+}
+
 /// A real one, when it is at hand (engine.md 0.2).
 TEST(SharedMinidump, OfACalculator) {
   const std::filesystem::path path = std::filesystem::path(LW_SHARED_DATA) / "calc.mdmp";

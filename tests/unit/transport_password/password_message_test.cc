@@ -31,6 +31,9 @@ TEST(PasswordMessage, RoundTrips) {
   EXPECT_EQ(RoundTrip(confirm).tag, confirm.tag);
   EXPECT_EQ(RoundTrip(PasswordHold{milliseconds(30'000)}).time, milliseconds(30'000));
   EXPECT_EQ(RoundTrip(PasswordRefused{"no"}).text, "no");
+  EXPECT_FALSE(RoundTrip(PasswordRefused{"no"}).later);
+  EXPECT_EQ(RoundTrip(PasswordRefused{"not now", true}).text, "not now");
+  EXPECT_TRUE(RoundTrip(PasswordRefused{std::string(1000, 'x'), true}).later);
   EXPECT_EQ(RoundTrip(PasswordRefused{std::string(1000, 'x')}).text, std::string(kMaxPasswordBodyBytes, 'x'));
 }
 
