@@ -110,8 +110,12 @@ TEST_F(FrontDoorHandshakes, OfOneAddressAreBoundedSaidAndOver) {
   crowd.Leave();
   const auto took = Visit(port_, kPassword);
   EXPECT_TRUE(took) << took.error().message;
-  EXPECT_EQ(server_->both().find("wait their turn"), server_->both().rfind("wait their turn"))
-      << "said once a minute";
+  const std::string said = server_->both();
+  int times = 0;
+  for (std::size_t at = said.find("wait their turn"); at != std::string::npos;
+       at = said.find("wait their turn", at + 1))
+    ++times;
+  EXPECT_LE(times, 1 + (Clock::now() - begin) / std::chrono::minutes(1)) << "said once a minute";
 }
 
 }  // namespace
