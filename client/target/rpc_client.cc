@@ -231,6 +231,7 @@ class ThreadedRpcClient final : public RpcClient {
     boost::asio::post(context_, [this] {
       given_up_ = true;
       pause_.cancel();
+      if (channel_) channel_->Close();  // the dial succeeded just then
     });
     return true;
   }
@@ -294,7 +295,7 @@ class ThreadedRpcClient final : public RpcClient {
       bool for_good = false;
       const Error cause = co_await Listen(for_good);
       channel_->Close();
-      if (for_good || closing_ || !survival_) co_return Fail(Lost(cause));
+      if (for_good || closing_ || given_up_ || !survival_) co_return Fail(Lost(cause));
       channel_.reset();
       if (!co_await Return(cause)) co_return;
     }
@@ -359,7 +360,11 @@ class ThreadedRpcClient final : public RpcClient {
       (void)co_await pause_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
       if (given_up_ || closing_) co_return false;
       Result<rpc::Welcome> welcome = co_await Connect(survival_->opener);
-      if (given_up_ || closing_) co_return false;
+      if (given_up_ || closing_) {
+        // Open, it would hold the link for nobody.
+        if (channel_) channel_->Close();
+        co_return false;
+      }
       if (welcome) {
         Resume(*welcome, Clock::now() - lost);
         co_return true;

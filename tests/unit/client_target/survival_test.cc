@@ -6,8 +6,11 @@
 #include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <functional>
 #include <mutex>
+#include <thread>
 
 #include "client/target/remote_target.h"
 #include "transport/memory_stream.h"
@@ -27,6 +30,7 @@ class ScriptedServer : public std::enable_shared_from_this<ScriptedServer> {
  public:
   Awaitable<void> Serve(Executor executor, std::unique_ptr<Stream> stream) {
     const auto self = shared_from_this();
+    while (greetings > 0 && holds_greeting) co_await boost::asio::post(executor, boost::asio::use_awaitable);
     auto channel = RpcChannel::Make(executor, std::move(stream));
     channel_ = channel.get();
     rpc::Welcome base;
@@ -51,6 +55,7 @@ class ScriptedServer : public std::enable_shared_from_this<ScriptedServer> {
       if (request && !Handle(*channel, *envelope, *request)) break;
     }
     channel->Close();
+    ++ends;
   }
 
   // Script; set before the loss.
@@ -60,9 +65,10 @@ class ScriptedServer : public std::enable_shared_from_this<ScriptedServer> {
   std::uint64_t stop_counter = 1;
   rpc::TargetState state = rpc::TargetState::kHalted;
   std::atomic<bool> link_in_use{false};
+  std::atomic<bool> holds_greeting{false};  ///< answers no Hello but the first
 
   // What happened.
-  std::atomic<int> greetings{0}, reads{0}, resent{0}, openings{0}, resumes{0}, breakpoints{0};
+  std::atomic<int> greetings{0}, ends{0}, reads{0}, resent{0}, openings{0}, resumes{0}, breakpoints{0};
   std::atomic<std::uint64_t> last_seen{0};
 
  private:
@@ -292,6 +298,21 @@ TEST_F(Survival, AnInterruptEndsTheWaitAtOnce) {
   const auto event = NextEvent();
   ASSERT_FALSE(event);
   EXPECT_THAT(event.error().message, HasSubstr("ended by Ctrl-C"));
+}
+
+TEST_F(Survival, AnInterruptEndsAConnectionThatComesBackJustThen) {
+  server_->holds_greeting = true;
+  Connect();
+  interrupting_dial_ = 2;
+  const auto read = Read(kHangUp);
+  ASSERT_FALSE(read);
+  EXPECT_THAT(read.error().message, HasSubstr("ended by Ctrl-C"));
+  server_->holds_greeting = false;
+  const auto deadline = std::chrono::steady_clock::now() + 60s;
+  while (server_->ends < 2 && std::chrono::steady_clock::now() < deadline) std::this_thread::yield();
+  EXPECT_EQ(server_->greetings, 2);
+  EXPECT_EQ(server_->ends, 2) << "the server believes that its driver is there";
+  EXPECT_EQ(server_->reads, 0);
 }
 
 TEST_F(Survival, ItIsGivenUpWhenTheTimeIsOver) {
