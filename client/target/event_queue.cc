@@ -15,10 +15,16 @@ bool TellsState(const rpc::Event& event) {
          std::holds_alternative<rpc::LinkChanged>(event) || std::holds_alternative<rpc::DriverChanged>(event);
 }
 
-void EventQueue::Push(rpc::Event event) {
-  if (auto* output = std::get_if<rpc::Output>(&event)) output_bytes_ += output->text.size();
+std::optional<rpc::Event> EventQueue::Push(rpc::Event event) {
+  if (auto* output = std::get_if<rpc::Output>(&event)) {
+    output_bytes_ += output->text.size();
+    output->skipped += std::exchange(skipped_, 0);
+  }
   events_.push_back(std::move(event));
-  if (output_bytes_ > kMaxOutputBytes || events_.size() > kMaxEvents) DropOldest();
+  while (output_bytes_ > kMaxOutputBytes || events_.size() > kMaxEvents) {
+    if (!DropOutput()) return Pop();
+  }
+  return std::nullopt;
 }
 
 std::optional<rpc::Event> EventQueue::Pop() {
@@ -29,19 +35,16 @@ std::optional<rpc::Event> EventQueue::Pop() {
   return event;
 }
 
-/// The next output tells how much is missing before it.
-void EventQueue::DropOldest() {
+bool EventQueue::DropOutput() {
   auto oldest = std::find_if(events_.begin(), events_.end(), IsOutput);
-  if (oldest == events_.end()) {
-    events_.pop_front();
-    return;
-  }
+  if (oldest == events_.end()) return false;
   auto& dropped = std::get<rpc::Output>(*oldest);
   const std::uint64_t skipped = dropped.skipped + dropped.text.size();
   output_bytes_ -= dropped.text.size();
   auto next = std::find_if(oldest + 1, events_.end(), IsOutput);
-  if (next != events_.end()) std::get<rpc::Output>(*next).skipped += skipped;
+  (next != events_.end() ? std::get<rpc::Output>(*next).skipped : skipped_) += skipped;
   events_.erase(oldest);
+  return true;
 }
 
 }  // namespace longwire

@@ -345,7 +345,10 @@ class ThreadedRpcClient final : public RpcClient {
       hello_.last_event = std::max(hello_.last_event, envelope.id);
       std::lock_guard lock(mutex_);
       if (TellsState(*event)) state_events_.fetch_add(1, std::memory_order_release);
-      events_.Push(std::move(*event));
+      const std::optional<rpc::Event> dropped = events_.Push(std::move(*event));
+      if (dropped) Unsettle(View::kGap);
+      // Nobody will look at it any more.
+      if (dropped && TellsState(*dropped)) state_events_.fetch_sub(1, std::memory_order_release);
     }
     wakeup_.Wake();
   }
@@ -400,10 +403,7 @@ class ThreadedRpcClient final : public RpcClient {
       away_since_.reset();
       ++returns_;
       if (!welcome.resumed) calls_.FailAll(Forgotten());
-      if (!welcome.resumed || gap) {
-        view_ = welcome.resumed && view_ != View::kForgotten ? View::kGap : View::kForgotten;
-        state_events_.fetch_add(1, std::memory_order_release);
-      }
+      if (!welcome.resumed || gap) Unsettle(welcome.resumed ? View::kGap : View::kForgotten);
       news_.push_back(NewsOfReturn(peer_, welcome, gap, away));
       wakeup_.Wake();
     }
@@ -412,6 +412,13 @@ class ThreadedRpcClient final : public RpcClient {
       // Errors end the stream, and with it this attempt.
       (void)channel_->Enqueue(std::move(request.envelope), request.lane);
     }
+  }
+
+  /// What the engine knows is void once it has looked at everything queued. Under mutex_.
+  void Unsettle(View view) {
+    // Renew() settles it once, however often it happened.
+    if (view_ == View::kCurrent) state_events_.fetch_add(1, std::memory_order_release);
+    if (view_ != View::kForgotten) view_ = view;
   }
 
   void Fail(Error error) {

@@ -35,9 +35,46 @@ TEST(EventQueue, TooMuchOutputIsDroppedOldestFirstAndCounted) {
   EXPECT_EQ(skipped, 3 * part);
 }
 
+TEST(EventQueue, LargeOutputAfterManySmallOnesIsBounded) {
+  EventQueue queue;
+  for (std::size_t i = 0; i < EventQueue::kMaxEvents; ++i) queue.Push(Text(1));
+  for (int i = 0; i < 3; ++i) queue.Push(Text(EventQueue::kMaxOutputBytes - 10));
+  EXPECT_EQ(queue.size(), 1u);
+  const auto left = queue.Pop();
+  ASSERT_TRUE(left);
+  EXPECT_EQ(std::get<rpc::Output>(*left).skipped,
+            EventQueue::kMaxEvents + 2 * (EventQueue::kMaxOutputBytes - 10));
+}
+
+TEST(EventQueue, WhatWasDroppedIsToldByTheNextOutput) {
+  EventQueue queue;
+  EXPECT_FALSE(queue.Push(Text(EventQueue::kMaxOutputBytes + 1)));
+  EXPECT_TRUE(queue.empty());
+  queue.Push(rpc::Resumed{1});
+  queue.Push(Text(3));
+  queue.Pop();
+  EXPECT_EQ(std::get<rpc::Output>(*queue.Pop()).skipped, EventQueue::kMaxOutputBytes + 1);
+  queue.Push(Text(3));
+  EXPECT_EQ(std::get<rpc::Output>(*queue.Pop()).skipped, 0u);
+}
+
+TEST(EventQueue, OutputGoesBeforeAnythingElse) {
+  EventQueue queue;
+  for (std::size_t i = 0; i < EventQueue::kMaxEvents - 1; ++i) queue.Push(rpc::Resumed{i});
+  queue.Push(Text(5));
+  EXPECT_FALSE(queue.Push(rpc::Resumed{99}));
+  EXPECT_EQ(std::get<rpc::Resumed>(*queue.Pop()).stop_counter, 0u);
+}
+
 TEST(EventQueue, IsBoundedWithoutOutput) {
   EventQueue queue;
-  for (std::size_t i = 0; i < EventQueue::kMaxEvents + 10; ++i) queue.Push(rpc::Resumed{i});
+  std::uint64_t dropped = 0;
+  for (std::size_t i = 0; i < EventQueue::kMaxEvents + 10; ++i) {
+    const auto lost = queue.Push(rpc::Resumed{i});
+    if (!lost) continue;
+    EXPECT_EQ(std::get<rpc::Resumed>(*lost).stop_counter, dropped++);
+  }
+  EXPECT_EQ(dropped, 10u) << "nobody would know";
   EXPECT_EQ(queue.size(), EventQueue::kMaxEvents);
   EXPECT_EQ(std::get<rpc::Resumed>(*queue.Pop()).stop_counter, 10u);
 }
