@@ -108,18 +108,20 @@ Result<void> RemoteTarget::Refresh() {
     return *link_closed_;
   }
   refresh_due_ = false;
-  if (std::exchange(session_forgotten_, false)) ++renewals_;
+  const bool renewed = std::exchange(session_forgotten_, false);
+  if (renewed) ++renewals_;
   // What came before the answer is older than what it says.
   for (auto event = client_->WaitEvent(Clock::now()); event && *event;
        event = client_->WaitEvent(Clock::now())) {
     told_.push_back({std::move(**event), true, std::nullopt});
   }
-  told_.push_back({{}, false, std::move(*opened)});
+  told_.push_back({{}, false, std::move(*opened), renewed});
   return {};
 }
 
-/// Queues the events that lead from the state known to the present one.
-void RemoteTarget::TellPresentState(rpc::LinkOpened opened) {
+/// Queues the events that lead from the state known to the present one. Stops of different sessions may have
+/// the same number.
+void RemoteTarget::TellPresentState(rpc::LinkOpened opened, bool renewed) {
   const std::optional<rpc::StopEvent> before = stop_;
   const rpc::TargetState state = opened.state;
   rpc::LinkChanged changed;
@@ -127,7 +129,8 @@ void RemoteTarget::TellPresentState(rpc::LinkOpened opened) {
   changed.description = opened.description;
   TakeOpened(opened);
   if (state == rpc::TargetState::kHalted && opened.stop) {
-    if (before && before->stop_counter == opened.stop->stop_counter) return EnterStop(*opened.stop);
+    if (!renewed && before && before->stop_counter == opened.stop->stop_counter)
+      return EnterStop(*opened.stop);
     told_.push_front({std::move(*opened.stop), false, std::nullopt});
     return;
   }
@@ -169,7 +172,7 @@ Result<std::optional<rpc::Event>> RemoteTarget::WaitEvent(Clock::time_point dead
       told = std::move(told_.front());
       told_.pop_front();
       if (told.present) {
-        TellPresentState(std::move(*told.present));
+        TellPresentState(std::move(*told.present), told.renewed);
         continue;
       }
     } else {

@@ -90,12 +90,13 @@ class RemoteTarget final : public Target {
     rpc::Event event;
     bool counted = true;                     ///< among RpcClient::state_events()
     std::optional<rpc::LinkOpened> present;  ///< instead of the event: the state as it was then
+    bool renewed = false;                    ///< that state: of a new session
   };
 
   Result<rpc::LinkOpened> AwaitOpening(const QueueNotice& queued);
   void TakeOpened(rpc::LinkOpened& opened);
   Result<void> Refresh();
-  void TellPresentState(rpc::LinkOpened opened);
+  void TellPresentState(rpc::LinkOpened opened, bool renewed);
   /// Why this client may not ask for that.
   std::optional<Error> Refusal(const rpc::Request& request) const;
   static Error BadAnswer();
