@@ -132,6 +132,10 @@ void Breakpoints::SetAgain() {
       set += breakpoint->planted != 0 ? 1 : 0;
       continue;
     }
+    if (planted.error().code == Errc::kTargetRunning) {
+      uprooted_ = true;  // the stop known here is over; the next one is told
+      return;
+    }
     session_.Note("Unable to insert breakpoint " + std::to_string(breakpoint->id) + ": " +
                   planted.error().message + "\n");
   }

@@ -66,7 +66,7 @@ class Breakpoints {
   std::vector<Breakpoint*> HitBy(const rpc::StopEvent& stop);
   /// Whoever plants breakpoints has taken all of them out; SetAgain() at a stop brings them back.
   void MarkUprooted();
-  /// Plants what MarkUprooted() left, and tells so. Halted target only.
+  /// Plants what MarkUprooted() left, and tells so; nothing while the server knows of no stop.
   void SetAgain();
   /// The target restarted: the server's breakpoints are gone, and addresses mean nothing any more. Symbolic
   /// breakpoints stay and wait for their modules.

@@ -125,6 +125,9 @@ void Session::OnEvent(const rpc::Event& event) {
     }
   } else if (auto* module = std::get_if<rpc::ModuleChanged>(&event)) {
     if (module->change.all) forget_all();
+  } else if (std::holds_alternative<rpc::DriverChanged>(event)) {
+    // Who begins to drive at a stop sees no other one before the target runs.
+    if (target_.stop()) breakpoints_->SetAgain();
   }
 }
 

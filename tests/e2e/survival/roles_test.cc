@@ -75,6 +75,19 @@ TEST_F(SurvivalRoles, TakingOverTellsTheFormerDriver) {
   EXPECT_EQ(driver_->Wait(kLimit), 0) << driver_->both();
 }
 
+TEST_F(SurvivalRoles, WhoTakesTheLinkBackAtAStopHasItsBreakpointsAgain) {
+  Say(*driver_, "bp lwdemo!DemoLeaf;bl", "lwdemo!DemoLeaf");
+  const auto taker = Another({"--take"});
+  ASSERT_TRUE(taker->WaitFor("kd> ", kLimit)) << taker->both() << server_->both();
+  EXPECT_TRUE(driver_->WaitFor("has taken the target over", kLimit)) << driver_->both();
+  Say(*driver_, ".driver /t", "This kd has taken the target over and drives it now.");
+  Say(*driver_, "g", "Breakpoint 0 hit");
+  EXPECT_THAT(driver_->both(), HasSubstr("Breakpoints set again: 1"));
+  Quit(*taker);
+  driver_->Write("bc *;qd\n");
+  EXPECT_EQ(driver_->Wait(kLimit), 0) << driver_->both();
+}
+
 TEST_F(SurvivalRoles, WithoutAnOptionALinkInUseIsRefused) {
   const auto second = Another({});
   EXPECT_EQ(second->Wait(kLimit), 6) << second->both();
