@@ -60,6 +60,7 @@ Result<rpc::LinkOpened> RemoteTarget::AwaitOpening(const QueueNotice& queued) {
       }
     }
     Result<Reply> reply = client_->Wait(call);
+    if (!reply) KeepEvents();
     if (!reply && client_->view() == RpcClient::View::kForgotten) {
       // The connection was lost meanwhile, and the server has no session without a link to keep.
       client_->Renew();
@@ -97,6 +98,7 @@ Result<void> RemoteTarget::Refresh() {
   // Who did not drive does not begin to. One who did is refused if another one drives by now.
   again.when_busy = driving_ ? rpc::WhenBusy::kRefuse : rpc::WhenBusy::kObserve;
   Result<rpc::LinkOpened> opened = Ask<rpc::LinkOpened>(again, {}, nullptr);
+  KeepEvents();  // what came before the answer is older than what it says
   if (!opened) {
     // Lost once more: the next look begins here again.
     if (client_->view() != RpcClient::View::kCurrent) return {};
@@ -110,13 +112,16 @@ Result<void> RemoteTarget::Refresh() {
   refresh_due_ = false;
   const bool renewed = std::exchange(session_forgotten_, false);
   if (renewed) ++renewals_;
-  // What came before the answer is older than what it says.
+  told_.push_back({{}, false, std::move(*opened), renewed});
+  return {};
+}
+
+/// Takes what is queued at the client, which tells of a forgotten session only after that.
+void RemoteTarget::KeepEvents() {
   for (auto event = client_->WaitEvent(Clock::now()); event && *event;
        event = client_->WaitEvent(Clock::now())) {
     told_.push_back({std::move(**event), true, std::nullopt});
   }
-  told_.push_back({{}, false, std::move(*opened), renewed});
-  return {};
 }
 
 /// Queues the events that lead from the state known to the present one. Stops of different sessions may have

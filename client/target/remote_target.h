@@ -96,6 +96,7 @@ class RemoteTarget final : public Target {
   Result<rpc::LinkOpened> AwaitOpening(const QueueNotice& queued);
   void TakeOpened(rpc::LinkOpened& opened);
   Result<void> Refresh();
+  void KeepEvents();
   void TellPresentState(rpc::LinkOpened opened, bool renewed);
   /// Why this client may not ask for that.
   std::optional<Error> Refusal(const rpc::Request& request) const;

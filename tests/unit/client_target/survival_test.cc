@@ -54,6 +54,7 @@ class ScriptedServer : public std::enable_shared_from_this<ScriptedServer> {
       auto* request = std::get_if<rpc::Request>(&envelope->message);
       if (request && !Handle(*channel, *envelope, *request)) break;
     }
+    (void)co_await channel->Drain(1s);
     channel->Close();
     ++ends;
   }
@@ -94,6 +95,10 @@ class ScriptedServer : public std::enable_shared_from_this<ScriptedServer> {
     if (std::holds_alternative<rpc::OpenLink>(request)) {
       ++openings;
       opened_ = true;
+      if (openings == lost_opening) {
+        Tell(rpc::Output{"last words"});
+        return false;
+      }
       if (link_in_use) {
         Reply(channel, envelope.id, Error{Errc::kLinkInUse, "the link is in use by eve@far"});
         return true;
@@ -136,6 +141,7 @@ class ScriptedServer : public std::enable_shared_from_this<ScriptedServer> {
   }
 
  public:
+  int lost_opening = 0;  ///< an event and the end of the connection instead of this answer to OpenLink
   bool hang_up_after_resume = false;
   bool lose_resume = false;  ///< the answer to the next Resume, with the connection
 
@@ -275,6 +281,24 @@ TEST_F(Survival, AForgottenSessionBeginsAnew) {
   EXPECT_EQ(server_->openings, 2);
   EXPECT_TRUE(Read(0x5000));
   EXPECT_THAT(Kinds(), testing::ElementsAre(ConnectionNews::Kind::kLost, ConnectionNews::Kind::kReopened));
+}
+
+TEST_F(Survival, ASecondLossWhileTheLinkIsOpenedAnewIsNoRefusal) {
+  server_->knows_token = false;
+  server_->lost_opening = 2;
+  Connect();
+  ASSERT_FALSE(Read(kHangUp));
+  bool stopped = false;
+  while (!stopped) {
+    const auto event = NextEvent();
+    ASSERT_TRUE(event) << event.error().message;
+    ASSERT_TRUE(*event);
+    stopped = std::holds_alternative<rpc::StopEvent>(**event);
+  }
+  EXPECT_EQ(server_->openings, 3);
+  EXPECT_EQ(server_->greetings, 3);
+  EXPECT_EQ(target_->renewals(), 1u);
+  EXPECT_TRUE(Read(0x5000));
 }
 
 TEST_F(Survival, AForgottenSessionWhoseLinkIsTakenEndsWithTheReason) {
