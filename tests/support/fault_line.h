@@ -26,9 +26,9 @@ struct FaultCounts {
 
 /// A bad serial line between two local sockets: listens on one path, and for each peer connects to the other.
 /// Cuts each direction into KD packets (kd-protocol.md 1; a byte outside of packets, such as a break-in, is a
-/// packet of its own) and hits a share of them: dropped, one byte changed, sent twice, held up with
-/// everything behind it, junk in front, or cut short. The n-th packet of a direction meets the same fate for
-/// the same seed. Runs on its own thread until destroyed.
+/// packet of its own) and hits a share of them: dropped, one byte changed (not the type), sent twice, held up
+/// with everything behind it, junk in front, or cut short. The n-th packet of a direction meets the same fate
+/// for the same seed. Runs on its own thread until destroyed.
 class FaultLine {
  public:
   FaultLine(const std::string& listen_path, std::string connect_path, std::uint64_t seed);
