@@ -8,13 +8,15 @@
 
 #include <cstdlib>
 
+#include "tests/support/own_ports.h"
+
 namespace longwire::test {
 
 KdsrvProcess::KdsrvProcess(const std::string& program, const std::string& password, const std::string& state)
     : password_(password) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return;
-  std::string transport = "tcp:port=47100:47999";
+  std::string transport = "tcp:port=" + OwnPorts();
   if (!password.empty()) transport += ",password=" + password;
   pid_ = ::fork();
   if (pid_ == 0) {

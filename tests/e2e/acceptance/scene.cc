@@ -3,13 +3,15 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/support/own_ports.h"
+
 namespace longwire::test {
 
 const VariantNames kVariantA{'a', "lwdemo", "lwbus", "lwlate", "smss.exe", "explorer.exe", "19041"};
 const VariantNames kVariantB{'b', "quartz", "cobalt", "amber", "init.exe", "desk.exe", "22621"};
 
 void Scene::StartServer(std::vector<std::string> more, int port) {
-  const std::string ports = port != 0 ? std::to_string(port) : "47100:47999";
+  const std::string ports = port != 0 ? std::to_string(port) : OwnPorts();
   std::vector<std::string> words = {
       KDSRV_PATH, "-v", "-t", "tcp:port=" + ports + ",password=" + kPassword, "--state", state_.path()};
   words.insert(words.end(), more.begin(), more.end());
