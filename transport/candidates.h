@@ -9,8 +9,8 @@
 namespace longwire {
 
 /// Peers that have not proved themselves, oldest first, and the limits on how many there may be. Those that
-/// said nothing yet and those in the exchange are limited each for itself, so that a crowd of silent peers
-/// does not push out one that is proving itself, and one that dawdles does not keep newcomers out.
+/// did not say hello yet and those in the exchange are limited each for itself, so that a crowd of silent
+/// peers does not push out one that is proving itself, and one that dawdles does not keep newcomers out.
 class Candidates {
  public:
   struct Entry {
@@ -25,7 +25,7 @@ class Candidates {
   /// `stream` must stay until Remove(). At a limit the oldest stream of the host, or of the host with the
   /// most, is closed, which ends its handshake; it leaves the list then or later.
   Place Add(Stream* stream, std::string host);
-  /// The peer's first bytes came. Closes another at a limit, as Add() does.
+  /// The peer said hello. Closes another at a limit, as Add() does.
   void Spoke(Place place);
   void Remove(Place place) { entries_.erase(place); }
   void CloseAll();

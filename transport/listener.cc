@@ -130,8 +130,12 @@ void DropFromTurns(Core& core) {
   });
 }
 
+/// For a peer whose hello is there. Not one whose first byte came: those who talk rubbish would push out the
+/// ones that prove themselves.
 Awaitable<Result<void>> AwaitTurn(CorePointer core, Candidates::Place place) {
   if (!place->stream) co_return Error{Errc::kCancelled, "Its connection was closed before its turn."};
+  core->candidates.Spoke(place);
+  DropFromTurns(*core);
   boost::asio::steady_timer wake(core->executor, Clock::time_point::max());
   const auto ticket = core->turns.Join(place->host);
   core->turn_waiters.insert({ticket, {&wake, place}});
@@ -156,11 +160,6 @@ Awaitable<void> Authenticate(CorePointer core, std::unique_ptr<Stream> stream) {
       DropFromTurns(*core);
     });
     ServerSecurity::Hooks hooks;
-    hooks.spoke = [core, place] {
-      if (!place->stream) return;
-      core->candidates.Spoke(place);
-      DropFromTurns(*core);
-    };
     hooks.turn = [core, place] { return AwaitTurn(core, place); };
     proved = co_await core->security.Secure(core->executor, std::move(stream), deadline, std::move(hooks));
   }

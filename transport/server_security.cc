@@ -94,8 +94,7 @@ Awaitable<Error> ServerSecurity::RefusePlain(std::unique_ptr<Stream> stream) con
 }
 
 /// Complete, so that nobody is given a turn for a byte; what does not begin like TLS as far as it came.
-Awaitable<Result<std::vector<std::byte>>> ServerSecurity::ReadFirstRecord(Stream& stream,
-                                                                          std::function<void()> spoke) {
+Awaitable<Result<std::vector<std::byte>>> ServerSecurity::ReadFirstRecord(Stream& stream) {
   std::vector<std::byte> record, more(4096);
   while (record.size() < WantedBytes(record)) {
     const auto count = co_await stream.ReadSome(more);
@@ -104,7 +103,6 @@ Awaitable<Result<std::vector<std::byte>>> ServerSecurity::ReadFirstRecord(Stream
       co_return Error{Errc::kClosed,
                       stream.peer().address + (record.empty() ? " said nothing." : " left in the hello.")};
     }
-    if (record.empty() && spoke) spoke();
     record.insert(record.end(), more.begin(), more.begin() + static_cast<std::ptrdiff_t>(*count));
   }
   co_return record;
@@ -114,7 +112,7 @@ Awaitable<Result<std::unique_ptr<Stream>>> ServerSecurity::Secure(Executor execu
                                                                   std::unique_ptr<Stream> stream,
                                                                   ScopedDeadline& deadline, Hooks hooks) {
   const std::string host = HostOf(stream->peer());
-  auto first = co_await ReadFirstRecord(*stream, std::move(hooks.spoke));
+  auto first = co_await ReadFirstRecord(*stream);
   if (!first) co_return first.error();
   if (first->front() != kTlsHandshakeRecord) co_return co_await RefusePlain(std::move(stream));
   if (!IsHello(*first)) co_return Error{Errc::kMalformed, "TLS began with something else than a hello."};

@@ -29,7 +29,6 @@ class ServerSecurity {
 
   /// What the caller has a say in; each may be empty.
   struct Hooks {
-    std::function<void()> spoke;  ///< the peer's first bytes came
     /// Its first TLS record is there, a hello: waits until the handshake may cost processor time. An error
     /// ends the connection.
     std::function<Awaitable<Result<void>>()> turn;
@@ -43,8 +42,7 @@ class ServerSecurity {
 
  private:
   Awaitable<Error> RefusePlain(std::unique_ptr<Stream> stream) const;
-  static Awaitable<Result<std::vector<std::byte>>> ReadFirstRecord(Stream& stream,
-                                                                   std::function<void()> spoke);
+  static Awaitable<Result<std::vector<std::byte>>> ReadFirstRecord(Stream& stream);
 
   TlsContext tls_;                  ///< set if the peer must speak TLS
   std::optional<PasswordKey> key_;  ///< set if it must know the password
