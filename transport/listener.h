@@ -23,8 +23,8 @@ struct ReverseTiming {
 
 struct ListenOptions {
   bool open = false;  ///< -open: unauthenticated tcp may listen beyond loopback
-  /// Of those that did not say hello yet, and again of those that are proving themselves; at a limit the oldest is
-  /// dropped for the newest. The address of IPv6 is the /64 network.
+  /// Of those that did not say hello yet, and again of those that are proving themselves; at a limit the
+  /// oldest is dropped for the newest. The address of IPv6 is the /64 network.
   std::size_t unauthenticated_peers = 64;
   std::size_t unauthenticated_per_address = 32;
   HandshakeLimits handshakes;  ///< above it they wait

@@ -266,6 +266,12 @@ bool SoakSession::Command(std::uint32_t command, std::uint64_t argument) {
   return written ? true : Allow(written.error());
 }
 
+/// RESET procedures of the link so far.
+std::uint64_t SoakSession::Resets() {
+  const Result<rpc::LinkStatus> status = target_.LinkStatus();
+  return status ? status->resets : 0;
+}
+
 /// Lets the target run until it has served the command, through every stop on the way. What it said by then
 /// must be `done`.
 bool SoakSession::RunCommand(std::uint32_t command, std::uint64_t argument, const std::function<bool()>& done,
@@ -276,7 +282,7 @@ bool SoakSession::RunCommand(std::uint32_t command, std::uint64_t argument, cons
   }
   const std::optional<std::uint64_t> before = Load(known_.commands_done, 4);
   if (!before || !Command(command, argument)) return false;
-  const std::uint64_t restarts = tally_.restarts;
+  const std::uint64_t restarts = tally_.restarts, resets = Resets();
   for (int runs = 0; runs < 40; ++runs) {
     if (!Go()) return false;
     Wait(kCommandPatience, [&] { return done() || last_stop_.has_value(); });
@@ -285,9 +291,15 @@ bool SoakSession::RunCommand(std::uint32_t command, std::uint64_t argument, cons
     const std::optional<std::uint64_t> after = Load(known_.commands_done, 4);
     if (!after) return done();
     if (*after == *before) continue;
-    // Prints that nobody acknowledges in time are given up by the target, which then restarts its stream.
+    // Prints that nobody acknowledges in time are given up by the target, which then restarts its stream. And
+    // there are two ids, which begin anew with a RESET: an acknowledge that was under way then may stand for
+    // another print, which the target then takes for heard.
     if (done()) return true;
-    return tally_.restarts != restarts ? false : Fail(std::string(what) + " was lost");
+    if (tally_.restarts != restarts || Resets() != resets) {
+      ++tally_.lost_outputs;
+      return false;
+    }
+    return Fail(std::string(what) + " was lost");
   }
   return false;
 }

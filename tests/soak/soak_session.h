@@ -26,7 +26,7 @@ class SoakSession {
     std::uint64_t operations = 0, errors = 0;
     std::map<std::string, std::uint64_t> done;            ///< by operation
     std::map<std::string, std::uint64_t> errors_by_name;  ///< "operation: error"
-    std::uint64_t stops = 0, stray_stops = 0, restarts = 0, losses = 0;
+    std::uint64_t stops = 0, stray_stops = 0, restarts = 0, losses = 0, lost_outputs = 0;
     std::chrono::milliseconds slowest{};
     std::string slowest_name;
   };
@@ -82,6 +82,7 @@ class SoakSession {
                   const char* what);
   void Quiet();
   bool ReadKnown(bool uncached);
+  std::uint64_t Resets();
   std::optional<std::uint64_t> Load(std::uint64_t address, std::size_t size);
   bool CheckScratch(const std::vector<std::byte>& seen, std::size_t from);
   bool ForgetBreakpoints();
