@@ -25,7 +25,7 @@ constexpr std::size_t kUrgentSlackBytes = 1u << 20;
 ///
 /// Coroutines: Receive() (the caller's; reads, owns `input`) and WriteLoop() (at most one, while `writing`;
 /// owns `batch`). Handlers: Flush() (posted, while `flush_posted`) and the keepalive timer.
-struct Core {
+struct Core : std::enable_shared_from_this<Core> {
   Core(Executor on, std::unique_ptr<Stream> over, ChannelLimits within)
       : executor(std::move(on)),
         stream(std::move(over)),
@@ -211,36 +211,34 @@ Error StreamEnded(const Core& core, bool inside) {
   return {Errc::kClosed, core.stream->peer().address + " closed the connection."};
 }
 
-/// Reads into `out` at least one byte; errors end the channel. `inside`: part of a frame was read already.
-Awaitable<Result<std::size_t>> ReadSome(Core& core, std::span<std::byte> out, bool inside) {
-  if (core.silent || core.closed) co_return StreamEnded(core, inside);
+/// Before a read of the stream: what ends the channel instead of it. `inside`: part of a frame was read
+/// already.
+std::optional<Error> StartReading(Core& core, bool inside) {
+  if (core.silent || core.closed) return StreamEnded(core, inside);
   // A caller that was away for long must not find the peer dead before it looked.
-  if (!core.reading) core.last_received = Clock::now();
-  core.reading = true;
-  const auto count = co_await core.stream->ReadSome(out);
-  core.reading = false;
   core.last_received = Clock::now();
-  if (core.silent || core.closed) co_return StreamEnded(core, inside);
-  if (!count) co_return count.error();
-  if (*count == 0) co_return StreamEnded(core, inside);
-  co_return *count;
+  core.reading = true;
+  // Who answers and then waits has nothing to add to what it queued; its peer need not wait for the next
+  // turn.
+  if (core.flush_posted) Flush(core.shared_from_this());
+  return std::nullopt;
 }
 
-/// Makes `wanted` bytes stand in the input buffer.
-Awaitable<Result<void>> Fill(Core& core, std::size_t wanted) {
-  while (core.end - core.begin < wanted) {
-    if (core.begin + wanted > core.input.size()) {
-      std::memmove(core.input.data(), core.input.data() + core.begin, core.end - core.begin);
-      core.end -= core.begin;
-      core.begin = 0;
-      if (wanted > core.input.size()) core.input.resize(wanted);
-    }
-    const auto count =
-        co_await ReadSome(core, std::span(core.input).subspan(core.end), core.end > core.begin);
-    if (!count) co_return count.error();
-    core.end += *count;
-  }
-  co_return Result<void>();
+/// After it: how many bytes came, at least one.
+Result<std::size_t> EndReading(Core& core, Result<std::size_t> count, bool inside) {
+  core.reading = false;
+  core.last_received = Clock::now();
+  if (core.silent || core.closed || (count && *count == 0)) return StreamEnded(core, inside);
+  return count;
+}
+
+/// Room in the input for a frame's head of `wanted` bytes.
+void MakeRoom(Core& core, std::size_t wanted) {
+  if (core.begin + wanted <= core.input.size()) return;
+  std::memmove(core.input.data(), core.input.data() + core.begin, core.end - core.begin);
+  core.end -= core.begin;
+  core.begin = 0;
+  if (wanted > core.input.size()) core.input.resize(wanted);
 }
 
 void Consume(Core& core, std::size_t count) {
@@ -254,56 +252,87 @@ void Consume(Core& core, std::size_t count) {
   }
 }
 
-Awaitable<Result<std::vector<std::byte>>> ReadBulk(Core& core, std::size_t size) {
-  std::vector<std::byte> bulk(size);
-  std::size_t have = std::min(size, core.end - core.begin);
-  std::memcpy(bulk.data(), core.input.data() + core.begin, have);
-  Consume(core, have);
-  while (have < size) {
-    const auto count = co_await ReadSome(core, std::span(bulk).subspan(have), true);
+std::span<const std::byte> Unread(const Core& core) {
+  return std::span<const std::byte>(core.input).subspan(core.begin, core.end - core.begin);
+}
+
+/// The header of the next frame once it stands in the input.
+Result<std::optional<rpc::FrameHeader>> NextHeader(const Core& core) {
+  const auto unread = Unread(core);
+  if (unread.size() < rpc::kFrameHeaderBytes) return std::optional<rpc::FrameHeader>();
+  const auto header = rpc::DecodeFrameHeader(unread.first<rpc::kFrameHeaderBytes>(), core.greeted);
+  if (!header) return header.error();
+  const std::size_t head = rpc::kFrameHeaderBytes + header->envelope_bytes;
+  if (!core.greeted && core.hello_bytes + head > rpc::kMaxHelloBytes) {
+    return Error{Errc::kMalformed, "The peer sent too much before the handshake was over."};
+  }
+  return std::optional(*header);
+}
+
+/// The envelope of the frame whose head stands in the input, and of its bulk part what stands there too.
+Result<rpc::Envelope> TakeEnvelope(Core& core, const rpc::FrameHeader& header, std::vector<std::byte>& bulk) {
+  const std::size_t head = rpc::kFrameHeaderBytes + header.envelope_bytes;
+  auto envelope = rpc::DecodeEnvelope(Unread(core).subspan(rpc::kFrameHeaderBytes, header.envelope_bytes));
+  if (!core.greeted) core.hello_bytes += head;
+  const auto behind = Unread(core).subspan(head);
+  const auto part = behind.first(std::min<std::size_t>(header.bulk_bytes, behind.size()));
+  bulk.reserve(header.bulk_bytes);
+  bulk.assign(part.begin(), part.end());
+  Consume(core, head + part.size());
+  return envelope;
+}
+
+/// The rest of a bulk part; `have` bytes of it stand in `bulk`.
+Awaitable<Result<void>> ReadBulk(Core& core, std::span<std::byte> bulk, std::size_t have) {
+  while (have < bulk.size()) {
+    if (auto error = StartReading(core, true)) co_return std::move(*error);
+    const auto count = EndReading(core, co_await core.stream->ReadSome(bulk.subspan(have)), true);
     if (!count) co_return count.error();
     have += *count;
   }
-  co_return bulk;
+  co_return Result<void>();
 }
 
-/// The next frame as a message. kUnsupported leaves the stream at the next frame.
-Awaitable<Result<rpc::Envelope>> NextMessage(Core& core) {
-  if (const auto filled = co_await Fill(core, rpc::kFrameHeaderBytes); !filled) co_return filled.error();
-  const auto header = rpc::DecodeFrameHeader(std::span<const std::byte, rpc::kFrameHeaderBytes>(
-                                                 core.input.data() + core.begin, rpc::kFrameHeaderBytes),
-                                             core.greeted);
-  if (!header) co_return header.error();
-  const std::size_t head = rpc::kFrameHeaderBytes + header->envelope_bytes;
-  if (!core.greeted && (core.hello_bytes += head) > rpc::kMaxHelloBytes) {
-    co_return Error{Errc::kMalformed, "The peer sent too much before the handshake was over."};
+/// What the owner gets of a message; nothing of one that is the channel's own business.
+std::optional<Result<rpc::Envelope>> ForOwner(const CorePointer& core, Result<rpc::Envelope> envelope) {
+  if (envelope) {
+    if (std::holds_alternative<rpc::Keepalive>(envelope->message)) return std::nullopt;
+    if (std::holds_alternative<rpc::Welcome>(envelope->message)) core->greeted = true;
+    return envelope;
   }
-  if (const auto filled = co_await Fill(core, head); !filled) co_return filled.error();
-  auto envelope = rpc::DecodeEnvelope(
-      std::span(core.input).subspan(core.begin + rpc::kFrameHeaderBytes, header->envelope_bytes));
-  Consume(core, head);
-  if (!envelope && envelope.error().code != Errc::kUnsupported) co_return envelope.error();
-  if (header->bulk_bytes > 0) {
-    auto bulk = co_await ReadBulk(core, header->bulk_bytes);
-    if (!bulk) co_return bulk.error();
-    if (envelope) envelope->bulk = std::move(*bulk);
-  }
-  co_return envelope;
+  if (envelope.error().code != Errc::kUnsupported || !core->greeted) return envelope;
+  // A newer peer: its requests get an answer, anything else is passed over.
+  Error error = envelope.error();
+  const std::uint64_t id = std::exchange(error.address, 0);
+  if (id != 0) (void)Enqueue(core, {id, rpc::Response{std::move(error)}, {}}, false);
+  return std::nullopt;
 }
 
+/// One coroutine for everything but large bulk parts: a small message costs no more than its read.
 Awaitable<Result<rpc::Envelope>> Receive(CorePointer core) {
   for (;;) {
-    auto envelope = co_await NextMessage(*core);
-    if (envelope) {
-      if (std::holds_alternative<rpc::Keepalive>(envelope->message)) continue;
-      if (std::holds_alternative<rpc::Welcome>(envelope->message)) core->greeted = true;
-      co_return envelope;
+    const auto header = NextHeader(*core);
+    if (!header) co_return header.error();
+    const std::size_t wanted = rpc::kFrameHeaderBytes + (*header ? (*header)->envelope_bytes : 0);
+    if (Unread(*core).size() < wanted) {
+      MakeRoom(*core, wanted);
+      const bool inside = core->end > core->begin;
+      if (auto error = StartReading(*core, inside)) co_return std::move(*error);
+      const auto count = EndReading(
+          *core, co_await core->stream->ReadSome(std::span(core->input).subspan(core->end)), inside);
+      if (!count) co_return count.error();
+      core->end += *count;
+      continue;
     }
-    if (envelope.error().code != Errc::kUnsupported || !core->greeted) co_return envelope.error();
-    // A newer peer: its requests get an answer, anything else is passed over.
-    Error error = envelope.error();
-    const std::uint64_t id = std::exchange(error.address, 0);
-    if (id != 0) (void)Enqueue(core, {id, rpc::Response{std::move(error)}, {}}, false);
+    std::vector<std::byte> bulk;
+    auto envelope = TakeEnvelope(*core, **header, bulk);
+    const bool usable = envelope || envelope.error().code == Errc::kUnsupported;
+    if (const std::size_t have = bulk.size(); usable && have < (*header)->bulk_bytes) {
+      bulk.resize((*header)->bulk_bytes);
+      if (const auto read = co_await ReadBulk(*core, bulk, have); !read) co_return read.error();
+    }
+    if (envelope) envelope->bulk = std::move(bulk);
+    if (auto received = ForOwner(core, std::move(envelope))) co_return std::move(*received);
   }
 }
 

@@ -1,6 +1,10 @@
 // One request and its answer, channel to channel, against an echo of bare Asio coroutines that moves as many
 // bytes. Two processes; the ways take turns, so that the load of the machine is the same for each.
+// First each process where the scheduler puts it: a trip is then mostly the waking of halted processors,
+// which differs by the run and by the machine. Then both on one processor, where none halts: what the code
+// costs.
 #include <openssl/ssl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <unistd.h>
@@ -61,6 +65,8 @@ rpc::Envelope Answer(std::uint64_t id) {
 /// As many bytes as a request and its answer have, with the id of a session that has lasted a while.
 std::size_t RequestBytes() { return rpc::EncodeFrameHead({1000, AskMemory(), {}}).size(); }
 std::size_t AnswerBytes() { return rpc::EncodeFrameHead(Answer(1000)).size() + kBulk; }
+
+void Ignore(std::exception_ptr) {}
 
 // ---- the bare echo
 
@@ -135,25 +141,33 @@ Awaitable<void> AcceptChannels(Executor executor, Acceptor& acceptor, Kind kind,
     if (!stream) co_return;
     if (kind == Kind::kTls)
       stream = co_await Secured(executor, std::move(*stream), TlsStream::Side::kServer, context);
-    if (stream)
-      asio::co_spawn(executor, ServeChannel(executor, std::move(*stream)), [](std::exception_ptr) {});
+    if (stream) asio::co_spawn(executor, ServeChannel(executor, std::move(*stream)), Ignore);
   }
+}
+
+Awaitable<void> ServeBareTls(Tls<Tcp> tls) {
+  co_await tls.async_handshake(asio::ssl::stream_base::server, use_awaitable);
+  co_await ServeBare(std::move(tls));
 }
 
 Awaitable<void> AcceptBareTcp(Executor executor, asio::ip::tcp::acceptor& acceptor, Kind kind,
                               asio::ssl::context& context) {
-  Tcp socket = co_await acceptor.async_accept(use_awaitable);
-  socket.set_option(asio::ip::tcp::no_delay(true));
-  if (kind == Kind::kTcp) co_return co_await ServeBare(std::move(socket));
-  Tls<Tcp> tls(std::move(socket), context);
-  co_await tls.async_handshake(asio::ssl::stream_base::server, use_awaitable);
-  co_await ServeBare(std::move(tls));
-  static_cast<void>(executor);
+  for (;;) {
+    Tcp socket = co_await acceptor.async_accept(use_awaitable);
+    socket.set_option(asio::ip::tcp::no_delay(true));
+    if (kind == Kind::kTcp) {
+      asio::co_spawn(executor, ServeBare(std::move(socket)), Ignore);
+    } else {
+      asio::co_spawn(executor, ServeBareTls(Tls<Tcp>(std::move(socket), context)), Ignore);
+    }
+  }
 }
 
-Awaitable<void> AcceptBareLocal(asio::local::stream_protocol::acceptor& acceptor) {
-  Local socket = co_await acceptor.async_accept(use_awaitable);
-  co_await ServeBare(std::move(socket));
+Awaitable<void> AcceptBareLocal(Executor executor, asio::local::stream_protocol::acceptor& acceptor) {
+  for (;;) {
+    Local socket = co_await acceptor.async_accept(use_awaitable);
+    asio::co_spawn(executor, ServeBare(std::move(socket)), Ignore);
+  }
 }
 
 /// The listeners of one place, bound before the fork so that both sides know the ports.
@@ -192,16 +206,15 @@ void Bind(asio::io_context& context, Place& place, Doors& doors, const Temporary
   const TlsContext tls = *MakeEphemeralServerContext();
   asio::ssl::context bare_tls = Borrow(tls);
   std::vector<std::unique_ptr<Doors>> doors;
-  const auto note = [](std::exception_ptr) {};
   for (Place& place : places) {
     Doors& door = *doors.emplace_back(std::make_unique<Doors>(context));
     Bind(context, place, door, directory);
-    asio::co_spawn(context, AcceptChannels(context.get_executor(), *door.channel, place.kind, tls), note);
+    asio::co_spawn(context, AcceptChannels(context.get_executor(), *door.channel, place.kind, tls), Ignore);
     if (place.kind == Kind::kLocal) {
-      asio::co_spawn(context, AcceptBareLocal(door.bare_local), note);
+      asio::co_spawn(context, AcceptBareLocal(context.get_executor(), door.bare_local), Ignore);
     } else {
       asio::co_spawn(context, AcceptBareTcp(context.get_executor(), door.bare_tcp, place.kind, bare_tls),
-                     note);
+                     Ignore);
     }
     const std::uint16_t ports[2] = {place.bare_port, place.port};
     if (::write(ready, ports, sizeof ports) != sizeof ports) std::abort();
@@ -327,6 +340,17 @@ void Measure(const Place& place) {
   client.blocking->Close();
 }
 
+/// This process and `other` on the first processor that both may use.
+bool ShareOneProcessor(pid_t other) {
+  cpu_set_t allowed, one;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
+  int first = 0;
+  while (first < CPU_SETSIZE && !CPU_ISSET(first, &allowed)) ++first;
+  CPU_ZERO(&one);
+  CPU_SET(first, &one);
+  return ::sched_setaffinity(0, sizeof one, &one) == 0 && ::sched_setaffinity(other, sizeof one, &one) == 0;
+}
+
 }  // namespace
 
 int main() {
@@ -349,6 +373,10 @@ int main() {
   std::printf("request %zu bytes, answer %zu bytes; median of %d rounds of %d trips\n", RequestBytes(),
               AnswerBytes(), kRounds, kTrips);
   for (const Place& place : places) Measure(place);
+  if (ShareOneProcessor(server)) {
+    std::printf("both processes on one processor:\n");
+    for (const Place& place : places) Measure(place);
+  }
   ::kill(server, SIGKILL);
   return 0;
 }
