@@ -47,6 +47,7 @@ struct Core : std::enable_shared_from_this<Core> {
   SendQueue queue;
   SendQueue::Batch batch;
   bool writing = false, flush_posted = false;
+  bool answering = false;  ///< something was received since the last flush
   std::vector<std::shared_ptr<boost::asio::steady_timer>> drains;
 
   bool closed = false, silent = false;
@@ -98,10 +99,9 @@ Awaitable<void> WriteLoop(CorePointer core, std::size_t written) {
   NotifyDrained(*core);
 }
 
-/// Writes what was queued during one turn of the executor, in one go and without a coroutine while the stream
-/// takes it.
+/// Writes what is queued, in one go and without a coroutine while the stream takes it.
 void Flush(const CorePointer& core) {
-  core->flush_posted = false;
+  core->flush_posted = core->answering = false;
   while (!core->closed && !core->writing && !core->queue.empty()) {
     core->queue.Take(core->batch);
     const std::size_t written = core->stream->TryWrite(core->batch.head);
@@ -134,7 +134,12 @@ Result<void> Enqueue(const CorePointer& core, rpc::Envelope envelope, bool urgen
   }
   if (std::holds_alternative<rpc::Welcome>(envelope.message)) core->greeted = true;
   core->queue.Push(std::move(frame), urgent);
-  if (!core->writing && !core->flush_posted) {
+  if (core->writing || core->flush_posted) return {};
+  // The first message after one of the peer is what the peer waits for; others of the same turn of the
+  // executor leave together.
+  if (core->answering) {
+    Flush(core);
+  } else {
     core->flush_posted = true;
     boost::asio::post(core->executor, [core] { Flush(core); });
   }
@@ -293,19 +298,18 @@ Awaitable<Result<void>> ReadBulk(Core& core, std::span<std::byte> bulk, std::siz
   co_return Result<void>();
 }
 
-/// What the owner gets of a message; nothing of one that is the channel's own business.
-std::optional<Result<rpc::Envelope>> ForOwner(const CorePointer& core, Result<rpc::Envelope> envelope) {
+/// Whether a message is the owner's; the others are the channel's own business.
+bool IsForOwner(const CorePointer& core, const Result<rpc::Envelope>& envelope) {
   if (envelope) {
-    if (std::holds_alternative<rpc::Keepalive>(envelope->message)) return std::nullopt;
     if (std::holds_alternative<rpc::Welcome>(envelope->message)) core->greeted = true;
-    return envelope;
+    return !std::holds_alternative<rpc::Keepalive>(envelope->message);
   }
-  if (envelope.error().code != Errc::kUnsupported || !core->greeted) return envelope;
+  if (envelope.error().code != Errc::kUnsupported || !core->greeted) return true;
   // A newer peer: its requests get an answer, anything else is passed over.
   Error error = envelope.error();
   const std::uint64_t id = std::exchange(error.address, 0);
   if (id != 0) (void)Enqueue(core, {id, rpc::Response{std::move(error)}, {}}, false);
-  return std::nullopt;
+  return false;
 }
 
 /// One coroutine for everything but large bulk parts: a small message costs no more than its read.
@@ -332,7 +336,8 @@ Awaitable<Result<rpc::Envelope>> Receive(CorePointer core) {
       if (const auto read = co_await ReadBulk(*core, bulk, have); !read) co_return read.error();
     }
     if (envelope) envelope->bulk = std::move(bulk);
-    if (auto received = ForOwner(core, std::move(envelope))) co_return std::move(*received);
+    core->answering = true;
+    if (IsForOwner(core, envelope)) co_return envelope;
   }
 }
 
