@@ -1,7 +1,5 @@
 // Large uncached reads over a pipe and over KDNET, against a windowless host of a few lines on the same line,
 // and against bare datagrams of the same sizes.
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -26,6 +24,8 @@
 #include "tests/support/halted_target.h"
 #include "tests/support/kd_probe.h"
 #include "tests/support/kdnet_machine.h"
+#include "tests/support/loopback.h"
+#include "tests/support/own_ports.h"
 #include "tests/support/test_machine.h"
 
 using namespace longwire;
@@ -40,7 +40,6 @@ constexpr std::uint64_t kMachineMemory = 0xFFFF800000100000, kScriptedMemory = 0
 /// What the targets give in one reply.
 constexpr std::uint32_t kLargestRead = 3944, kKdnetRead = 1024;
 constexpr const char* kKey = "1.2.3.4";
-constexpr std::uint16_t kPort = 61480;
 constexpr int kRuns = 3;
 
 /// Bytes a second of the call, or nothing.
@@ -121,10 +120,7 @@ class BareHost {
  public:
   explicit BareHost(std::uint16_t port) : session_(*kdnet::ParseKey(kKey)) {
     socket_ = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    sockaddr_in own{};
-    own.sin_family = AF_INET;
-    own.sin_port = htons(port);
-    own.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    const sockaddr_in own = Loopback(port);
     const timeval limit{5, 0};
     ::setsockopt(socket_, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
     if (::bind(socket_, reinterpret_cast<const sockaddr*>(&own), sizeof own) != 0) failed_ = true;
@@ -199,8 +195,9 @@ std::unique_ptr<KdnetMachine> ScriptedMachine(std::uint16_t port, std::size_t by
 }
 
 std::optional<double> BareHostRate(std::size_t bytes) {
-  const auto machine = ScriptedMachine(kPort + 1, bytes);
-  BareHost host(kPort + 1);
+  const std::uint16_t port = OwnNetPort();
+  const auto machine = ScriptedMachine(port, bytes);
+  BareHost host(port);
   if (!host.Stop()) return std::nullopt;
   std::vector<double> rates;
   for (int i = 0; i < kRuns; ++i) {
@@ -259,10 +256,11 @@ std::optional<double> DatagramRate(std::size_t bytes) {
 bool MeasureKdnet(std::size_t bytes) {
   const auto physical = DatagramRate(bytes);
   const auto limit = BareHostRate(bytes);
-  const auto machine = ScriptedMachine(kPort, bytes);
-  const auto ours = OurRate("net:port=" + std::to_string(kPort) + ",key=" + kKey, kScriptedMemory, bytes);
+  const std::uint16_t port = OwnNetPort();
+  const auto machine = ScriptedMachine(port, bytes);
+  const auto ours = OurRate("net:port=" + std::to_string(port) + ",key=" + kKey, kScriptedMemory, bytes);
   if (!physical || !limit || !ours) {
-    std::fprintf(stderr, "line_efficiency: a KDNET target on port %u did not answer\n", unsigned{kPort});
+    std::fprintf(stderr, "line_efficiency: a KDNET target on port %u did not answer\n", unsigned{port});
     return false;
   }
   std::printf(

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "proto/kdnet/frames.h"
+#include "tests/support/loopback.h"
 
 namespace longwire::test {
 namespace {
@@ -18,14 +19,6 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::milliseconds kRetransmission{100};
 constexpr int kPollMilliseconds = 10;
-
-sockaddr_in Loopback(std::uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
 
 }  // namespace
 

@@ -1,24 +1,16 @@
 #include "tests/support/network_relay.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <utility>
 
+#include "tests/support/loopback.h"
+
 namespace longwire::test {
 namespace {
-
-sockaddr_in Loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  return address;
-}
 
 /// One read, passed on whole. False: one of the two is gone.
 bool Pass(int from, int to) {
@@ -37,13 +29,8 @@ bool Pass(int from, int to) {
 }  // namespace
 
 NetworkRelay::NetworkRelay(int server_port) : server_port_(server_port) {
-  listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof address;
-  if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener_, 64) != 0) return;
-  if (pipe2(bell_, O_CLOEXEC | O_NONBLOCK) != 0) return;
-  getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-  port_ = ntohs(address.sin_port);
+  listener_ = ListenOnLoopback(64, &port_);
+  if (listener_ < 0 || pipe2(bell_, O_CLOEXEC | O_NONBLOCK) != 0) return;
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -102,10 +89,8 @@ void NetworkRelay::CloseAll() {
 bool NetworkRelay::Accept() {
   const int client = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
   if (client < 0) return false;
-  const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const sockaddr_in address = Loopback(server_port_);
-  if (connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    close(server);
+  const int server = DialLoopback(server_port_);
+  if (server < 0) {
     close(client);
     return true;
   }

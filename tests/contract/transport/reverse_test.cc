@@ -3,6 +3,7 @@
 
 #include "tests/contract/transport/lab.h"
 #include "tests/support/coro_test.h"
+#include "tests/support/own_ports.h"
 #include "transport/acceptor.h"
 #include "transport/dial_socket.h"
 #include "transport/listener.h"
@@ -21,13 +22,6 @@ class ReverseTest : public testing::Test {
   template <class Body>
   void Run(Body body) {
     test::RunTest(context_, std::move(body));
-  }
-
-  /// A port that was free a moment ago and is not one that the system gives to those who dial.
-  std::uint16_t FreePort() {
-    auto bound = BindTcp(executor(), {.loopback_only = true, .port = {21'000, 29'999}});
-    EXPECT_TRUE(bound);
-    return bound ? bound->port : 0;
   }
 
   Result<std::unique_ptr<Listener>> Start(std::uint16_t port, const std::string& more = kPassword,
@@ -72,7 +66,7 @@ class ReverseTest : public testing::Test {
 
 TEST_F(ReverseTest, ServerStartedFirstKeepsDialling) {
   Run([this]() -> Awaitable<void> {
-    const auto port = FreePort();
+    const auto port = test::OwnPort();
     const auto listener = Start(port);
     CO_ASSERT_OK(listener);
     while ((*listener)->state().find("attempt 3") == std::string::npos) co_await test::Pause(milliseconds(1));
@@ -88,7 +82,7 @@ TEST_F(ReverseTest, ServerStartedFirstKeepsDialling) {
 
 TEST_F(ReverseTest, SeveralClientsOneAfterAnother) {
   Run([this]() -> Awaitable<void> {
-    const auto port = FreePort();
+    const auto port = test::OwnPort();
     const auto listener = Start(port);
     CO_ASSERT_OK(listener);
     for (int i = 0; i < 3; ++i) {
@@ -109,7 +103,7 @@ TEST_F(ReverseTest, SeveralClientsOneAfterAnother) {
 
 TEST_F(ReverseTest, WhileOnePeerIsServedNobodyElseIsDialled) {
   Run([this]() -> Awaitable<void> {
-    const auto port = FreePort();
+    const auto port = test::OwnPort();
     const auto listener = Start(port);
     CO_ASSERT_OK(listener);
     const auto first = co_await Await(port);
@@ -124,7 +118,7 @@ TEST_F(ReverseTest, WhileOnePeerIsServedNobodyElseIsDialled) {
 
 TEST_F(ReverseTest, ServerRestartedIsFoundAgain) {
   Run([this]() -> Awaitable<void> {
-    const auto port = FreePort();
+    const auto port = test::OwnPort();
     for (int i = 0; i < 2; ++i) {
       auto listener = Start(port);
       CO_ASSERT_OK(listener);
@@ -143,7 +137,7 @@ TEST_F(ReverseTest, ServerRestartedIsFoundAgain) {
 
 TEST_F(ReverseTest, WrongPasswordIsRefusedAndTheServerDialsOn) {
   Run([this]() -> Awaitable<void> {
-    const auto port = FreePort();
+    const auto port = test::OwnPort();
     const auto listener = Start(port);
     CO_ASSERT_OK(listener);
     const auto wrong = co_await Await(port, ",password=wrong");
@@ -156,7 +150,7 @@ TEST_F(ReverseTest, WrongPasswordIsRefusedAndTheServerDialsOn) {
 
 TEST_F(ReverseTest, WithRetry0OneAttemptIsAll) {
   Run([this]() -> Awaitable<void> {
-    const auto listener = Start(FreePort(), ",retry=0");
+    const auto listener = Start(test::OwnPort(), ",retry=0");
     CO_ASSERT_OK(listener);
     const auto nobody = co_await (*listener)->Accept();
     CO_EXPECT_ERROR(nobody, Errc::kUnreachable);
@@ -166,7 +160,7 @@ TEST_F(ReverseTest, WithRetry0OneAttemptIsAll) {
 
 TEST_F(ReverseTest, WithRetry0OneConnectionIsAll) {
   Run([this]() -> Awaitable<void> {
-    const auto port = FreePort();
+    const auto port = test::OwnPort();
     std::optional<Result<std::unique_ptr<Listener>>> listener;
     DialOptions options;
     options.notice = [&](const std::string&) { listener = Start(port, ",retry=0"); };
@@ -185,7 +179,7 @@ TEST_F(ReverseTest, WithRetry0OneConnectionIsAll) {
 
 TEST_F(ReverseTest, SaysOnceThatTheOtherSideMayLackClicon) {
   Run([this]() -> Awaitable<void> {
-    const auto listener = Start(FreePort(), kPassword, milliseconds(20));
+    const auto listener = Start(test::OwnPort(), kPassword, milliseconds(20));
     CO_ASSERT_OK(listener);
     while ((*listener)->state().find("attempt 9") == std::string::npos) co_await test::Pause(milliseconds(1));
     EXPECT_EQ(Said("needs clicon="), 1u);
@@ -194,7 +188,7 @@ TEST_F(ReverseTest, SaysOnceThatTheOtherSideMayLackClicon) {
 
 TEST_F(ReverseTest, ClientThatNobodyDialsSaysSo) {
   Run([this]() -> Awaitable<void> {
-    const auto nobody = co_await Await(FreePort(), kPassword, milliseconds(30));
+    const auto nobody = co_await Await(test::OwnPort(), kPassword, milliseconds(30));
     CO_EXPECT_ERROR(nobody, Errc::kTimedOut);
     EXPECT_NE(nobody.error().message.find("needs clicon="), std::string::npos) << nobody.error().message;
   });
@@ -202,7 +196,7 @@ TEST_F(ReverseTest, ClientThatNobodyDialsSaysSo) {
 
 TEST_F(ReverseTest, PeerFromAnotherAddressIsRefused) {
   Run([this]() -> Awaitable<void> {
-    const auto port = FreePort();
+    const auto port = test::OwnPort();
     const auto listener = Start(port);
     CO_ASSERT_OK(listener);
     DialOptions options;
@@ -218,7 +212,7 @@ TEST_F(ReverseTest, PeerFromAnotherAddressIsRefused) {
 
 TEST_F(ReverseTest, AnyAddressAndAStrangerBeforeTheServer) {
   Run([this]() -> Awaitable<void> {
-    const auto port = FreePort();
+    const auto port = test::OwnPort();
     std::unique_ptr<Stream> stranger;
     DialOptions options;
     options.notice = [&](const std::string& line) {
@@ -289,7 +283,7 @@ TEST_F(ReverseTest, PauseGrowsOnlyAfterSteadyAttempts) {
     ListenOptions options;
     options.reverse = {milliseconds(10), milliseconds(60'000), 3, milliseconds(60'000)};
     const auto begin = std::chrono::steady_clock::now();
-    const std::string text = "tcp:clicon=127.0.0.1,port=" + std::to_string(FreePort());
+    const std::string text = "tcp:clicon=127.0.0.1,port=" + std::to_string(test::OwnPort());
     const auto listener = Listen(executor(), test::Server(text), options);
     CO_ASSERT_OK(listener);
     // 10 + 10 + 10 + 20 + 40 + 80 ms lie before the seventh attempt.

@@ -1,22 +1,14 @@
 #include "tests/e2e/acceptance/recording_relay.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "tests/support/loopback.h"
+
 namespace longwire::test {
 namespace {
-
-sockaddr_in Loopback(int port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<uint16_t>(port));
-  return address;
-}
 
 bool SendAll(int socket, const char* bytes, ssize_t count) {
   while (count > 0) {
@@ -31,13 +23,8 @@ bool SendAll(int socket, const char* bytes, ssize_t count) {
 }  // namespace
 
 RecordingRelay::RecordingRelay(int server_port) : server_port_(server_port) {
-  listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = Loopback(0);
-  socklen_t size = sizeof address;
-  if (bind(listener_, reinterpret_cast<sockaddr*>(&address), size) != 0 || listen(listener_, 4) != 0) return;
-  if (pipe2(stop_, O_CLOEXEC) != 0) return;
-  getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &size);
-  port_ = ntohs(address.sin_port);
+  listener_ = ListenOnLoopback(4, &port_);
+  if (listener_ < 0 || pipe2(stop_, O_CLOEXEC) != 0) return;
   thread_ = std::thread([this] { Accept(); });
 }
 
@@ -62,14 +49,6 @@ std::string RecordingRelay::from_server() const {
   return from_[1];
 }
 
-int RecordingRelay::Dial() const {
-  const int server = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const sockaddr_in address = Loopback(server_port_);
-  if (connect(server, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return server;
-  close(server);
-  return -1;
-}
-
 /// One connection after the other.
 void RecordingRelay::Accept() {
   while (true) {
@@ -83,7 +62,7 @@ void RecordingRelay::Accept() {
 }
 
 void RecordingRelay::Pump(int client) {
-  const int server = Dial();
+  const int server = DialLoopback(server_port_);
   if (server < 0) return;
   const int ends[2] = {client, server};
   for (bool open = true; open;) {

@@ -25,7 +25,6 @@ class RecordingRelay {
  private:
   void Accept();
   void Pump(int client);
-  int Dial() const;
 
   int listener_ = -1, port_ = 0, server_port_ = 0;
   int stop_[2] = {-1, -1};

@@ -1,8 +1,6 @@
 #include "tests/e2e/doctor/doctor_scene.h"
 
-#include <arpa/inet.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,6 +9,7 @@
 #include <cstdlib>
 
 #include "proto/error.h"
+#include "tests/support/loopback.h"
 
 namespace longwire::test {
 namespace {
@@ -37,21 +36,9 @@ void Send(int peer, const std::string& text) {
 
 }  // namespace
 
-int ListenOnLoopback(int backlog, int* port) {
-  const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), size), 0);
-  EXPECT_EQ(listen(listener, backlog), 0);
-  EXPECT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), 0);
-  *port = ntohs(address.sin_port);
-  return listener;
-}
-
 FakePeer::FakePeer(Serve serve) {
   listener_ = ListenOnLoopback(8, &port_);
+  EXPECT_GE(listener_, 0);
   EXPECT_EQ(pipe2(stop_, O_CLOEXEC), 0);
   thread_ = std::thread([this, serve = std::move(serve)] { Loop(serve); });
 }

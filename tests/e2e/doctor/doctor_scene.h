@@ -71,7 +71,4 @@ class DoctorScene : public testing::Test {
   int port_ = 0;
 };
 
-/// A descriptor that a test owns.
-int ListenOnLoopback(int backlog, int* port);
-
 }  // namespace longwire::test

@@ -1,5 +1,3 @@
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -12,6 +10,8 @@
 #include "tests/e2e/doctor/cable.h"
 #include "tests/e2e/doctor/doctor_scene.h"
 #include "tests/support/kdnet_machine.h"
+#include "tests/support/loopback.h"
+#include "tests/support/own_ports.h"
 #include "tests/support/test_machine.h"
 
 /// What can be wrong with a kernel link, done for real: with ptys as serial lines, sockets as virtual
@@ -108,8 +108,7 @@ TEST_F(DoctorLink, TheMachineHangsUp) {
 }
 
 TEST_F(DoctorLink, ASerialServerThatIsNotThere) {
-  int port = 0;
-  close(ListenOnLoopback(1, &port));
+  const int port = OwnPort();
   ExpectLink("com:ipport=" + std::to_string(port) + ",port=127.0.0.1", "use", Finding::kLinkUnreachable,
              {"127.0.0.1", "refused"});
 }
@@ -175,32 +174,12 @@ TEST_F(DoctorLink, AStoppedTargetStaysStopped) {
   }
 }
 
-/// A UDP port that a net: link may name and nobody has, or only `*holder`.
-std::uint16_t FreeUdpPort(int* holder = nullptr) {
-  for (std::uint16_t port = static_cast<std::uint16_t>(50040 + getpid() % 9000); port < 65000; ++port) {
-    const int socket = ::socket(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    sockaddr_in6 address{};
-    address.sin6_family = AF_INET6;
-    address.sin6_addr = in6addr_any;
-    address.sin6_port = htons(port);
-    const bool bound = bind(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    if (bound && holder) {
-      *holder = socket;
-    } else {
-      close(socket);
-    }
-    if (bound) return port;
-  }
-  ADD_FAILURE() << "no UDP port is free";
-  return 0;
-}
-
 std::string NetLink(std::uint16_t port, const std::string& key) {
   return "net:port=" + std::to_string(port) + ",key=" + key;
 }
 
 TEST_F(DoctorLink, ANetworkTargetThatSaysHelloSeldomIsWaitedFor) {
-  const std::uint16_t port = FreeUdpPort();
+  const std::uint16_t port = OwnNetPort();
   // Its first hello comes before anybody listens.
   KdnetMachine machine("1.2.3.4", port, {}, std::chrono::milliseconds(7000));
   usleep(300'000);
@@ -209,21 +188,23 @@ TEST_F(DoctorLink, ANetworkTargetThatSaysHelloSeldomIsWaitedFor) {
 }
 
 TEST_F(DoctorLink, NobodySaysHelloOnTheNetwork) {
-  const std::uint16_t port = FreeUdpPort();
+  const std::uint16_t port = OwnNetPort();
   ExpectLink(NetLink(port, "1.2.3.4"), "target", Finding::kTargetSilent,
              {"nothing came on UDP port " + std::to_string(port), "no KDNET target said hello"});
 }
 
 TEST_F(DoctorLink, ANetworkTargetWithAnotherKey) {
-  const std::uint16_t port = FreeUdpPort();
+  const std::uint16_t port = OwnNetPort();
   KdnetMachine machine("5.6.7.8", port);
   ExpectLink(NetLink(port, "1.2.3.4"), "framing", Finding::kKeyDiffers,
              {"datagrams come from", "127.0.0.1:" + std::to_string(machine.port())});
 }
 
 TEST_F(DoctorLink, AnotherProgramHasTheUdpPort) {
-  int holder = -1;
-  const std::uint16_t port = FreeUdpPort(&holder);
+  const std::uint16_t port = OwnNetPort();
+  const int holder = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+  sockaddr_in address = Loopback(port);
+  ASSERT_EQ(bind(holder, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
   ExpectLink(NetLink(port, "1.2.3.4"), "use", Finding::kUsedByProgram, {std::to_string(port)});
   close(holder);
 }

@@ -1,11 +1,10 @@
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <iostream>
 
 #include "tests/e2e/doctor/doctor_scene.h"
+#include "tests/support/loopback.h"
+#include "tests/support/own_ports.h"
 
 /// What can be wrong with a connection that the server dials (clicon=), seen from both ends.
 namespace longwire::test {
@@ -19,7 +18,7 @@ constexpr char kGood[] = ",password=RightHorse7", kWrong[] = ",password=WrongHor
 
 class DoctorReverse : public DoctorScene {
  protected:
-  DoctorReverse() { close(ListenOnLoopback(1, &port_)); }
+  DoctorReverse() { port_ = OwnPort(); }
   void TearDown() override {
     if (HasFailure() && server_) std::cout << "the server said: " << server_->both() << "\n";
   }
@@ -72,12 +71,8 @@ TEST_F(DoctorReverse, AnotherMachineDials) {
                            ",clicon=192.0.2.1,connecttimeout=6,password=Abc1},trans=@{com:}"});
   if (!doctor.WaitFor("waiting for the server", std::chrono::seconds(20)))
     GTEST_SKIP() << "this machine has no route to anywhere: " << doctor.both();
-  const int stranger = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(port_));
-  ASSERT_EQ(connect(stranger, reinterpret_cast<sockaddr*>(&address), sizeof address), 0);
+  const int stranger = DialLoopback(port_);
+  ASSERT_GE(stranger, 0);
   EXPECT_EQ(doctor.Wait(), 4) << doctor.both();
   EXPECT_THAT(doctor.both(), HasSubstr("LW-D313 stranger-dialled: 127.0.0.1:"));
   close(stranger);

@@ -1,12 +1,12 @@
-#include <arpa/inet.h>
 #include <fcntl.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include "proto/rpc/frame.h"
 #include "tests/e2e/doctor/doctor_scene.h"
+#include "tests/support/loopback.h"
+#include "tests/support/own_ports.h"
 
 /// What can be wrong between kd and kdsrv, done for real.
 namespace longwire::test {
@@ -49,8 +49,7 @@ TEST_F(DoctorServer, NoRoute) {
 }
 
 TEST_F(DoctorServer, NobodyListens) {
-  int port = 0;
-  close(ListenOnLoopback(1, &port));
+  const int port = OwnPort();
   ExpectThrough(At(port), kLink, "port", Finding::kPortRefused, {"nothing listens", std::to_string(port)});
 }
 
@@ -58,10 +57,7 @@ TEST_F(DoctorServer, PacketsAreSwallowed) {
   // A full queue of connections drops what comes, as a firewall does.
   int port = 0;
   const int listener = ListenOnLoopback(0, &port);
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  address.sin_port = htons(static_cast<std::uint16_t>(port));
+  sockaddr_in address = Loopback(port);
   std::vector<int> fillers;
   for (int i = 0; i < 4; ++i) {
     fillers.push_back(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
@@ -147,8 +143,7 @@ TEST_F(DoctorServer, WhatAServerIsToListenOn) {
 }
 
 TEST_F(DoctorServer, JsonHasEveryStep) {
-  int port = 0;
-  close(ListenOnLoopback(1, &port));
+  const int port = OwnPort();
   ChildProcess doctor({KD_PATH, "-doctor", "--json", "-k",
                        "kdsrv:server=@{" + WithPassword(At(port), kGood) + "},trans=@{com:}"});
   EXPECT_EQ(doctor.Wait(), 4);
@@ -186,12 +181,10 @@ class DoctorTls : public DoctorServer {
 
   /// `openssl s_server` with that certificate: kdsrv refuses to start with a bad one.
   void StartTls(const std::string& certificate) {
-    int port = 0;
-    close(ListenOnLoopback(1, &port));
-    port_ = port;
+    port_ = OwnPort();
     server_ = std::make_unique<ChildProcess>(
         std::vector<std::string>{
-            "/usr/bin/openssl", "s_server", "-accept", "127.0.0.1:" + std::to_string(port), "-cert",
+            "/usr/bin/openssl", "s_server", "-accept", "127.0.0.1:" + std::to_string(port_), "-cert",
             store() + "/" + certificate + ".pem", "-key", store() + "/" + certificate + ".key"},
         ChildProcess::Input::kPipe);
     ASSERT_TRUE(server_->WaitFor("ACCEPT")) << server_->both();

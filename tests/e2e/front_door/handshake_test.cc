@@ -8,10 +8,10 @@
 #include <thread>
 
 #include "tests/e2e/acceptance/scene.h"
-#include "tests/e2e/doctor/doctor_scene.h"
 #include "tests/e2e/front_door/crowd.h"
 #include "tests/e2e/front_door/server_figures.h"
 #include "tests/e2e/front_door/visit.h"
+#include "tests/support/loopback.h"
 #include "transport/handshake_turns.h"
 
 namespace longwire::test {

@@ -10,9 +10,6 @@
 namespace longwire::test {
 namespace {
 
-/// KDNET links share it, told apart by their keys.
-constexpr int kNetPort = 61470;
-
 /// Connections are made by the kernel and never taken.
 int ListenOn(const std::string& path) {
   const int made = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -55,7 +52,7 @@ void SilentLines::AddListening(int count) {
 }
 
 std::string SilentLines::Network() {
-  return "net:port=" + std::to_string(kNetPort) + ",key=1.2.3." + std::to_string(links_.size() + 1);
+  return "net:port=" + std::to_string(net_port_) + ",key=1.2.3." + std::to_string(links_.size() + 1);
 }
 
 void SilentLines::AddNetworks(int count) {

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/own_ports.h"
 #include "tests/support/temporary_directory.h"
 #include "transport/scoped_descriptor.h"
 
@@ -25,6 +26,7 @@ class SilentLines {
   std::string Next() { return directory_.File("line" + std::to_string(links_.size())); }
   std::string Network();
 
+  const int net_port_ = OwnNetPort();  ///< of all KDNET links, told apart by their keys
   TemporaryDirectory directory_;
   std::vector<ScopedDescriptor> descriptors_;
   std::vector<std::string> links_;

@@ -1,9 +1,6 @@
 // The real kd and kdsrv against targets that speak KDNET on UDP sockets of the loopback interface.
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -16,6 +13,7 @@
 #include "tests/support/child_process.h"
 #include "tests/support/kdnet_machine.h"
 #include "tests/support/kdsrv_process.h"
+#include "tests/support/own_ports.h"
 #include "tests/support/temporary_directory.h"
 
 namespace longwire::test {
@@ -28,20 +26,6 @@ constexpr const char* kOtherKey = "5.6.7.8";
 constexpr std::uint64_t kPage = 0xFFFFF80000001000, kCell = kPage + 0x100;
 /// Slower machines than this one run the tests, too.
 constexpr std::chrono::seconds kPatience{60};
-
-/// A UDP port of the range for KDNET that nobody uses at this moment.
-std::uint16_t FreePort() {
-  for (int port = 50100 + ::getpid() % 5000; port < 65000; ++port) {
-    const int probe = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(static_cast<std::uint16_t>(port));
-    const bool free = ::bind(probe, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-    ::close(probe);
-    if (free) return static_cast<std::uint16_t>(port);
-  }
-  return 0;
-}
 
 std::string NetLink(std::uint16_t port, const std::string& key) {
   return "net:port=" + std::to_string(port) + ",key=" + key;
@@ -64,7 +48,7 @@ std::vector<std::string> Kd(const std::string& link, const std::string& commands
 }
 
 TEST(KdnetSession, ReadsMemoryOfATargetAndLeaves) {
-  const std::uint16_t port = FreePort();
+  const std::uint16_t port = OwnNetPort();
   const auto machine = Machine(port, kKey, 0x1122334455667788);
   ChildProcess kd(Kd(NetLink(port, kKey), "dq fffff80000001100 L1;q"));
   EXPECT_EQ(kd.Wait(kPatience), 0) << kd.both();
@@ -73,7 +57,7 @@ TEST(KdnetSession, ReadsMemoryOfATargetAndLeaves) {
 }
 
 TEST(KdnetSession, TwoTargetsOnOnePort) {
-  const std::uint16_t port = FreePort();
+  const std::uint16_t port = OwnNetPort();
   const auto one = Machine(port, kKey, 0x1111111111111111);
   const auto two = Machine(port, kOtherKey, 0x2222222222222222);
   const KdsrvProcess server(KDSRV_PATH);
@@ -101,7 +85,7 @@ TEST(KdnetSession, TwoTargetsOnOnePort) {
 }
 
 TEST(KdnetSession, KeyFromAFileAndAWrongKey) {
-  const std::uint16_t port = FreePort();
+  const std::uint16_t port = OwnNetPort();
   const auto machine = Machine(port, kKey, 0x1122334455667788);
   const TemporaryDirectory directory;
   const std::string file = directory.path() + "/key";
@@ -118,7 +102,7 @@ TEST(KdnetSession, KeyFromAFileAndAWrongKey) {
 }
 
 TEST(KdnetSession, AnotherProgramHasThePort) {
-  const std::uint16_t port = FreePort();
+  const std::uint16_t port = OwnNetPort();
   const auto machine = Machine(port, kKey, 1);
   ChildProcess first(Kd(NetLink(port, kKey), ""), ChildProcess::Input::kPipe);
   ASSERT_TRUE(first.WaitFor("Break instruction", kPatience)) << first.both();
@@ -128,7 +112,7 @@ TEST(KdnetSession, AnotherProgramHasThePort) {
 }
 
 TEST(KdnetSession, LostDoubledAndReorderedDatagrams) {
-  const std::uint16_t port = FreePort();
+  const std::uint16_t port = OwnNetPort();
   const auto machine = Machine(port, kKey, 0x1122334455667788, {13, 7, 11});
   ChildProcess kd(Kd(NetLink(port, kKey), ""), ChildProcess::Input::kPipe);
   ASSERT_TRUE(kd.WaitFor("Break instruction", kPatience)) << kd.both();
@@ -146,7 +130,7 @@ TEST(KdnetSession, LostDoubledAndReorderedDatagrams) {
 }
 
 TEST(KdnetSession, AWriteLargerThanADatagram) {
-  const std::uint16_t port = FreePort();
+  const std::uint16_t port = OwnNetPort();
   const auto machine = Machine(port, kKey, 1);
   ChildProcess kd(Kd(NetLink(port, kKey), "f fffff80000002000 L3000 5a;q"));
   EXPECT_EQ(kd.Wait(kPatience), 0) << kd.both();
@@ -156,7 +140,7 @@ TEST(KdnetSession, AWriteLargerThanADatagram) {
 }
 
 TEST(KdnetSession, N18_TargetRestartsOnAnotherPort) {
-  const std::uint16_t port = FreePort();
+  const std::uint16_t port = OwnNetPort();
   const auto machine = Machine(port, kKey, 0x1122334455667788);
   const std::uint16_t before = machine->port();
   ChildProcess kd(Kd(NetLink(port, kKey), ""), ChildProcess::Input::kPipe);
@@ -173,7 +157,7 @@ TEST(KdnetSession, N18_TargetRestartsOnAnotherPort) {
 }
 
 TEST(KdnetSession, ATargetThatMovesKeepsItsSession) {
-  const std::uint16_t port = FreePort();
+  const std::uint16_t port = OwnNetPort();
   const auto machine = Machine(port, kKey, 0x1122334455667788);
   ChildProcess kd(Kd(NetLink(port, kKey), ""), ChildProcess::Input::kPipe);
   ASSERT_TRUE(kd.WaitFor("Break instruction", kPatience)) << kd.both();

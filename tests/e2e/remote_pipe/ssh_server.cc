@@ -8,7 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "tests/e2e/doctor/doctor_scene.h"
+#include "tests/support/own_ports.h"
 
 namespace longwire::test {
 namespace {
@@ -51,7 +51,7 @@ SshServer::~SshServer() {
 }
 
 bool SshServer::Start(bool with_program) {
-  close(ListenOnLoopback(1, &port_));
+  port_ = OwnPort();
   if (::geteuid() == 0 && ::mkdir(kRunDirectory, 0755) == 0) made_run_directory_ = true;
   const char* runtime = std::getenv("XDG_RUNTIME_DIR");
   Write(File("sshd_config"), "Port " + std::to_string(port_) + "\nListenAddress 127.0.0.1\nHostKey " +
