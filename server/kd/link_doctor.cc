@@ -110,7 +110,9 @@ LinkDoctor::LinkDoctor(Executor executor, KernelLink link, LinkDoctorOptions opt
 
 Awaitable<void> LinkDoctor::Run(std::shared_ptr<LinkDoctor> self, std::shared_ptr<Diagnosis> diagnosis) {
   self->diagnosis_ = diagnosis;
-  if (std::holds_alternative<FirewireLink>(self->link_) && !ExamineFirewire(*diagnosis)) co_return;
+  if (std::holds_alternative<FirewireLink>(self->link_) &&
+      !ExamineFirewire(self->options_.firewire_devices(), *diagnosis))
+    co_return;
   Result<LinkBackEnd> back_end = self->options_.make_back_end(self->executor_, self->link_);
   if (!back_end) co_return self->JudgeBackEnd(back_end.error());
   const auto* com = std::get_if<ComLink>(&self->link_);

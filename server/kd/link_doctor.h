@@ -1,16 +1,21 @@
 #pragma once
 
+#include <functional>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "proto/diagnosis.h"
 #include "server/kd/line_witness.h"
 #include "server/kd/link_back_end.h"
+#include "server/link/firewire_bus.h"
 
 namespace longwire {
 
 struct LinkDoctorOptions {
   /// What a link stands for; tests put their own ports and targets here.
   std::function<Result<LinkBackEnd>(Executor, const KernelLink&)> make_back_end = MakeLinkBackEnd;
+  std::function<std::vector<std::string>()> firewire_devices = FirewireDevices;
   bool left_halted = false;                   ///< this process left the target stopped
   std::chrono::milliseconds listening{1500};  ///< how long the line is only listened to
   std::chrono::milliseconds probing{

@@ -8,7 +8,6 @@
 #include <string>
 #include <vector>
 
-#include "server/link/firewire_bus.h"
 #include "transport/open_files.h"
 #include "transport/serial_doctor.h"
 
@@ -30,8 +29,7 @@ bool ExamineSocket(const std::string& path, Diagnosis& diagnosis) {
 
 }  // namespace
 
-bool ExamineFirewire(Diagnosis& diagnosis) {
-  const std::vector<std::string> devices = FirewireDevices();
+bool ExamineFirewire(const std::vector<std::string>& devices, Diagnosis& diagnosis) {
   if (devices.empty()) {
     diagnosis.Fail(DoctorStep::kDevice, Finding::kControllerMissing,
                    "this machine has no IEEE 1394 controller: there is no /dev/fw*");

@@ -1,5 +1,8 @@
 #pragma once
 
+#include <string>
+#include <vector>
+
 #include "proto/diagnosis.h"
 #include "transport/kernel_string.h"
 
@@ -10,7 +13,7 @@ namespace longwire {
 /// that listen, or have no device of their own, have nothing to look at.
 bool ExamineDevice(const ComLink& link, Diagnosis& diagnosis);
 
-/// The same for the controllers of a 1394 link.
-bool ExamineFirewire(Diagnosis& diagnosis);
+/// The same for the nodes of a 1394 link, the files of FirewireDevices() (firewire_bus.h).
+bool ExamineFirewire(const std::vector<std::string>& devices, Diagnosis& diagnosis);
 
 }  // namespace longwire

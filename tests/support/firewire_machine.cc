@@ -95,26 +95,32 @@ void FirewireMachine::PlaceSend(kd::ByteView packet, std::uint32_t length) {
 }
 
 void FirewireMachine::Work() {
+  // A wish for a copy is placed before the packet is cleared.
+  if (ReceiveStatus() == kPending && kd::Load32(receive, 4) == kd::kHeaderSize) TakeReceived();
   if (sending_ && SendStatus() == 0) {
     sending_ = false;
     target.Receive(kd::EncodeControlPacket(kd::PacketType::kAcknowledge, line_id_));
   }
   if (ReceiveStatus() == kPending) TakeReceived();
+  TakeSaid(false);
+  SendNext();
+}
+
+void FirewireMachine::TakeSaid(bool copy) {
   const kd::Bytes said = target.TakeOutput();
   kd::ByteView stream = said;
   // There are no acknowledges and no RESETs on this bus.
   while (auto body = kd::NextBody(stream)) {
-    if (body->size() > kd::kHeaderSize) waiting_.push_back(std::move(*body));
+    if (body->size() > kd::kHeaderSize) waiting_.push_back({std::move(*body), copy});
   }
-  SendNext();
 }
 
 void FirewireMachine::SendNext() {
   if (sending_ || SendStatus() != 0 || waiting_.empty()) return;
-  kd::Bytes packet = std::move(waiting_.front());
+  auto [packet, copy] = std::move(waiting_.front());
   waiting_.pop_front();
   line_id_ = kd::DecodeHeader(packet).id & ~kd::kSyncBit;
-  Put(packet, 8, next_id_++);
+  Put(packet, 8, copy ? next_id_ - 1 : next_id_++);
   PlaceSend(packet, static_cast<std::uint32_t>(packet.size() - kd::kHeaderSize));
   sending_ = true;
 }
@@ -137,7 +143,7 @@ void FirewireMachine::TakeReceived() {
   if (packet.size() == kd::kHeaderSize) {
     ++control_received;
     target.Retransmit();
-    return;
+    return TakeSaid(true);
   }
   ++packets_taken;
   // Ids are not looked at; the scripted target wants those of a line.

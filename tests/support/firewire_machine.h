@@ -54,12 +54,17 @@ class FirewireMachine {
  private:
   kd::Bytes* Find(std::uint64_t address, std::size_t length, std::size_t& offset);
   void Note(const firewire::BusRequest& request);
+  void TakeSaid(bool copy);
   void SendNext();
   void TakeReceived();
 
   bool stale_ = false;
-  std::deque<kd::Bytes> waiting_;  ///< packets of the target, without trailer
-  std::uint32_t line_id_ = 0;      ///< of the scripted target's packet in Send
+  struct Waiting {
+    kd::Bytes packet;  ///< of the target, without trailer
+    bool copy;         ///< of the one before, whose id it has
+  };
+  std::deque<Waiting> waiting_;
+  std::uint32_t line_id_ = 0;  ///< of the scripted target's packet in Send
   bool sending_ = false;
   std::uint32_t next_id_ = 0x80800800, expected_ = kd::kInitialPacketId;
 };

@@ -3,63 +3,13 @@
 
 #include <gmock/gmock.h>
 
-#include <boost/asio/post.hpp>
-#include <map>
-
 #include "tests/contract/server_kd/service_bench.h"
-#include "tests/support/firewire_machine.h"
+#include "tests/contract/server_link/simulated_bus.h"
 
 namespace longwire::test {
 namespace {
 
 using testing::HasSubstr;
-
-struct NodeTable {
-  std::map<std::string, std::shared_ptr<FirewireMachine>> by_name;
-  std::map<std::string, int> opened;
-};
-
-class SimulatedNode final : public FirewireNode {
- public:
-  SimulatedNode(Executor executor, std::shared_ptr<FirewireMachine> machine)
-      : executor_(std::move(executor)), machine_(std::move(machine)) {}
-  Result<View> Look() override {
-    machine_->Look();
-    return View{machine_->rom, 2048};
-  }
-  Awaitable<Reply> Perform(firewire::BusRequest request) override {
-    co_await asio::post(executor_, asio::use_awaitable);
-    Reply reply;
-    reply.outcome = machine_->Perform(request, reply.data);
-    co_return reply;
-  }
-  void Close() noexcept override {}
-
- private:
-  Executor executor_;
-  std::shared_ptr<FirewireMachine> machine_;
-};
-
-class SimulatedBus final : public FirewireBus {
- public:
-  SimulatedBus(Executor executor, std::shared_ptr<NodeTable> nodes)
-      : executor_(executor), nodes_(std::move(nodes)) {}
-  Result<std::vector<std::string>> Nodes() override {
-    if (nodes_->by_name.empty()) return Error{Errc::kLinkFailed, "no controller"};
-    std::vector<std::string> names;
-    for (const auto& [name, machine] : nodes_->by_name) names.push_back(name);
-    return names;
-  }
-  Result<std::unique_ptr<FirewireNode>> Open(const std::string& name) override {
-    ++nodes_->opened[name];
-    if (!nodes_->by_name[name]) return Error{Errc::kLinkFailed, "it cannot be opened"};
-    return std::unique_ptr<FirewireNode>(std::make_unique<SimulatedNode>(executor_, nodes_->by_name[name]));
-  }
-
- private:
-  Executor executor_;
-  std::shared_ptr<NodeTable> nodes_;
-};
 
 class FirewirePortTest : public testing::Test {
  protected:

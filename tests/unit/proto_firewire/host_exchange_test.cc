@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <functional>
+#include <utility>
 
 #include "proto/kd/link_machine.h"
 #include "tests/support/firewire_machine.h"
@@ -209,6 +211,84 @@ TEST_F(FirewireHost, F07_BadChecksumAsksForAnotherCopy) {
   Advance(milliseconds(50));
   EXPECT_EQ(machine_.control_received, 1);
   EXPECT_EQ(Count(LinkEvent::Kind::kRequestReply), 1u);
+}
+
+/// The machine's next packet is damaged where it stands. What goes wrong with the host's wish for a copy is
+/// up to the test, while a request of the user comes to wait behind it.
+class FirewireLostResend : public FirewireHost {
+ protected:
+  using Harm = std::function<void(const BusRequest&)>;
+
+  /// `harm` is done when the host writes a `what` for the first time after it saw the damage.
+  void PrintDamaged(BusRequest::Kind what, const Harm& harm) {
+    Attach();
+    machine_.on_request = [this, harm, what, harmed = false](const BusRequest& request) mutable {
+      Damage(request);
+      if (!damaged_ || harmed || request.kind != what) return;
+      harmed = true;
+      AskForVersion();
+      harm(request);
+    };
+    Print();
+    EXPECT_EQ(Count(LinkEvent::Kind::kRequestReply), 1u);
+    EXPECT_EQ(machine_.packets_taken, 1);
+  }
+  void Damage(const BusRequest& request) {
+    if (damaged_ || request.kind != BusRequest::Kind::kReadBlock) return;
+    damaged_ = true;
+    machine_.send[kSendPayload] ^= std::byte{1};
+  }
+  void Print() {
+    machine_.target.Print("once");
+    machine_.Work();
+    Advance(milliseconds(100));
+    EXPECT_EQ(Count(LinkEvent::Kind::kDataReceived), 1u);
+    EXPECT_FALSE(exchange_.failure());
+  }
+  /// The write is done, and the host does not learn it.
+  void PerformUnheard(const BusRequest& request) {
+    kd::Bytes nothing;
+    machine_.Perform(request, nothing);
+    machine_.instead = {BusOutcome::kFailed};
+  }
+
+  bool damaged_ = false;
+};
+
+TEST_F(FirewireLostResend, F07_WriteThatNeverArrives) {
+  PrintDamaged(BusRequest::Kind::kWriteQuadlet,
+               [this](const BusRequest&) { machine_.instead = {BusOutcome::kFailed}; });
+  EXPECT_EQ(machine_.control_received, 1);
+}
+
+TEST_F(FirewireLostResend, F07_WriteWhoseAnswerIsLost) {
+  PrintDamaged(BusRequest::Kind::kWriteQuadlet,
+               [this](const BusRequest& request) { PerformUnheard(request); });
+  EXPECT_GE(machine_.control_received, 1);
+}
+
+TEST_F(FirewireLostResend, F07_BusResetWhileItIsPlaced) {
+  PrintDamaged(BusRequest::Kind::kWriteBlock, [this](const BusRequest&) { machine_.ResetBus(); });
+  EXPECT_EQ(machine_.control_received, 1);
+}
+
+TEST_F(FirewireLostResend, F07_WhatStandsInReceiveIsNotWrittenAgain) {
+  Attach();
+  // The write that clears the damaged packet gets lost, so the damage is seen twice before the target looks.
+  machine_.on_request = [this, clears = 0](const BusRequest& request) mutable {
+    Damage(request);
+    if (!damaged_ || request.kind != BusRequest::Kind::kWriteQuadlet) return;
+    if (request.address >= FirewireMachine::kReceive) {
+      machine_.held = true;
+    } else if (++clears == 1) {
+      machine_.instead = {BusOutcome::kFailed};
+    } else {
+      machine_.held = false;
+    }
+  };
+  Print();
+  EXPECT_EQ(machine_.Count("arm"), 1u);
+  EXPECT_EQ(machine_.control_received, 1);
 }
 
 TEST_F(FirewireHost, F07_TargetThatAsksGetsTheLastPacketAgain) {
