@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "proto/kd/bytes.h"
+
 namespace longwire::kd {
 namespace {
 
@@ -216,6 +218,10 @@ const RegisterField* Find(std::span<const RegisterField> fields, std::string_vie
 }
 
 }  // namespace
+
+std::uint64_t LoadWord(const ContextLayout& layout, std::span<const std::byte> context, std::size_t offset) {
+  return layout.pointer_size == 8 ? Load64(context, offset) : Load32(context, offset);
+}
 
 const ContextLayout* FindContextLayout(Machine machine) {
   switch (machine) {

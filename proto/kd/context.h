@@ -32,6 +32,9 @@ struct ContextLayout {
   std::uint8_t breakpoint_size = 1;  ///< bytes to skip over a hard-coded breakpoint instruction
   std::span<const RegisterField> registers;
 };
+/// A register of the machine's width at `offset` of a CONTEXT record, for example `layout.pc_offset`. The
+/// record has at least `layout.size` bytes.
+std::uint64_t LoadWord(const ContextLayout& layout, std::span<const std::byte> context, std::size_t offset);
 /// nullptr for machines without a known layout.
 const ContextLayout* FindContextLayout(Machine machine);
 const RegisterField* FindContextRegister(Machine machine, std::string_view name);

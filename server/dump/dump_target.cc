@@ -65,7 +65,7 @@ void DumpTarget::Expedite(rpc::StopEvent& event) const {
   const kd::ContextLayout* layout = kd::FindContextLayout(space_->machine());
   if (event.context.empty()) return;
   const auto pointer = [&](std::size_t offset) -> std::uint64_t {
-    return layout->pointer_size == 8 ? kd::Load64(event.context, offset) : kd::Load32(event.context, offset);
+    return kd::LoadWord(*layout, event.context, offset);
   };
   event.program_counter = pointer(layout->pc_offset);
   const auto add = [&](std::uint64_t address, std::size_t size) {

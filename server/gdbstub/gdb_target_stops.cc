@@ -129,8 +129,7 @@ Task<Result<void>> GdbTarget::BeginStop() {
   Result<kd::Bytes> context = co_await registers_.GetContext(processor_);
   if (!context) co_return context.error();
   const kd::ContextLayout* layout = kd::FindContextLayout(registers_.machine());
-  program_counter_ = layout->pointer_size == 8 ? kd::Load64(*context, layout->pc_offset)
-                                               : kd::Load32(*context, layout->pc_offset);
+  program_counter_ = kd::LoadWord(*layout, *context, layout->pc_offset);
   memory_.OnStop(processor_, program_counter_);
   co_return Result<void>{};
 }
@@ -191,8 +190,7 @@ Task<Result<void>> GdbTarget::Publish(std::uint32_t code) {
   Result<kd::Bytes> context = co_await registers_.GetContext(processor_);
   if (!context) co_return context.error();
   const kd::ContextLayout* layout = kd::FindContextLayout(registers_.machine());
-  const std::uint64_t sp = layout->pointer_size == 8 ? kd::Load64(*context, layout->sp_offset)
-                                                     : kd::Load32(*context, layout->sp_offset);
+  const std::uint64_t sp = kd::LoadWord(*layout, *context, layout->sp_offset);
   constexpr std::uint64_t kPage = MemoryCache::kPageBytes;
   const std::uint64_t stack_bytes = std::min(kStackBytes, kPage - sp % kPage);
   for (const auto& [address, size] : {std::pair{program_counter_, kCodeBytes}, std::pair{sp, stack_bytes}}) {

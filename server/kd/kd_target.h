@@ -132,6 +132,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   std::optional<rpc::StopEvent> published_;  ///< while halted
   kd::Bytes last_state_change_;
   kd::Bytes passed_;  ///< the stop before, when it was continued silently: reported again, it still is
+  kd::Bytes moved_;   ///< the stop whose program counter was moved: reported again, its registers say where
   std::uint64_t stop_counter_ = 0, module_counter_ = 0, driver_epoch_ = 0;
   bool driver_present_ = false;
   bool stop_on_module_ = false;

@@ -65,11 +65,11 @@ Task<rpc::Answer> KdTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {
   if (const auto* set = std::get_if<rpc::SetContext>(&work.request)) {
     if (!check(set->processor)) co_return none;
     const auto processor = static_cast<std::uint16_t>(set->processor);
+    if (processor == stop_->processor()) moved_ = last_state_change_;
     Result<void> done = co_await registers_.SetContext(processor, work.bulk);
     const kd::ContextLayout* layout = facts_.layout();
     if (done && layout != nullptr && processor == stop_->processor()) {
-      stop_->program_counter = layout->pointer_size == 8 ? kd::Load64(work.bulk, layout->pc_offset)
-                                                         : kd::Load32(work.bulk, layout->pc_offset);
+      stop_->program_counter = kd::LoadWord(*layout, work.bulk, layout->pc_offset);
       if (published_) published_->context = work.bulk;
     }
     co_return DoneOr(done);

@@ -79,6 +79,7 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   ForgetStop();
   last_state_change_ = std::move(payload);
   if (last_state_change_ != passed_) passed_.clear();
+  if (last_state_change_ != moved_) moved_.clear();
 
   const bool symbols = std::holds_alternative<kd::LoadSymbolsReport>(change->report);
   // Hundreds of load-symbols reports come while a target boots; they are answered at once (Q15).
@@ -211,17 +212,18 @@ Task<Result<std::optional<rpc::Bugcheck>>> KdTarget::ReadBugcheck() {
 Task<Result<void>> KdTarget::Expedite(rpc::StopEvent& event) {
   Result<kd::Bytes> context = co_await registers_.GetContext(stop_->processor());
   if (!context && !IsAnswer(context.error())) co_return context.error();
+  const kd::ContextLayout* layout = facts_.layout();
+  if (!moved_.empty() && context && layout != nullptr)
+    stop_->program_counter = kd::LoadWord(*layout, *context, layout->pc_offset);
   const bool slow = options_.bytes_per_second != 0 && options_.bytes_per_second <= 11520;
   rpc::MemoryChunk code{stop_->program_counter, {}};
   Result<void> read =
       co_await memory_.Read(AddressSpace::Virtual(), code.address, kCodeBytes, false, code.bytes);
   if (!read) co_return read;
   if (!code.bytes.empty()) event.memory.push_back(std::move(code));
-  const kd::ContextLayout* layout = facts_.layout();
   if (!context || layout == nullptr) co_return Result<void>{};
   event.context = *context;
-  const std::uint64_t sp = layout->pointer_size == 8 ? kd::Load64(*context, layout->sp_offset)
-                                                     : kd::Load32(*context, layout->sp_offset);
+  const std::uint64_t sp = kd::LoadWord(*layout, *context, layout->sp_offset);
   rpc::MemoryChunk stack{sp, {}};
   const std::uint64_t wanted = std::min<std::uint64_t>(slow ? 256 : 1024, kPage - sp % kPage);
   read = co_await memory_.Read(AddressSpace::Virtual(), sp, wanted, false, stack.bytes);
@@ -279,6 +281,7 @@ Task<Result<void>> KdTarget::SetProgramCounter(std::uint64_t address) {
   for (std::size_t i = 0; i < layout->pointer_size; ++i) {
     (*context)[layout->pc_offset + i] = static_cast<std::byte>(address >> (8 * i));
   }
+  moved_ = last_state_change_;
   Result<void> set = co_await registers_.SetContext(stop_->processor(), std::move(*context));
   if (set) stop_->program_counter = address;
   co_return set;

@@ -340,6 +340,25 @@ TEST(BadLine, AReportRepeatedUnderwayIsNoNewStop) {
   EXPECT_EQ(sim.target.state(), rpc::TargetState::kRunning);
 }
 
+TEST(BadLine, AStopReportedAgainAfterALostContinueIsWhereItsRegistersSay) {
+  TargetSimulation sim;
+  sim.AttachHalted();  // stands at the CC of the break-in
+  kd::Store(std::span(sim.stub.contexts[0]), 0xF8, kCode);
+  sim.Go();
+  ASSERT_EQ(kd::Load64(sim.stub.contexts[0], 0xF8), kCode + 1);
+  // It never went: the acknowledge was of something else.
+  sim.stub.running = false;
+  sim.events.clear();
+  sim.Ask(rpc::Resynchronize{});
+  sim.Run(std::chrono::seconds(6));
+  const auto stops = sim.Events<rpc::StopEvent>();
+  ASSERT_EQ(stops.size(), 1u);
+  EXPECT_EQ(kd::Load64(stops[0].context, 0xF8), kCode + 1);
+  EXPECT_EQ(stops[0].program_counter, kCode + 1);
+  EXPECT_NE(sim.Go().as<rpc::Done>(), nullptr);
+  EXPECT_EQ(kd::Load64(sim.stub.contexts[0], 0xF8), kCode + 1);
+}
+
 TEST(BadLine, ABreakpointOfUnknownFateIsTakenOut) {
   TargetSimulation sim;
   sim.AttachHalted();
