@@ -1,6 +1,7 @@
 #include "proto/gdb/stop_reply.h"
 
 #include <algorithm>
+#include <optional>
 
 #include "proto/gdb/hex.h"
 
@@ -42,6 +43,18 @@ bool IsThreadId(std::string_view text) {
     if (text.find('.') == std::string_view::npos || !DecodeNumber(TakeField(text, '.'))) return false;
   }
   return DecodeNumber(text).has_value();
+}
+
+bool IsSameThread(std::string_view one, std::string_view other) {
+  if (!IsThreadId(one) || !IsThreadId(other)) return false;
+  const bool both = one.front() == 'p' && other.front() == 'p';
+  std::optional<std::uint64_t> processes[2], threads[2];
+  std::string_view ids[2] = {one, other};
+  for (std::size_t i = 0; i < 2; ++i) {
+    if (ids[i].front() == 'p') processes[i] = DecodeNumber(TakeField(ids[i], '.').substr(1));
+    threads[i] = DecodeNumber(ids[i]);
+  }
+  return threads[0] == threads[1] && (!both || processes[0] == processes[1]);
 }
 
 Result<StopReply> DecodeStopReply(std::string_view payload) {

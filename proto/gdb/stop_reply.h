@@ -37,6 +37,9 @@ Result<std::vector<std::string>> DecodeThreads(std::string_view payload);
 /// Whether a thread id is one (`2`, `p1.2`, `p1.-1`) and names a single thread.
 bool IsThreadId(std::string_view text);
 
+/// Whether both name the same thread, however they write its numbers; one without a process is of any.
+bool IsSameThread(std::string_view one, std::string_view other);
+
 /// Words of a qSupported answer: `name+`, `name-`, `name?`, `name=value`.
 struct Feature {
   std::string name;

@@ -37,13 +37,15 @@ void GdbLine::Receive(kd::TimePoint now, kd::ByteView bytes) {
   while (auto frame = stream_.Next()) {
     if (frame->kind == gdb::Frame::Kind::kPacket) OnPacket(std::move(frame->payload));
   }
-  if (stream_.failed()) Fail("sends only broken packets");
+  if (stream_.failed()) return FailDamaged("sends only damaged packets");
+  if (!stream_.acknowledges() && stream_.checksum_errors() != 0)
+    FailDamaged("sent a packet that is damaged or too long");
 }
 
 void GdbLine::OnPacket(std::string payload) {
   if (running_) {
     auto reply = gdb::DecodeStopReply(payload);
-    if (!reply) return;
+    if (!reply) return OnNoStop(payload);
     if (reply->kind == gdb::StopReply::Kind::kOutput) return owner_.OnOutput(std::move(reply->output));
     return Stopped(std::move(*reply));
   }
@@ -56,6 +58,18 @@ void GdbLine::OnPacket(std::string payload) {
     return;
   }
   if (question_ != nullptr) Answer(std::move(payload));
+}
+
+/// What a running target's stub says that is no stop: an answer that comes late, or that it does not run.
+void GdbLine::OnNoStop(std::string_view payload) {
+  if (owed_ != 0) {
+    --owed_;
+  } else if (payload.empty() || payload.front() == 'E') {
+    if (stop_wait_ != nullptr) return Stopped({});
+    running_ = false;
+    stop_deadline_.reset();
+    owner_.OnResumeRefused();
+  }
 }
 
 void GdbLine::Answer(Result<std::string> answer) {
@@ -113,10 +127,18 @@ kd::Bytes GdbLine::TakeOutput() {
   return output;
 }
 
+/// What was asked is answered, though badly; the stub and we begin anew with an empty line.
+void GdbLine::FailDamaged(const char* what) {
+  Fail(what);
+  stream_ = gdb::PacketStream();
+  owed_ = 0;
+}
+
 void GdbLine::Fail(const char* what) {
   const Error why{Errc::kLinkFailed, std::string("the gdb stub ") + what +
                                          "; check the virtual machine, or open the link again"};
   stop_deadline_.reset();
+  running_ = false;  // who begins anew asks first
   if (question_ != nullptr) {
     ++owed_;
     Answer(why);

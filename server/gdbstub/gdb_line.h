@@ -15,7 +15,8 @@ namespace longwire {
 
 /// The GDB remote protocol made awaitable: one question at a time and its answer, or the next stop of a
 /// running target. Sans-I/O; time is what Receive, Tick and SetNow said. A stub that does not answer for
-/// kPatience is lost: everything fails with kLinkFailed.
+/// kPatience, or whose packets are damaged where none is sent again, is lost: everything fails with
+/// kLinkFailed.
 class GdbLine {
  public:
   class Owner {
@@ -24,6 +25,8 @@ class GdbLine {
     /// The target stopped and nobody awaited it.
     virtual void OnStop(gdb::StopReply reply) = 0;
     virtual void OnOutput(std::string text) = 0;
+    /// The target did not run, and stands where it stood.
+    virtual void OnResumeRefused() = 0;
     virtual void OnLost(const Error& why) = 0;
   };
 
@@ -96,9 +99,11 @@ class GdbLine {
 
  private:
   void OnPacket(std::string payload);
+  void OnNoStop(std::string_view payload);
   void Answer(Result<std::string> answer);
   void Stopped(gdb::StopReply reply);
   void Fail(const char* what);
+  void FailDamaged(const char* what);
   void Abandon();
 
   Owner& owner_;

@@ -77,6 +77,14 @@ void GdbTarget::OnLost(const Error& why) {
   if (auto departure = std::exchange(departure_, std::nullopt)) departure->done();
 }
 
+void GdbTarget::OnResumeRefused() {
+  events_(rpc::Output{"the gdb stub refused to let the target run\n", 0, 0});
+  stepped_ = stepping_over_ = first_stop_ = false;
+  gdb::StopReply here;
+  here.thread = registers_.threads()[processor_];
+  pending_stop_ = std::move(here);
+}
+
 void GdbTarget::Receive(kd::TimePoint now, kd::ByteView bytes) {
   line_.Receive(now, bytes);
   Pump();

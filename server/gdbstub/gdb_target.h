@@ -54,6 +54,7 @@ class GdbTarget final : public LinkTarget, private GdbLine::Owner {
   // GdbLine::Owner
   void OnStop(gdb::StopReply reply) override { pending_stop_ = std::move(reply); }
   void OnOutput(std::string text) override { events_(rpc::Output{std::move(text), 0, 0}); }
+  void OnResumeRefused() override;
   void OnLost(const Error& why) override;
 
   // Work, one piece at a time (gdb_target.cc).
@@ -71,6 +72,7 @@ class GdbTarget final : public LinkTarget, private GdbLine::Owner {
   // The machine (gdb_target_stops.cc).
   Task<void> Attach();
   Task<Result<void>> Handshake();
+  void TellRefusal(const Error& why);
   Task<Result<void>> ReadProcessors();
   Task<Result<void>> Identify(const gdb::StopReply& reply);
   Task<void> HandleStop(gdb::StopReply reply);
@@ -112,7 +114,8 @@ class GdbTarget final : public LinkTarget, private GdbLine::Owner {
   std::uint16_t processor_ = 0;  ///< of the stop
   std::uint64_t program_counter_ = 0;
   std::uint64_t stop_counter_ = 0, driver_epoch_ = 0;
-  bool attach_ = false;  ///< to be begun
+  bool resumes_threads_ = true;  ///< the stub knows vCont
+  bool attach_ = false;          ///< to be begun
   bool first_stop_ = true;
   bool break_in_wanted_ = false;
   bool stepped_ = false;        ///< the run under way is one instruction

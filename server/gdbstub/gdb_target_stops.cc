@@ -20,11 +20,18 @@ constexpr std::uint16_t kMultiprocessor = 1, kPointers64 = 4;
 
 Task<void> GdbTarget::Attach() {
   Result<void> done = co_await Handshake();
-  if (!done && done.error().code != Errc::kLinkFailed) {
-    // What the stub lacks will not come: the reason is told, and nothing tried again.
-    state_ = rpc::TargetState::kOffline;
-    events_(rpc::LinkChanged{state_, std::nullopt, done.error().message, done.error().code, true});
-  }
+  if (!done) TellRefusal(done.error());
+}
+
+/// What the stub lacks will not come: the reason is told, and nothing tried again. A failing line reports
+/// itself.
+void GdbTarget::TellRefusal(const Error& why) {
+  if (why.code == Errc::kLinkFailed) return;
+  std::string text = why.message;
+  if (why.code != Errc::kUnsupported)
+    text += "; check that the link leads to the gdb stub of a whole machine, as QEMU's (-gdb tcp::1234)";
+  state_ = rpc::TargetState::kOffline;
+  events_(rpc::LinkChanged{state_, std::nullopt, std::move(text), why.code, true});
 }
 
 Task<Result<void>> GdbTarget::Handshake() {
@@ -47,6 +54,9 @@ Task<Result<void>> GdbTarget::Handshake() {
     Result<std::string> set = co_await line_.Ask("Qqemu.PhyMemMode:0");
     if (!set) co_return set.error();
   }
+  Result<std::string> ways = co_await line_.Ask("vCont?");
+  if (!ways) co_return ways.error();
+  resumes_threads_ = ways->find(";c") != std::string::npos && ways->find(";s") != std::string::npos;
   Result<void> described = co_await registers_.ReadDescription(packet_size);
   if (!described) co_return described;
   Result<void> processors = co_await ReadProcessors();
@@ -72,6 +82,7 @@ Task<Result<void>> GdbTarget::ReadProcessors() {
     if (more->empty()) break;
     threads.insert(threads.end(), more->begin(), more->end());
   }
+  threads.resize(std::min(threads.size(), kMaxProcessors));
   if (threads.empty()) co_return Error{Errc::kMalformed, "the gdb stub has no processors"};
   registers_.SetThreads(std::move(threads));
   co_return Result<void>{};
@@ -79,7 +90,9 @@ Task<Result<void>> GdbTarget::ReadProcessors() {
 
 std::uint16_t GdbTarget::ProcessorOf(const gdb::StopReply& reply) const {
   const auto& threads = registers_.threads();
-  const auto found = std::find(threads.begin(), threads.end(), reply.thread);
+  const auto found = std::find_if(threads.begin(), threads.end(), [&](const std::string& thread) {
+    return gdb::IsSameThread(thread, reply.thread);
+  });
   return found == threads.end() ? 0 : static_cast<std::uint16_t>(found - threads.begin());
 }
 
@@ -160,7 +173,7 @@ Task<void> GdbTarget::HandleStop(gdb::StopReply reply) {
   ForgetStop();
   processor_ = ProcessorOf(reply);
   Result<void> begun = co_await BeginStop();
-  if (!begun) co_return;  // a failing line reports itself
+  if (!begun) co_return TellRefusal(begun.error());
   const bool stepped = std::exchange(stepped_, false);
   const bool over = std::exchange(stepping_over_, false) && reply.watch == gdb::StopReply::Watch::kNone;
   const bool first = std::exchange(first_stop_, false);
@@ -178,7 +191,7 @@ Task<void> GdbTarget::HandleStop(gdb::StopReply reply) {
 Task<void> GdbTarget::PublishAgain() {
   hits_.clear();
   Result<void> begun = co_await BeginStop();
-  if (!begun) co_return;
+  if (!begun) co_return TellRefusal(begun.error());
   Result<void> published = co_await Publish(kd::kExceptionWakeDebugger);
   static_cast<void>(published);
 }
@@ -289,7 +302,16 @@ Task<Result<void>> GdbTarget::GoOn(bool step) {
   if (!planted) co_return planted;
   stepped_ = step || own;
   stepping_over_ = own && !step;
-  line_.Resume(stepped_ ? "vCont;s:" + registers_.threads()[processor_] : std::string("vCont;c"));
+  const std::string& thread = registers_.threads()[processor_];
+  if (resumes_threads_) {
+    line_.Resume(stepped_ ? "vCont;s:" + thread : std::string("vCont;c"));
+  } else {
+    std::string choice = "Hc";
+    choice += stepped_ ? std::string_view(thread) : "-1";
+    Result<std::string> chosen = co_await line_.Ask(std::move(choice));
+    if (!chosen) co_return chosen.error();
+    line_.Resume(stepped_ ? "s" : "c");
+  }
   const auto published = std::exchange(published_, std::nullopt);
   ForgetStop();
   if (published) {

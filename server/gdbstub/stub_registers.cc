@@ -47,7 +47,8 @@ Task<Result<std::string>> StubRegisters::ReadDocument(std::string name, std::siz
     if (!part) co_return part.error();
     const char kind = part->empty() ? '\0' : part->front();
     if (kind != 'l' && kind != 'm') {
-      co_return Error{Errc::kUnsupported, "this gdb stub does not describe its registers (" + name + ")"};
+      co_return Error{Errc::kUnsupported, "this gdb stub does not describe its registers (" + name +
+                                              "); use one that does, as QEMU's (-gdb tcp::1234)"};
     }
     text.append(*part, 1);
     if (kind == 'l') co_return text;

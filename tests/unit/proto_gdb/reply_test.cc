@@ -10,6 +10,16 @@ namespace {
 using testing::ElementsAre;
 using testing::IsEmpty;
 
+TEST(ThreadId, IsTheSameHoweverItIsWritten) {
+  EXPECT_TRUE(IsSameThread("p1.2", "p01.02"));
+  EXPECT_TRUE(IsSameThread("0a", "A"));
+  EXPECT_TRUE(IsSameThread("2", "p7.2"));
+  EXPECT_FALSE(IsSameThread("p1.2", "p2.2"));
+  EXPECT_FALSE(IsSameThread("2", "3"));
+  EXPECT_FALSE(IsSameThread("", ""));
+  EXPECT_FALSE(IsSameThread("p2", "2"));
+}
+
 TEST(StopReply, TellsSignalThreadAndWatch) {
   const auto plain = DecodeStopReply("T05thread:p01.02;");
   ASSERT_TRUE(plain) << plain.error().message;
