@@ -14,16 +14,6 @@ using ::testing::IsEmpty;
 
 constexpr auto kVersionReply = kE07;
 
-void Request(SimulatedHost& host) {
-  ASSERT_TRUE(host.machine.SendRequest(host.now, EncodeGetVersion()).has_value());
-  host.Advance(Duration::zero());
-}
-void Continue(SimulatedHost& host) {
-  ASSERT_TRUE(host.machine.SendNoReply(host.now, EncodeContinue2(Machine::kAmd64, 0, kContinue, false, 0x400))
-                  .has_value());
-  host.Advance(Duration::zero());
-}
-
 TEST(KdHost, H23_AReplyRepeatedAfterAResetMeetsNoNewRequest) {
   SimulatedHost host;
   host.Stop();

@@ -1,10 +1,13 @@
 #pragma once
 
+#include <gtest/gtest.h>
+
 #include <cstdio>
 #include <string>
 #include <vector>
 
 #include "proto/kd/link_machine.h"
+#include "proto/kd/manipulate.h"
 #include "tests/unit/proto_kd/worked_packets.h"
 
 namespace longwire::kd::testing {
@@ -114,5 +117,17 @@ class SimulatedHost {
     for (auto& event : machine.TakeEvents()) events.push_back(std::move(event));
   }
 };
+
+/// Asks for the version; it is sent at once.
+inline void Request(SimulatedHost& host) {
+  ASSERT_TRUE(host.machine.SendRequest(host.now, EncodeGetVersion()).has_value());
+  host.Advance(Duration::zero());
+}
+/// Lets the target run.
+inline void Continue(SimulatedHost& host) {
+  ASSERT_TRUE(host.machine.SendNoReply(host.now, EncodeContinue2(Machine::kAmd64, 0, kContinue, false, 0x400))
+                  .has_value());
+  host.Advance(Duration::zero());
+}
 
 }  // namespace longwire::kd::testing
