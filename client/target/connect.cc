@@ -103,13 +103,14 @@ Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const 
     return Error{Errc::kUnsupported,
                  "this program opens no links itself; name a server: -k kdsrv:server=@{...}"};
   }
-  const rpc::Role role = hello.role;
   Result<std::unique_ptr<RpcClient>> client =
       RpcClient::Open(std::move(opener), std::move(hello), interrupt, std::move(survival));
   if (!client) return client.error();
-  auto target = std::make_unique<RemoteTarget>(std::move(*client), FormatSessionName(kernel));
+  ReconnectTiming comeback;
+  comeback.wait = options.resume_wait;
+  auto target = std::make_unique<RemoteTarget>(std::move(*client), FormatSessionName(kernel), comeback);
   const rpc::OpenLink link = MakeOpenLink(kernel.trans, options);
-  if (Result<void> opened = target->Open(link, role, options.queued); !opened) return opened.error();
+  if (Result<void> opened = target->Open(link, options.queued); !opened) return opened.error();
   // The output of the past follows the answer: when the next answer is here, so is the output.
   if (options.since) (void)target->LinkStatus();
   return std::unique_ptr<Target>(std::move(target));

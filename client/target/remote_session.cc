@@ -1,4 +1,5 @@
 // RemoteTarget: opening the link, what events change, coming back after a loss, and roles.
+#include <algorithm>
 #include <utility>
 
 #include "client/target/remote_target.h"
@@ -22,6 +23,11 @@ bool NeedsDriver(const rpc::Request& request) {
       std::holds_alternative<rpc::TakeDriver>(request) || std::holds_alternative<rpc::ListClients>(request));
 }
 
+Error ComebackEndedByUser() {
+  return Error{Errc::kUnreachable,
+               "the wait for the driver of the link was ended by Ctrl-C; start kd again to join it"};
+}
+
 }  // namespace
 
 std::optional<Error> RemoteTarget::Refusal(const rpc::Request& request) const {
@@ -34,9 +40,8 @@ std::optional<Error> RemoteTarget::Refusal(const rpc::Request& request) const {
 // ---- opening
 // ----------------------------------------------------------------------------------------------------
 
-Result<void> RemoteTarget::Open(const rpc::OpenLink& link, rpc::Role role, const QueueNotice& queued) {
+Result<void> RemoteTarget::Open(const rpc::OpenLink& link, const QueueNotice& queued) {
   link_ = link;
-  role_ = role;
   Result<rpc::LinkOpened> opened = AwaitOpening(queued);
   if (!opened) return opened.error();
   TakeOpened(*opened);
@@ -75,11 +80,27 @@ Result<rpc::LinkOpened> RemoteTarget::AwaitOpening(const QueueNotice& queued) {
 }
 
 void RemoteTarget::TakeOpened(rpc::LinkOpened& opened) {
-  driver_epoch_ = opened.driver_epoch;
-  driving_ = opened.role.value_or(role_) == rpc::Role::kDriver;
+  TakeRole(opened.role.value_or(client_->role()) == rpc::Role::kDriver, opened.driver_epoch);
   driver_ = std::move(opened.driver);
   state_ = opened.state;
   description_ = std::move(opened.description);
+}
+
+void RemoteTarget::TakeRole(bool drives, std::uint64_t epoch) {
+  driving_ = drives;
+  if (epoch != 0) driver_epoch_ = epoch;
+  if (drives) driven_epoch_ = driver_epoch_;
+}
+
+/// Whether this client becomes the driver, which it may not have heard of: the server takes the breakpoints
+/// of a former driver out, also our own of an earlier time.
+bool RemoteTarget::Uproots(bool drives, std::uint64_t epoch) const {
+  return drives && (!driving_ || (epoch != 0 && epoch != driven_epoch_));
+}
+
+bool RemoteTarget::RefreshDue() const {
+  if (client_->view() != RpcClient::View::kCurrent) return true;
+  return refresh_due_ && (!comeback_ || Clock::now() >= comeback_->next);
 }
 
 /// The server forgot something: asks for the present state, and queues the events that lead there.
@@ -87,6 +108,7 @@ Result<void> RemoteTarget::Refresh() {
   if (client_->view() != RpcClient::View::kCurrent) {
     session_forgotten_ = session_forgotten_ || client_->view() == RpcClient::View::kForgotten;
     refresh_due_ = true;
+    comeback_.reset();
     client_->Renew();
     ++events_applied_;
   }
@@ -96,24 +118,49 @@ Result<void> RemoteTarget::Refresh() {
   again.break_in = false;
   again.scroll_back = 0;
   // Who did not drive does not begin to. One who did is refused if another one drives by now.
-  again.when_busy = driving_ ? rpc::WhenBusy::kRefuse : rpc::WhenBusy::kObserve;
+  const bool drove = client_->role() == rpc::Role::kDriver;
+  again.when_busy = drove ? rpc::WhenBusy::kRefuse : rpc::WhenBusy::kObserve;
   Result<rpc::LinkOpened> opened = Ask<rpc::LinkOpened>(again, {}, nullptr);
   KeepEvents();  // what came before the answer is older than what it says
   if (!opened) {
     // Lost once more: the next look begins here again.
     if (client_->view() != RpcClient::View::kCurrent) return {};
-    if (opened.error().code == Errc::kCancelled) return opened.error();
-    link_closed_ = opened.error();
-    link_closed_->message =
-        "the session is over and the link could not be opened again: " + opened.error().message;
-    LeaveStop(rpc::TargetState::kOffline);
-    return *link_closed_;
+    if (opened.error().code == Errc::kCancelled)
+      return comeback_ ? EndSession(ComebackEndedByUser()) : opened.error();
+    if (TriesAgain(opened.error())) return {};
+    Error why = opened.error();
+    why.message = "the session is over and the link could not be opened again: " + why.message;
+    return EndSession(std::move(why));
   }
   refresh_due_ = false;
-  const bool renewed = std::exchange(session_forgotten_, false);
-  if (renewed) ++renewals_;
-  told_.push_back({{}, false, std::move(*opened), renewed});
+  comeback_.reset();
+  told_.push_back({{}, false, std::move(*opened), std::exchange(session_forgotten_, false)});
   return {};
+}
+
+/// Who only watches opens no link. The driver, whom the server forgot as well, has to be there first.
+bool RemoteTarget::TriesAgain(const Error& refused) {
+  if (!session_forgotten_ || refused.code != Errc::kNotFound || client_->role() == rpc::Role::kDriver)
+    return false;
+  const Clock::time_point now = Clock::now();
+  if (!comeback_) {
+    comeback_.emplace(Comeback{Reconnection(comeback_timing_, now), now});
+    rpc::LinkChanged changed;
+    changed.text = "nobody has the link open yet; waiting for its driver for " +
+                   std::to_string(std::chrono::ceil<std::chrono::seconds>(comeback_timing_.wait).count()) +
+                   " s, Ctrl-C ends the wait";
+    told_.push_back({std::move(changed), false, std::nullopt});
+  }
+  const std::optional<std::chrono::milliseconds> pause = comeback_->attempts.NextPause(now);
+  if (pause) comeback_->next = now + *pause;
+  return pause.has_value();
+}
+
+/// Nothing more will come.
+Error RemoteTarget::EndSession(Error why) {
+  link_closed_ = std::move(why);
+  LeaveStop(rpc::TargetState::kOffline);
+  return *link_closed_;
 }
 
 /// Takes what is queued at the client, which tells of a forgotten session only after that.
@@ -132,7 +179,18 @@ void RemoteTarget::TellPresentState(rpc::LinkOpened opened, bool renewed) {
   rpc::LinkChanged changed;
   changed.state = state;
   changed.description = opened.description;
+  const bool drove = driving_;
+  const std::string driver = driver_;
+  const std::uint64_t epoch = driven_epoch_;
+  const bool drives = opened.role.value_or(client_->role()) == rpc::Role::kDriver;
+  if (renewed || Uproots(drives, opened.driver_epoch)) ++renewals_;
   TakeOpened(opened);
+  // What was missed of the drivers. It comes last: who looks at it finds the state told.
+  if (drove != driving_ || driver != driver_ || (!renewed && epoch != driven_epoch_)) {
+    rpc::DriverChanged driver_changed{driver_, driver_epoch_};
+    driver_changed.self = driving_;
+    told_.push_front({std::move(driver_changed), false, std::nullopt});
+  }
   if (state == rpc::TargetState::kHalted && opened.stop) {
     if (!renewed && before && before->stop_counter == opened.stop->stop_counter)
       return EnterStop(*opened.stop);
@@ -159,17 +217,16 @@ void RemoteTarget::Apply(const rpc::Event& event) {
     LeaveStop(link->state);
   } else if (auto* driver = std::get_if<rpc::DriverChanged>(&event)) {
     DropMemory();
-    // The server took the former driver's breakpoints out, also our own of an earlier time.
-    if (driver->self && !driving_) ++renewals_;
-    driving_ = driver->self;
+    if (Uproots(driver->self, driver->driver_epoch)) ++renewals_;
+    TakeRole(driver->self, driver->driver_epoch);
     driver_ = driver->driver;
-    if (driver->driver_epoch != 0) driver_epoch_ = driver->driver_epoch;
   }
 }
 
 Result<std::optional<rpc::Event>> RemoteTarget::WaitEvent(Clock::time_point deadline) {
+  const bool waits = deadline > Clock::now();
   while (!link_closed_) {
-    if (refresh_due_ || client_->view() != RpcClient::View::kCurrent) {
+    if (RefreshDue()) {
       if (Result<void> refreshed = Refresh(); !refreshed) return refreshed.error();
     }
     Told told;
@@ -181,10 +238,14 @@ Result<std::optional<rpc::Event>> RemoteTarget::WaitEvent(Clock::time_point dead
         continue;
       }
     } else {
-      Result<std::optional<rpc::Event>> event = client_->WaitEvent(deadline);
-      if (!event && event.error().code != Errc::kCancelled) LeaveStop(rpc::TargetState::kOffline);
+      Result<std::optional<rpc::Event>> event =
+          client_->WaitEvent(comeback_ ? std::min(deadline, comeback_->next) : deadline);
+      const bool cancelled = !event && event.error().code == Errc::kCancelled;
+      if (cancelled && waits && comeback_) return EndSession(ComebackEndedByUser());
+      if (!event && !cancelled) LeaveStop(rpc::TargetState::kOffline);
       if (!event) return event;
       if (!*event && client_->view() != RpcClient::View::kCurrent) continue;
+      if (!*event && comeback_ && Clock::now() < deadline) continue;
       if (!*event) return event;
       told.event = std::move(**event);
     }

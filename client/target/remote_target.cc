@@ -56,8 +56,8 @@ std::vector<std::vector<rpc::ReadRange>> SplitReads(const std::vector<rpc::ReadR
 
 }  // namespace
 
-RemoteTarget::RemoteTarget(std::unique_ptr<RpcClient> client, std::string name)
-    : client_(std::move(client)), name_(std::move(name)) {}
+RemoteTarget::RemoteTarget(std::unique_ptr<RpcClient> client, std::string name, ReconnectTiming comeback)
+    : client_(std::move(client)), name_(std::move(name)), comeback_timing_(comeback) {}
 
 RemoteTarget::~RemoteTarget() { client_->Close(); }
 

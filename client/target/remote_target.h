@@ -22,15 +22,15 @@ namespace longwire {
 /// early one of ours.
 class RemoteTarget final : public Target {
  public:
-  /// `name`: what SessionName() returns.
-  RemoteTarget(std::unique_ptr<RpcClient> client, std::string name);
+  /// `name`: what SessionName() returns. `comeback`: how long and how often a client that only watches tries
+  /// to join the link of a server that forgot it, while the driver is not back.
+  RemoteTarget(std::unique_ptr<RpcClient> client, std::string name, ReconnectTiming comeback = {});
   ~RemoteTarget() override;
 
   using QueueNotice = std::function<void(const rpc::LinkQueued&)>;
   /// Opens the link in the role of the client's Hello, waiting in line if `link` says so; `queued` hears of
   /// the place there. kCancelled leaves the line. The link's name and options are kept for opening it again.
-  Result<void> Open(const rpc::OpenLink& link, rpc::Role role = rpc::Role::kDriver,
-                    const QueueNotice& queued = {});
+  Result<void> Open(const rpc::OpenLink& link, const QueueNotice& queued = {});
 
   rpc::TargetState state() const override { return state_; }
   const std::optional<rpc::TargetDescription>& description() const override { return description_; }
@@ -93,9 +93,20 @@ class RemoteTarget final : public Target {
     bool renewed = false;                    ///< that state: of a new session
   };
 
+  /// A link that is not there yet to be joined again.
+  struct Comeback {
+    Reconnection attempts;
+    Reconnection::Time next;
+  };
+
   Result<rpc::LinkOpened> AwaitOpening(const QueueNotice& queued);
   void TakeOpened(rpc::LinkOpened& opened);
+  void TakeRole(bool drives, std::uint64_t epoch);
+  bool Uproots(bool drives, std::uint64_t epoch) const;
+  bool RefreshDue() const;
   Result<void> Refresh();
+  bool TriesAgain(const Error& refused);
+  Error EndSession(Error why);
   void KeepEvents();
   void TellPresentState(rpc::LinkOpened opened, bool renewed);
   /// Why this client may not ask for that.
@@ -122,14 +133,16 @@ class RemoteTarget final : public Target {
   std::optional<rpc::TargetDescription> description_;
   std::optional<rpc::StopEvent> stop_;
   rpc::OpenLink link_;  ///< how it was opened
-  rpc::Role role_ = rpc::Role::kDriver;
   bool driving_ = true;
   std::string driver_;                ///< who drives, empty: nobody that is known
   std::optional<Error> link_closed_;  ///< nothing more will come
   std::deque<Told> told_;             ///< events before those of the client
   bool refresh_due_ = false, session_forgotten_ = false;
+  const ReconnectTiming comeback_timing_;
+  std::optional<Comeback> comeback_;
   unsigned renewals_ = 0;
   std::uint64_t driver_epoch_ = 0;
+  std::uint64_t driven_epoch_ = 0;    ///< the newest in which this client drove, and set its breakpoints
   std::uint64_t events_applied_ = 0;  ///< of RpcClient::state_events()
   bool closed_ = false;
 

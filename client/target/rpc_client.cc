@@ -10,15 +10,12 @@
 #include <boost/asio/post.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/use_awaitable.hpp>
-#include <deque>
 #include <map>
-#include <mutex>
 #include <thread>
 #include <utility>
 
 #include "client/target/counting_stream.h"
-#include "client/target/event_queue.h"
-#include "client/target/wakeup.h"
+#include "client/target/rpc_mailbox.h"
 #include "transport/rpc_channel.h"
 
 namespace longwire {
@@ -40,21 +37,18 @@ Error Lost(const Error& cause) {
   return error;
 }
 
-Error Forgotten() {
-  return Error{Errc::kClosed, "the server does not know this session any more; the link is opened anew"};
-}
-
 Error Cancelled() { return Error{Errc::kCancelled, "cancelled by the user"}; }
 
 class ThreadedRpcClient final : public RpcClient {
  public:
   ThreadedRpcClient(Interrupt& interrupt, rpc::Hello hello, std::optional<Survival> survival)
-      : interrupt_(interrupt), survival_(std::move(survival)), hello_(std::move(hello)) {}
+      : interrupt_(interrupt), survival_(std::move(survival)), hello_(std::move(hello)), role_(hello_.role) {}
 
   ~ThreadedRpcClient() override { Close(); }
 
   Result<void> Start(Opener opener) {
-    if (!wakeup_.valid()) return Error{Errc::kIo, "cannot create an eventfd; too many open files?", 0, errno};
+    if (!mailbox_.wakeup().valid())
+      return Error{Errc::kIo, "cannot create an eventfd; too many open files?", 0, errno};
     thread_ = std::thread([this, opener = std::move(opener)]() mutable {
       boost::asio::co_spawn(context_, Run(std::move(opener)), boost::asio::detached);
       while (!ending_) context_.run_one();
@@ -66,12 +60,8 @@ class ThreadedRpcClient final : public RpcClient {
     // The opener has deadlines of its own (dial 10 s by default, hello 10 s); this one is for what they miss.
     Clock::time_point deadline = Clock::now() + std::chrono::minutes(10);
     while (true) {
-      {
-        std::lock_guard lock(mutex_);
-        if (greeted_) return {};
-        if (failure_) return *failure_;
-      }
-      const auto woken = wakeup_.SleepUntil(deadline, &interrupt_);
+      if (std::optional<Result<void>> greeting = mailbox_.greeting()) return *greeting;
+      const auto woken = mailbox_.wakeup().SleepUntil(deadline, &interrupt_);
       if (woken == Wakeup::Cause::kInterrupted) return Cancelled();
       if (woken == Wakeup::Cause::kDeadline)
         return Error{Errc::kTimedOut, "the connection could not be opened in time"};
@@ -87,16 +77,10 @@ class ThreadedRpcClient final : public RpcClient {
     Abandon(id);
   }
 
-  bool Answered(std::uint64_t id) override {
-    std::lock_guard lock(mutex_);
-    return !calls_.waiting(id);
-  }
+  bool Answered(std::uint64_t id) override { return !mailbox_.waiting(id); }
 
   void Abandon(std::uint64_t id) override {
-    {
-      std::lock_guard lock(mutex_);
-      calls_.Abandon(id);
-    }
+    mailbox_.Abandon(id);
     // Nobody waits for it: not worth sending again.
     if (survival_) boost::asio::post(context_, [this, id] { unanswered_.erase(id); });
   }
@@ -107,16 +91,12 @@ class ThreadedRpcClient final : public RpcClient {
     bool cancelling = false;
     while (true) {
       TellNews();
-      bool away = false;
-      {
-        std::lock_guard lock(mutex_);
-        if (std::optional<Result<Reply>> reply = calls_.Take(id)) return FromAnswer(std::move(*reply));
-        away = away_since_.has_value();
-        if (returns && *returns != returns_ && !cancelling) deadline = Clock::now() + limit;
-        returns = returns_;
-      }
-      const auto woken = wakeup_.SleepUntil(away && !cancelling ? Clock::time_point::max() : deadline,
-                                            cancelling ? nullptr : &interrupt_);
+      RpcMailbox::CallLook look = mailbox_.LookAtCall(id);
+      if (look.reply) return FromAnswer(std::move(*look.reply));
+      if (returns && *returns != look.returns && !cancelling) deadline = Clock::now() + limit;
+      returns = look.returns;
+      const auto woken = mailbox_.wakeup().SleepUntil(
+          look.away && !cancelling ? Clock::time_point::max() : deadline, cancelling ? nullptr : &interrupt_);
       if (woken == Wakeup::Cause::kWoken) continue;
       if (woken == Wakeup::Cause::kInterrupted && GiveUp()) continue;
       if (woken == Wakeup::Cause::kInterrupted) {
@@ -137,55 +117,27 @@ class ThreadedRpcClient final : public RpcClient {
     const bool waits = deadline > Clock::now();
     while (true) {
       TellNews();
-      bool away = false;
-      {
-        std::lock_guard lock(mutex_);
-        if (std::optional<rpc::Event> event = events_.Pop()) return event;
-        if (failure_) return *failure_;
-        if (view_ != View::kCurrent) return std::optional<rpc::Event>();
-        away = waits && away_since_.has_value();
-      }
-      const auto woken = wakeup_.SleepUntil(away ? Clock::time_point::max() : deadline, &interrupt_);
+      RpcMailbox::EventLook look = mailbox_.LookAtEvents();
+      if (look.event) return std::move(*look.event);
+      const bool away = waits && look.away;
+      const auto woken =
+          mailbox_.wakeup().SleepUntil(away ? Clock::time_point::max() : deadline, &interrupt_);
       if (woken == Wakeup::Cause::kInterrupted && waits && GiveUp()) continue;
       if (woken == Wakeup::Cause::kInterrupted) return Cancelled();
       if (woken == Wakeup::Cause::kDeadline) return std::optional<rpc::Event>();
     }
   }
 
-  std::uint64_t state_events() const override { return state_events_.load(std::memory_order_acquire); }
-
-  std::optional<Error> failure() const override {
-    std::lock_guard lock(mutex_);
-    return failure_;
-  }
-
-  bool away() const override {
-    std::lock_guard lock(mutex_);
-    return away_since_.has_value();
-  }
-
-  milliseconds outage() const override {
-    std::lock_guard lock(mutex_);
-    Clock::duration total = outage_;
-    if (away_since_) total += Clock::now() - *away_since_;
-    return std::chrono::ceil<milliseconds>(total);
-  }
-
-  View view() const override {
-    std::lock_guard lock(mutex_);
-    return events_.empty() ? view_ : View::kCurrent;
-  }
-
-  void Renew() override {
-    std::lock_guard lock(mutex_);
-    view_ = View::kCurrent;
-  }
+  std::uint64_t state_events() const override { return mailbox_.state_events(); }
+  std::optional<Error> failure() const override { return mailbox_.failure(); }
+  bool away() const override { return mailbox_.away(); }
+  milliseconds outage() const override { return std::chrono::ceil<milliseconds>(mailbox_.outage()); }
+  rpc::Role role() const override { return role_.load(std::memory_order_relaxed); }
+  View view() const override { return mailbox_.view(); }
+  void Renew() override { mailbox_.Renew(); }
 
   TargetCounters counters() const override {
-    std::lock_guard lock(mutex_);
-    TargetCounters counters;
-    counters.requests = calls_.requests();
-    counters.round_trips = calls_.round_trips();
+    TargetCounters counters = mailbox_.counters();
     counters.bytes_received = received_;
     counters.bytes_sent = sent_;
     return counters;
@@ -210,24 +162,16 @@ class ThreadedRpcClient final : public RpcClient {
 
   /// Shows what became of the connection.
   void TellNews() {
-    std::deque<ConnectionNews> news;
-    {
-      std::lock_guard lock(mutex_);
-      news.swap(news_);
-    }
-    for (const ConnectionNews& one : news) {
+    for (const ConnectionNews& one : mailbox_.TakeNews()) {
       if (survival_->news) survival_->news(one);
     }
   }
 
   /// Ctrl-C while away. False: the connection is there.
   bool GiveUp() {
-    {
-      std::lock_guard lock(mutex_);
-      if (!away_since_) return false;
-    }
-    Fail(Error{Errc::kUnreachable, "the wait for the connection to " + peer_ + " was ended by Ctrl-C; " +
-                                       "start kd again to reconnect"});
+    if (!mailbox_.away()) return false;
+    mailbox_.Fail(Error{Errc::kUnreachable, "the wait for the connection to " + peer_ +
+                                                " was ended by Ctrl-C; start kd again to reconnect"});
     boost::asio::post(context_, [this] {
       given_up_ = true;
       pause_.cancel();
@@ -237,21 +181,15 @@ class ThreadedRpcClient final : public RpcClient {
   }
 
   std::uint64_t Submit(rpc::Request request, std::vector<std::byte> bulk, RpcChannel::Lane lane) {
-    std::lock_guard lock(mutex_);
-    std::uint64_t id = calls_.Add();
-    if (failure_ || view_ == View::kForgotten) {
-      calls_.Complete(id, failure_ ? *failure_ : Forgotten());
-      return id;
-    }
-    rpc::Envelope envelope;
-    envelope.id = id;
-    envelope.message = std::move(request);
-    envelope.bulk = std::move(bulk);
-    // Posted under the lock, so that requests reach the channel in the order of their ids.
-    boost::asio::post(context_, [this, lane, envelope = std::move(envelope)]() mutable {
-      Send(std::move(envelope), lane);
+    return mailbox_.AddCall([&](std::uint64_t id) {
+      rpc::Envelope envelope;
+      envelope.id = id;
+      envelope.message = std::move(request);
+      envelope.bulk = std::move(bulk);
+      boost::asio::post(context_, [this, lane, envelope = std::move(envelope)]() mutable {
+        Send(std::move(envelope), lane);
+      });
     });
-    return id;
   }
 
   void EnqueueCancel(std::uint64_t id) {
@@ -277,25 +215,19 @@ class ThreadedRpcClient final : public RpcClient {
     // A stream that broke is noticed by its reader soon; the request goes out again then.
     if (queued || (survival_ && queued.error().code != Errc::kLimitExceeded)) return;
     unanswered_.erase(id);
-    std::lock_guard lock(mutex_);
-    calls_.Complete(id, queued.error());
-    wakeup_.Wake();
+    mailbox_.Answer(id, queued.error());
   }
 
   Awaitable<void> Run(Opener opener) {
     Result<rpc::Welcome> welcome = co_await Connect(std::move(opener));
-    if (!welcome) co_return Fail(welcome.error());
+    if (!welcome) co_return mailbox_.Fail(welcome.error());
     hello_.resume_token = welcome->resume_token;
-    {
-      std::lock_guard lock(mutex_);
-      greeted_ = true;
-      wakeup_.Wake();
-    }
+    mailbox_.Greeted();
     while (true) {
       bool for_good = false;
       const Error cause = co_await Listen(for_good);
       channel_->Close();
-      if (for_good || closing_ || given_up_ || !survival_) co_return Fail(Lost(cause));
+      if (for_good || closing_ || given_up_ || !survival_) co_return mailbox_.Fail(Lost(cause));
       channel_.reset();
       if (!co_await Return(cause)) co_return;
     }
@@ -308,6 +240,7 @@ class ThreadedRpcClient final : public RpcClient {
     if (closing_) co_return Cancelled();
     auto channel =
         RpcChannel::Make(context_.get_executor(), CountBytes(std::move(opened->stream), received_, sent_));
+    hello_.role = role_;
     Result<rpc::Welcome> welcome = co_await GreetServer(*channel, hello_);
     if (!welcome) {
       channel->Close();
@@ -338,26 +271,30 @@ class ThreadedRpcClient final : public RpcClient {
   void Deliver(rpc::Envelope envelope) {
     if (auto* response = std::get_if<rpc::Response>(&envelope.message)) {
       unanswered_.erase(envelope.id);
-      std::lock_guard lock(mutex_);
-      calls_.Complete(envelope.id, Reply{std::move(response->answer), std::move(envelope.bulk)});
+      if (auto* opened = std::get_if<rpc::LinkOpened>(&response->answer); opened && opened->role)
+        LearnRole(*opened->role == rpc::Role::kDriver, opened->driver_epoch);
+      mailbox_.Answer(envelope.id, Reply{std::move(response->answer), std::move(envelope.bulk)});
     } else if (auto* event = std::get_if<rpc::Event>(&envelope.message)) {
       if (envelope.id != 0 && envelope.id <= hello_.last_event) return;
       hello_.last_event = std::max(hello_.last_event, envelope.id);
-      std::lock_guard lock(mutex_);
-      if (TellsState(*event)) state_events_.fetch_add(1, std::memory_order_release);
-      const std::optional<rpc::Event> dropped = events_.Push(std::move(*event));
-      if (dropped) Unsettle(View::kGap);
-      // Nobody will look at it any more.
-      if (dropped && TellsState(*dropped)) state_events_.fetch_sub(1, std::memory_order_release);
+      if (auto* driver = std::get_if<rpc::DriverChanged>(event))
+        LearnRole(driver->self, driver->driver_epoch);
+      mailbox_.Push(std::move(*event));
     }
-    wakeup_.Wake();
+  }
+
+  void LearnRole(bool drives, std::uint64_t epoch) {
+    // An answer from the server's record is older than the events told before it.
+    if (epoch != 0 && epoch < role_epoch_) return;
+    role_epoch_ = epoch;
+    role_ = drives ? rpc::Role::kDriver : rpc::Role::kObserver;
   }
 
   /// Dials again until the session goes on. False: it is lost for good, or nobody wants it any more.
   Awaitable<bool> Return(Error cause) {
     const Clock::time_point lost = Clock::now();
     Reconnection attempts(survival_->timing, lost);
-    SetAway(cause, lost);
+    mailbox_.Leave(NewsOfLoss(peer_, cause, survival_->timing), lost);
     while (std::optional<milliseconds> pause = attempts.NextPause(Clock::now())) {
       pause_.expires_after(*pause);
       (void)co_await pause_.async_wait(boost::asio::as_tuple(boost::asio::use_awaitable));
@@ -374,15 +311,8 @@ class ThreadedRpcClient final : public RpcClient {
       }
       attempts.Failed(welcome.error());
     }
-    Fail(Lost(attempts.Reason(cause)));
+    mailbox_.Fail(Lost(attempts.Reason(cause)));
     co_return false;
-  }
-
-  void SetAway(const Error& cause, Clock::time_point since) {
-    std::lock_guard lock(mutex_);
-    away_since_ = since;
-    news_.push_back(NewsOfLoss(peer_, cause, survival_->timing));
-    wakeup_.Wake();
   }
 
   /// The connection is there again: the session goes on, or a new one begins.
@@ -395,40 +325,17 @@ class ThreadedRpcClient final : public RpcClient {
       if (welcome.next_event > 0) hello_.last_event = welcome.next_event - 1;
     } else {
       unanswered_.clear();
-      hello_.last_event = 0;
+      hello_.last_event = role_epoch_ = 0;
     }
-    {
-      std::lock_guard lock(mutex_);
-      outage_ += away;
-      away_since_.reset();
-      ++returns_;
-      if (!welcome.resumed) calls_.FailAll(Forgotten());
-      if (!welcome.resumed || gap) Unsettle(welcome.resumed ? View::kGap : View::kForgotten);
-      news_.push_back(NewsOfReturn(peer_, welcome, gap, away));
-      wakeup_.Wake();
-    }
+    mailbox_.Return(!welcome.resumed ? View::kForgotten
+                    : gap            ? View::kGap
+                                     : View::kCurrent,
+                    NewsOfReturn(peer_, welcome, gap, away), away);
     for (auto& [id, request] : again) {
       request.envelope.resent = true;
       // Errors end the stream, and with it this attempt.
       (void)channel_->Enqueue(std::move(request.envelope), request.lane);
     }
-  }
-
-  /// What the engine knows is void once it has looked at everything queued. Under mutex_.
-  void Unsettle(View view) {
-    // Renew() settles it once, however often it happened.
-    if (view_ == View::kCurrent) state_events_.fetch_add(1, std::memory_order_release);
-    if (view_ != View::kForgotten) view_ = view;
-  }
-
-  void Fail(Error error) {
-    std::lock_guard lock(mutex_);
-    if (!failure_) failure_ = std::move(error);
-    if (away_since_) outage_ += Clock::now() - *away_since_;
-    away_since_.reset();
-    calls_.FailAll(*failure_);
-    state_events_.fetch_add(1, std::memory_order_release);
-    wakeup_.Wake();
   }
 
   milliseconds GoodbyeLimit() const { return channel_ ? kGoodbyeLimit + channel_->peer().drain : kDropLimit; }
@@ -455,24 +362,16 @@ class ThreadedRpcClient final : public RpcClient {
 
   Interrupt& interrupt_;
   const std::optional<Survival> survival_;
+  RpcMailbox mailbox_;
   rpc::Hello hello_;  ///< RPC thread only, once that runs: the token and the newest event
-  Wakeup wakeup_;
-  std::atomic<std::uint64_t> received_{0}, sent_{0}, state_events_{0};
-  mutable std::mutex mutex_;
-  PendingCalls calls_;  // this and the following: under mutex_
-  EventQueue events_;
-  std::deque<ConnectionNews> news_;
-  bool greeted_ = false;
-  std::optional<Error> failure_;
-  std::optional<Clock::time_point> away_since_;
-  Clock::duration outage_{0};
-  unsigned returns_ = 0;  ///< how often the connection came back
-  View view_ = View::kCurrent;
+  std::atomic<rpc::Role> role_;
+  std::atomic<std::uint64_t> received_{0}, sent_{0};
   boost::asio::io_context context_{1};
   boost::asio::executor_work_guard<boost::asio::io_context::executor_type> work_{context_.get_executor()};
   boost::asio::steady_timer pause_{context_};  // this and the following: RPC thread only
   std::unique_ptr<RpcChannel> channel_;        ///< null while away
   std::shared_ptr<void> company_;
+  std::uint64_t role_epoch_ = 0;                    ///< driver epoch of what role_ says; 0: not known
   std::map<std::uint64_t, Unanswered> unanswered_;  ///< by id; kept only to be sent again
   bool closing_ = false, ending_ = false, given_up_ = false;
   std::string peer_;  ///< constant once greeted_

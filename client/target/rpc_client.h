@@ -73,6 +73,9 @@ class RpcClient {
   virtual std::uint64_t state_events() const = 0;
   virtual std::optional<Error> failure() const = 0;
   virtual bool away() const = 0;
+  /// What the server said last that this client is at its link, at first that of the Hello: what it comes
+  /// back as when its session is forgotten.
+  virtual rpc::Role role() const = 0;
   /// Time spent away so far, for whoever has deadlines of his own.
   virtual std::chrono::milliseconds outage() const = 0;
 

@@ -57,12 +57,15 @@ void KdSession::Cancel(std::uint64_t id) {
 
 bool KdSession::AnsweredBefore(std::uint64_t id, const rpc::Request& request, bool resent) {
   if (in_flight_.contains(id)) return true;  // its answer is on the way
-  if (const rpc::Envelope* answer = answered_.Find(id)) {
+  const auto* open = std::get_if<rpc::OpenLink>(&request);
+  // A recorded state is older than the events the client was told when it came back.
+  const bool asks_for_state = open && link_ && service_.IsSameLink(*link_, open->link);
+  const rpc::Envelope* const answer = answered_.Find(id);
+  if (answer && !asks_for_state) {
     Send(*answer);
     return true;
   }
-  const bool harmless = OnlyReads(request) || std::holds_alternative<rpc::OpenLink>(request) ||
-                        std::holds_alternative<rpc::ListClients>(request);
+  const bool harmless = OnlyReads(request) || open || std::holds_alternative<rpc::ListClients>(request);
   if (!resent || !inherited_ || harmless) return false;
   Answer(
       id,

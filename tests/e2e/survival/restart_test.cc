@@ -61,5 +61,30 @@ TEST_F(SurvivalRestart, AServerThatForgotIsToldAndTheBreakpointsAreSetAgain) {
   EXPECT_EQ(kd_->Wait(kLimit), 0) << kd_->both();
 }
 
+TEST_F(SurvivalRestart, AServerThatForgotGetsTheRolesBackThatWereHandedOver) {
+  const std::vector<std::string> forgetful = {"--keep", "0", "--state", "none"};
+  Start(forgetful);
+  // The one that began to drive only watches, and is back first.
+  const auto taker = Kd(*machine_, "", {"--take", "--wait", "600"}, ChildProcess::Input::kPipe);
+  ASSERT_TRUE(taker->WaitFor("kd> ", kLimit)) << taker->both() << server_->both();
+  ASSERT_TRUE(kd_->WaitFor("has taken the target over", kLimit)) << kd_->both();
+  taker->Write("bp lwdemo!DemoLeaf;bl\n");
+  ASSERT_TRUE(taker->WaitFor("(0001) lwdemo!DemoLeaf", kLimit)) << taker->both();
+  taker->Signal(SIGSTOP);
+  KillAndStartAgain(forgetful);
+  ASSERT_TRUE(kd_->WaitFor("nobody has the link open yet", kLimit)) << kd_->both() << server_->both();
+  taker->Signal(SIGCONT);
+  ASSERT_TRUE(taker->WaitFor("Breakpoints set again: 1", kLimit)) << taker->both() << server_->both();
+  ASSERT_TRUE(kd_->WaitFor("kd> ", kLimit)) << kd_->both() << server_->both();
+  kd_->Write("g\n");
+  EXPECT_TRUE(kd_->WaitFor("this kd only watches", kLimit)) << kd_->both();
+  taker->Write("g\n");
+  EXPECT_TRUE(taker->WaitFor("Breakpoint 0 hit", kLimit)) << taker->both() << server_->both();
+  kd_->Write("q\n");
+  EXPECT_EQ(kd_->Wait(kLimit), 0) << kd_->both();
+  taker->Write("bc *;qd\n");
+  EXPECT_EQ(taker->Wait(kLimit), 0) << taker->both();
+}
+
 }  // namespace
 }  // namespace longwire::test

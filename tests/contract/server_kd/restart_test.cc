@@ -1,0 +1,145 @@
+// A server that is killed and started again.
+#include "tests/contract/server_kd/survival_bench.h"
+#include "tests/support/temporary_directory.h"
+
+namespace longwire::test {
+namespace {
+
+class Restart : public testing::Test {
+ protected:
+  KdServiceOptions Options() {
+    KdServiceOptions options = Keeping();
+    options.state_directory = directory_.path();
+    return options;
+  }
+  /// The service vanishes without a word to anyone, and another takes its place.
+  asio::awaitable<void> Kill(Bench& bench, std::optional<KdServiceOptions> next = {}) {
+    bench.service.reset();
+    co_await Pause(5ms);
+    KdServiceOptions options = next.value_or(Options());
+    options.log = options.warn = [&bench](const std::string& line) { bench.log.push_back(line); };
+    options.make_back_end = [machine = bench.machine](Executor executor,
+                                                      const KernelLink& link) -> Result<LinkBackEnd> {
+      return MakeKdBackEnd(std::make_unique<MachinePort>(executor, machine), link);
+    };
+    bench.service = std::make_unique<KdService>(bench.context.get_executor(), std::move(options));
+    bench.service->Restore("here");
+  }
+  TemporaryDirectory directory_;
+};
+
+TEST_F(Restart, TheClientResumesWithItsBreakpoints) {
+  Bench bench(Options());
+  bench.service->Restore("here");
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.GreetFully("alice");
+    const rpc::StopEvent stop = co_await OpenHalted(alice);
+    const auto set = co_await alice.Ask(kWish);
+    CO_ASSERT_TRUE(std::get_if<rpc::Value>(&set) != nullptr);
+    co_await Kill(bench);
+    Client again(bench.context, *bench.service);
+    co_await again.GreetFully("alice", rpc::Role::kDriver, &alice);
+    EXPECT_TRUE(again.welcome.resumed && again.welcome.restarted);
+    EXPECT_EQ(again.welcome.next_event, alice.last_event + 1);
+    const auto unknown = co_await again.AskAgain(77, kWish);
+    CO_ASSERT_TRUE(ErrorOf(unknown) != nullptr);
+    EXPECT_EQ(ErrorOf(unknown)->code, Errc::kClosed);
+    const auto stopped = co_await again.Await<rpc::StopEvent>();
+    CO_ASSERT_TRUE(stopped.has_value());
+    EXPECT_EQ(stopped->driver_epoch, stop.driver_epoch);
+    EXPECT_GT(stopped->stop_counter, stop.stop_counter);
+    const auto resumed = co_await again.Ask(rpc::Resume{stopped->stop_counter, stopped->driver_epoch});
+    EXPECT_NE(std::get_if<rpc::Done>(&resumed), nullptr);
+    EXPECT_EQ(bench.machine->target.breakpoints.size(), 1u);
+    bench.machine->target.Stop(kd::kExceptionBreakpoint, kPoint);
+    const auto line = bench.machine->line;
+    const kd::Bytes report = bench.machine->target.TakeOutput();
+    (void)co_await line->WriteAll(report);
+    const auto hit = co_await again.Await<rpc::StopEvent>();
+    CO_ASSERT_TRUE(hit.has_value());
+    EXPECT_EQ(hit->breakpoints, std::vector<std::uint64_t>{std::get_if<rpc::Value>(&set)->value});
+  });
+}
+
+TEST_F(Restart, NobodysBreakpointsAreTakenOutAndTheTargetRuns) {
+  KdServiceOptions options = Options();
+  options.keep = 0ms;
+  Bench bench(options);
+  bench.service->Restore("here");
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    const rpc::StopEvent stop = co_await OpenHalted(alice);
+    const kd::Bytes code = bench.machine->target.Peek(kPoint, 1);
+    co_await alice.Ask(kWish);
+    EXPECT_NE(bench.machine->target.Peek(kPoint, 1), code);
+    co_await alice.Ask(rpc::Resume{stop.stop_counter, stop.driver_epoch});
+    EXPECT_EQ(bench.machine->target.breakpoints.size(), 1u);
+    co_await Kill(bench, options);
+    co_await Until([&] { return bench.service->Status().empty(); });
+    EXPECT_TRUE(bench.machine->target.running);
+    EXPECT_TRUE(bench.machine->target.breakpoints.empty());
+    EXPECT_EQ(bench.machine->target.Peek(kPoint, 1), code);
+    // Settled, so the next server has nothing to do.
+    const std::size_t lines = bench.log.size();
+    co_await Kill(bench, options);
+    EXPECT_EQ(bench.log.size(), lines);
+    EXPECT_TRUE(bench.service->Status().empty());
+  });
+}
+
+TEST_F(Restart, DataBreakpointsAreTakenOut) {
+  KdServiceOptions options = Options();
+  options.keep = 0ms;
+  Bench bench(options);
+  bench.service->Restore("here");
+  std::vector<std::uint64_t> dr7s;
+  bench.machine->target.on_continue = [&](bool, std::uint64_t dr7) { dr7s.push_back(dr7); };
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.Greet("alice");
+    co_await OpenHalted(alice);
+    const auto set = co_await alice.Ask(rpc::SetBreakpoint{rpc::BreakpointKind::kWrite, kCode + 0x200, 4});
+    CO_ASSERT_TRUE(std::get_if<rpc::Value>(&set) != nullptr);
+    const auto dr0 = [&] { return kd::Load64(bench.machine->target.specials[0], 0x20); };
+    EXPECT_EQ(dr0(), kCode + 0x200);
+    co_await Kill(bench, options);
+    co_await Until([&] { return bench.service->Status().empty(); });
+    EXPECT_EQ(dr0(), 0u);
+    CO_ASSERT_TRUE(!dr7s.empty());
+    EXPECT_EQ(dr7s.back() & 0xFF, 0u);
+  });
+}
+
+TEST_F(Restart, AnotherServersLinksAreLeftAlone) {
+  Bench bench(Options());
+  bench.service->Restore("here");
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.GreetFully("alice");
+    co_await OpenHalted(alice);
+    KdServiceOptions options = Options();
+    KdService same(bench.context.get_executor(), options), other(bench.context.get_executor(), options);
+    same.Restore("here");    // the journal is locked
+    other.Restore("there");  // and not its own
+    EXPECT_TRUE(same.Status().empty());
+    EXPECT_TRUE(other.Status().empty());
+    co_return;
+  });
+}
+
+TEST_F(Restart, AnOrderlyEndLeavesNoJournal) {
+  Bench bench(Options());
+  bench.service->Restore("here");
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.GreetFully("alice");
+    co_await OpenHalted(alice);
+    co_await alice.Ask(rpc::CloseLink{true});
+    EXPECT_TRUE(LinkJournal::TakeOver(directory_.path(), "here", [](const std::string&) {}).empty());
+  });
+}
+
+}  // namespace
+}  // namespace longwire::test
