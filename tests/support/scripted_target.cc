@@ -319,9 +319,22 @@ void ScriptedTarget::OnManipulate(const kd::Bytes& payload) {
   Seen seen{static_cast<kd::Api>(kd::Load32(payload, 0)), kd::Load16(payload, 6), kd::Load64(payload, 0x10),
             kd::Load32(payload, 0x18), payload};
   requests.push_back(seen);
+  if (mute.contains(seen.api)) return;
+  if (held.contains(seen.api)) {
+    held_requests_.emplace_back(seen, payload);
+  } else {
+    CarryOut(seen, payload);
+  }
+}
+
+void ScriptedTarget::CarryOutHeld() {
+  held.clear();
+  for (const auto& [seen, payload] : std::exchange(held_requests_, {})) CarryOut(seen, payload);
+}
+
+void ScriptedTarget::CarryOut(const Seen& seen, const kd::Bytes& payload) {
   kd::Bytes head(payload.begin(), payload.begin() + std::min(payload.size(), kd::kManipulateSize));
   const kd::Bytes data(payload.begin() + std::min(payload.size(), kd::kManipulateSize), payload.end());
-  if (mute.contains(seen.api)) return;
   if (refused.contains(seen.api)) return Reply(std::move(head), kd::kStatusUnsuccessful);
   kd::Bytes* context = Registers(seen.processor, contexts);
   kd::Bytes* special = Registers(seen.processor, specials);

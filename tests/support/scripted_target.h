@@ -51,6 +51,7 @@ class ScriptedTarget {
   std::array<kd::Bytes, 4> specials;           ///< special registers
   std::set<kd::Api> refused;                   ///< answered with C0000001
   std::set<kd::Api> mute;                      ///< acknowledged and not answered
+  std::set<kd::Api> held;                      ///< acknowledged, carried out by CarryOutHeld()
   std::set<kd::Api> unanswered;                ///< carried out, and the reply is lost
   std::uint32_t most_read = 3944;              ///< longer reads are clipped and succeed
   std::optional<std::uint32_t> claimed_bytes;  ///< what reads say they gave, whatever they gave
@@ -76,6 +77,9 @@ class ScriptedTarget {
     if (awaiting_ack_) Transmit();
   }
 
+  /// Holds nothing any more; the replies are in TakeOutput().
+  void CarryOutHeld();
+
   /// Takes bytes of the host.
   void Receive(kd::ByteView bytes);
   kd::Bytes TakeOutput() { return std::exchange(output_, {}); }
@@ -95,6 +99,7 @@ class ScriptedTarget {
   void OnAcknowledged();
   void SendControl(kd::PacketType type, std::uint32_t id);
   void OnManipulate(const kd::Bytes& payload);
+  void CarryOut(const Seen& seen, const kd::Bytes& payload);
   void Reply(kd::Bytes head, std::uint32_t status, kd::ByteView data = {});
   void ReadMemory(kd::Bytes head, std::uint64_t address, std::uint32_t count);
   kd::Bytes StateChange(std::uint32_t state, std::uint64_t pc, std::uint16_t processor);
@@ -107,6 +112,7 @@ class ScriptedTarget {
   void AnswerContinue(const kd::Bytes& payload);
   kd::Bytes* Registers(std::uint16_t processor, std::array<kd::Bytes, 4>& records);
 
+  std::vector<std::pair<Seen, kd::Bytes>> held_requests_;
   kd::Machine machine_;
   const kd::ContextLayout* layout_;
   const kd::SpecialLayout* special_layout_;

@@ -53,9 +53,7 @@ TEST_F(Restart, TheClientResumesWithItsBreakpoints) {
     EXPECT_NE(std::get_if<rpc::Done>(&resumed), nullptr);
     EXPECT_EQ(bench.machine->target.breakpoints.size(), 1u);
     bench.machine->target.Stop(kd::kExceptionBreakpoint, kPoint);
-    const auto line = bench.machine->line;
-    const kd::Bytes report = bench.machine->target.TakeOutput();
-    (void)co_await line->WriteAll(report);
+    co_await Deliver(*bench.machine);
     const auto hit = co_await again.Await<rpc::StopEvent>();
     CO_ASSERT_TRUE(hit.has_value());
     EXPECT_EQ(hit->breakpoints, std::vector<std::uint64_t>{std::get_if<rpc::Value>(&set)->value});

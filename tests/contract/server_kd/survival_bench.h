@@ -38,11 +38,16 @@ inline asio::awaitable<std::uint64_t> DriveAndLose(Bench& bench, Client& client)
   co_return value != nullptr ? value->value : 0;
 }
 
-inline asio::awaitable<void> Say(Machine& machine, const std::string& text) {
-  machine.target.Print(text);
+/// Sends what the target has to say by itself.
+inline asio::awaitable<void> Deliver(Machine& machine) {
   const auto line = machine.line;
   const kd::Bytes output = machine.target.TakeOutput();
   (void)co_await line->WriteAll(output);
+}
+
+inline asio::awaitable<void> Say(Machine& machine, const std::string& text) {
+  machine.target.Print(text);
+  co_await Deliver(machine);
 }
 
 }  // namespace longwire::test
