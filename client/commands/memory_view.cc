@@ -48,11 +48,18 @@ Result<MemoryView> ReadView(Session& session, AddressSpace space, std::uint64_t 
     Result<std::size_t> read =
         session.target().Read(space, address + done, std::span(view.bytes_).subspan(done, left));
     if (!read && read.error().code != Errc::kUnreadable) return read.error();
+    const auto learn = [&](std::size_t count) {
+      std::fill_n(view.known_.begin() + static_cast<std::ptrdiff_t>(done), count, true);
+    };
     const std::size_t got = read ? std::min(*read, left) : 0;
-    std::fill_n(view.known_.begin() + static_cast<std::ptrdiff_t>(done), got, true);
+    learn(got);
     done += got;
-    if (got < left)
-      done += static_cast<std::size_t>(std::min<std::uint64_t>(BytesToPageEnd(address + done), size - done));
+    if (got == left) break;
+    const auto hole =
+        static_cast<std::size_t>(std::min<std::uint64_t>(BytesToPageEnd(address + done), size - done));
+    if (space == session.address_space())
+      learn(session.ReadCodeOfImage(address + done, std::span(view.bytes_).subspan(done, hole)));
+    done += hole;
   }
   return view;
 }

@@ -42,7 +42,8 @@ class MemoryView {
 /// What one call may read.
 inline constexpr std::size_t kMaxViewBytes = 4u << 20;
 
-/// Reads a range in one round trip, around what is unreadable. Errors other than kUnreadable end it; a range
+/// Reads a range in one round trip, around what is unreadable; code that a small dump leaves out comes from
+/// image files (Session::Read). Errors other than kUnreadable end it; a range
 /// that leaves the address space is cut. kLimitExceeded above kMaxViewBytes, kCancelled.
 Result<MemoryView> ReadView(Session& session, AddressSpace space, std::uint64_t address, std::size_t size);
 inline Result<MemoryView> ReadView(Session& session, std::uint64_t address, std::size_t size) {

@@ -216,6 +216,7 @@ std::size_t Session::ReadCodeOfImage(std::uint64_t address, std::span<std::byte>
   constexpr std::uint32_t kExecutable = 0x20000000, kWritable = 0x80000000;
   const auto& description = target_.description();
   if (!description || description->modules.empty()) return 0;
+  address = Plain(address);
   SymbolLoader& loader = symbols_->loader();
   if (loader.image_path().elements().empty() || !RefreshModules(false)) return 0;
   Module* module = modules().FindByAddress(address);

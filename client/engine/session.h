@@ -115,6 +115,8 @@ class Session {
   /// Readable prefix in the selected address space; kUnreadable when there is none. Code that a small dump
   /// leaves out is taken from the image file, if there is one on the image path.
   Result<std::size_t> Read(std::uint64_t address, std::span<std::byte> out);
+  /// The second part of that alone: bytes from `address` on that the image file has; 0: none. Asks no target.
+  std::size_t ReadCodeOfImage(std::uint64_t address, std::span<std::byte> out);
   Result<void> ReadExact(std::uint64_t address, std::span<std::byte> out);
   Result<std::uint64_t> ReadUnsigned(std::uint64_t address, unsigned size);  ///< little-endian, size 1..8
   Result<std::uint64_t> ReadPointer(std::uint64_t address) { return ReadUnsigned(address, pointer_size()); }
@@ -185,7 +187,6 @@ class Session {
   Result<std::uint64_t> NamedValue(std::string_view name);
   Result<std::uint64_t> PseudoRegister(std::string_view name);
   void EnterStop();
-  std::size_t ReadCodeOfImage(std::uint64_t address, std::span<std::byte> out);
 
   Target& target_;
   Interrupt& interrupt_;
