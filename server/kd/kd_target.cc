@@ -140,11 +140,16 @@ void KdTarget::OnRestarted() {
   first_stop_ = false;
   facts_.identified = false;
   facts_.data.reset();
-  table_.Clear();
+  ForgetBreakpoints();
   ForgetStop();
   stepping_over_ = false;
   ForgetQuestions();
   SetState(rpc::TargetState::kSynchronizing, "the target restarted; breakpoints and modules are gone");
+}
+
+void KdTarget::ForgetBreakpoints() {
+  if (table_.HasData()) debug_registers_unknown_ = true;
+  table_.Clear();
 }
 
 void KdTarget::OnLost(const Error& error) {

@@ -75,6 +75,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   void TickBreakIn();
   void Resynchronize();
   void SetState(rpc::TargetState state, std::string text = {});
+  void ForgetBreakpoints();
   void ForgetStop();
   void FailAll(const Error& why);
   void BeginAttach();
@@ -136,7 +137,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   std::uint64_t stop_counter_ = 0, module_counter_ = 0, driver_epoch_ = 0;
   bool driver_present_ = false;
   bool stop_on_module_ = false;
-  bool debug_registers_unknown_ = false;  ///< an earlier process may have left data breakpoints
+  bool debug_registers_unknown_ = false;  ///< may hold data breakpoints that nobody knows any more
 
   bool restarted_ = false;                     ///< since the last published stop
   bool first_stop_ = true;                     ///< of this attachment

@@ -122,7 +122,7 @@ Task<Result<void>> KdTarget::HandleModule() {
   events_(rpc::ModuleChanged{Describe(report), module_counter_});
   if (report.UnloadsAll()) {
     // The next image announces itself; it is another target as far as breakpoints and debugger data go.
-    table_.Clear();
+    ForgetBreakpoints();
     facts_.identified = false;
     facts_.data.reset();
     restarted_ = true;

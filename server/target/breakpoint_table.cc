@@ -175,7 +175,6 @@ void BreakpointTable::Inherit(const TargetHeritage& heritage) {
 void BreakpointTable::Clear() {
   code_.clear();
   data_ = {};
-  used_dr7_bits_ = 0;
 }
 
 }  // namespace longwire

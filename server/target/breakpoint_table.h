@@ -71,7 +71,9 @@ class BreakpointTable {
   /// debug registers count as ours.
   void Inherit(const TargetHeritage& heritage);
 
-  void Clear();  ///< the target restarted: everything is gone; ids are still not reused
+  /// The target restarted: everything is gone. Ids are not reused, and debug registers that were ours are
+  /// cleared by what follows: a target that only gave us up for a while says that it restarted, too.
+  void Clear();
 
  private:
   std::map<std::uint64_t, CodeBreakpoint> code_;
