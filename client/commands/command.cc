@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cctype>
-#include <charconv>
+
+#include "client/commands/processor_text.h"
 
 namespace longwire {
 namespace {
@@ -125,33 +126,36 @@ std::pair<std::string_view, std::string_view> CommandTable::SplitFirst(std::stri
 Result<CommandFlow> CommandTable::RunOnProcessors(Session& session, std::string_view which,
                                                   std::string_view command, Report& report) const {
   if (!session.halted()) return Error{Errc::kTargetRunning, "The target is running; break in first (Ctrl-C)"};
-  std::uint32_t count = std::max(1u, session.target().stop()->processors);
-  std::uint32_t first = 0, last = count - 1;
-  if (which == ".") {
-    first = last = session.processor();
-  } else if (which != "*") {
-    auto [end, error] = std::from_chars(which.data(), which.data() + which.size(), first);
-    if (error != std::errc() || first >= count) {
-      return Error{Errc::kUsage, "^ Illegal processor error in '" + std::string(which) + "'; there are " +
-                                     std::to_string(count) + " processors, from 0"};
-    }
-    last = first;
+  const bool all = which == "*";
+  std::uint32_t first = 0, last = ProcessorCount(session) - 1;
+  if (!all) {
+    Result<std::uint32_t> one = FindProcessor(session, which);
+    if (!one) return one.error();
+    first = last = *one;
   }
-  if ((command.starts_with("e ") || command.starts_with("E ")) && which == "*")
-    command = Trim(command.substr(2));
-  std::uint32_t before = session.processor();
+  const bool plain = command.starts_with("e ") || command.starts_with("E ");
+  if (plain) command = Trim(command.substr(2));
+  const std::uint32_t before = session.processor();
+  const std::uint64_t stop = session.target().stop()->stop_counter;
+  // A command that let the target run may have come to another stop, which has a processor of its own.
+  const auto put_back = [&] {
+    if (session.halted() && session.target().stop()->stop_counter == stop) session.SelectProcessor(before);
+  };
   CommandFlow flow = CommandFlow::kPrompt;
   for (std::uint32_t processor = first; processor <= last && flow == CommandFlow::kPrompt; ++processor) {
+    if (all && !plain) ReportProcessor(session, processor, report);
     session.SelectProcessor(processor);
     Result<CommandFlow> done = RunOne(session, command, report);
     if (!done) {
-      session.SelectProcessor(before);
+      put_back();
       return done;
     }
     flow = *done;
-    if (session.interrupt().raised()) break;
+    if (session.interrupt().raised() || !session.halted()) break;
+    if (session.target().stop()->stop_counter != stop) break;
+    session.SelectProcessor(before);
   }
-  if (session.halted()) session.SelectProcessor(before);
+  put_back();
   return flow;
 }
 
@@ -163,7 +167,9 @@ Result<CommandFlow> CommandTable::RunOne(Session& session, std::string_view comm
   // `1k` and `~1 k` run a command on another processor; `~1` and `~1s` alone select it.
   bool tilde = command.front() == '~';
   std::size_t digits = RunLength(command, tilde ? 1 : 0, IsDigit);
-  if (tilde && digits == 1 && command.size() > 1 && (command[1] == '*' || command[1] == '.')) digits = 2;
+  if (tilde && digits == 1 && command.size() > 1 &&
+      std::string_view("*.#").find(command[1]) != std::string_view::npos)
+    digits = 2;
   if (digits > (tilde ? 1u : 0u)) {
     std::string_view which = command.substr(tilde ? 1 : 0, digits - (tilde ? 1 : 0));
     std::string_view rest = Trim(command.substr(digits));

@@ -78,7 +78,7 @@ Result<CommandFlow> Locals(Session& session, Arguments& arguments, Report& repor
     if (session.interrupt().raised()) return Cancelled();
     if (!wildcard.Matches(variable.variable.name)) continue;
     std::string value = "<value unavailable>";
-    if (variable.known) {
+    if (variable.Visible()) {
       Result<TypeInfo> info = session.symbols().Describe(variable.type);
       const bool structure = info && info->kind == TypeKind::kStruct;
       // A structure is named; `dt` shows it.

@@ -9,11 +9,63 @@ namespace {
 
 constexpr std::uint64_t kMaxVariableBytes = 64 * 1024;
 
-/// A value held by a register as memory of its size.
-MemoryView ViewOfRegister(std::uint64_t value, std::uint64_t size) {
-  std::vector<std::byte> bytes(std::min<std::uint64_t>(size, 8));
-  for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(value >> (8 * i));
-  return MemoryView(0, std::move(bytes));
+/// What a register holds, as memory of at most `size` bytes; empty if the frame does not have it.
+std::vector<std::byte> BytesOfRegister(const RegisterSet& registers, const std::string& name,
+                                       std::uint64_t size) {
+  std::vector<std::byte> bytes;
+  if (const auto value = registers.Get(name)) {
+    bytes.resize(std::min<std::uint64_t>(size, 8));
+    for (std::size_t i = 0; i < bytes.size(); ++i) bytes[i] = static_cast<std::byte>(*value >> (8 * i));
+  } else if (const auto vector = registers.GetVector(name)) {
+    bytes.assign(vector->begin(),
+                 vector->begin() + static_cast<std::ptrdiff_t>(std::min<std::uint64_t>(size, 16)));
+  }
+  return bytes;
+}
+
+/// A place in memory relative to a register of the frame.
+std::optional<std::uint64_t> PlaceOf(Session& session, const RegisterSet& registers, const std::string& name,
+                                     std::int64_t offset) {
+  const auto value = registers.Get(name);
+  if (!value) return std::nullopt;
+  const std::uint64_t address = *value + static_cast<std::uint64_t>(offset);
+  return session.pointer_size() == 4 ? address & 0xffffffff : address;
+}
+
+/// Where a piece ends in a variable of `size` bytes.
+std::uint64_t EndOfPiece(const std::vector<VariablePiece>& pieces, std::size_t index, std::uint64_t size) {
+  return std::min<std::uint64_t>(index + 1 < pieces.size() ? pieces[index + 1].at : size, size);
+}
+
+/// Puts a variable together whose parts the compiler keeps apart.
+Result<void> ReadPieces(Session& session, const RegisterSet& registers, FrameVariable& variable) {
+  const std::vector<VariablePiece>& pieces = variable.variable.location.pieces;
+  variable.value = MemoryView(0, variable.size);
+  for (std::size_t i = 0; i < pieces.size(); ++i) {
+    const VariablePiece& piece = pieces[i];
+    const std::uint64_t end = EndOfPiece(pieces, i, variable.size);
+    if (piece.at >= end) continue;
+    if (!piece.offset) {
+      variable.value.Fill(piece.at, BytesOfRegister(registers, piece.register_name, end - piece.at));
+      continue;
+    }
+    const auto address = PlaceOf(session, registers, piece.register_name, *piece.offset);
+    if (!address) continue;
+    Result<MemoryView> view = ReadView(session, *address, end - piece.at);
+    if (!view) return view.error();
+    if (view->Known(0, view->size())) variable.value.Fill(piece.at, view->bytes());
+  }
+  variable.known = variable.value.Known(0, variable.size);
+  return {};
+}
+
+/// "@rcx" or "@rsp+0x0030".
+std::string PlaceText(const std::string& register_name, std::optional<std::int64_t> offset) {
+  if (!offset) return "@" + register_name;
+  const bool negative = *offset < 0;
+  const std::uint64_t distance =
+      negative ? 0 - static_cast<std::uint64_t>(*offset) : static_cast<std::uint64_t>(*offset);
+  return "@" + register_name + (negative ? "-0x" : "+0x") + HexDigits(distance, 4);
 }
 
 }  // namespace
@@ -32,20 +84,29 @@ Result<std::vector<FrameVariable>> ReadFrameVariables(Session& session, const Re
     if (Result<TypeInfo> info = session.symbols().Describe(variable.type))
       variable.size = std::min(info->size, kMaxVariableBytes);
     const VariableLocation& location = local.location;
-    const auto value = registers.Get(location.register_name);
-    if (location.kind == VariableLocation::Kind::kRegister && value && variable.size <= 8) {
-      variable.value = ViewOfRegister(*value, variable.size);
-      variable.known = true;
-    } else if (location.kind == VariableLocation::Kind::kRegisterRelative && value) {
-      variable.address = *value + static_cast<std::uint64_t>(location.offset);
-      if (session.pointer_size() == 4) *variable.address &= 0xffffffff;
-      ranges.push_back({*variable.address, variable.size});
+    if (location.kind == VariableLocation::Kind::kRegister) {
+      std::vector<std::byte> bytes = BytesOfRegister(registers, location.register_name, variable.size);
+      variable.known = !bytes.empty() && bytes.size() == variable.size;
+      if (variable.known) variable.value = MemoryView(0, std::move(bytes));
+    } else if (location.kind == VariableLocation::Kind::kRegisterRelative) {
+      variable.address = PlaceOf(session, registers, location.register_name, location.offset);
+      if (variable.address) ranges.push_back({*variable.address, variable.size});
+    }
+    for (std::size_t i = 0; i < location.pieces.size(); ++i) {
+      const VariablePiece& piece = location.pieces[i];
+      const std::uint64_t end = EndOfPiece(location.pieces, i, variable.size);
+      if (!piece.offset || piece.at >= end) continue;
+      if (const auto place = PlaceOf(session, registers, piece.register_name, *piece.offset))
+        ranges.push_back({*place, end - piece.at});
     }
     variable.variable = std::move(local);
     variables.push_back(std::move(variable));
   }
   if (!ranges.empty()) session.target().Prefetch(session.address_space(), ranges);
   for (FrameVariable& variable : variables) {
+    if (!variable.variable.location.pieces.empty()) {
+      if (Result<void> read = ReadPieces(session, registers, variable); !read) return read.error();
+    }
     if (!variable.address) continue;
     Result<MemoryView> view = ReadView(session, *variable.address, variable.size);
     if (!view) return view.error();
@@ -64,18 +125,20 @@ Result<std::vector<FrameVariable>> ReadFrameVariables(Session& session) {
 std::string RegisterLocationText(const FrameVariable& variable) {
   const VariableLocation& location = variable.variable.location;
   if (location.kind == VariableLocation::Kind::kUnavailable) return "";
-  std::string text = "@" + location.register_name;
-  if (location.kind == VariableLocation::Kind::kRegister) return text;
-  const bool negative = location.offset < 0;
-  const std::uint64_t distance = negative ? 0 - static_cast<std::uint64_t>(location.offset)
-                                          : static_cast<std::uint64_t>(location.offset);
-  return text + (negative ? "-0x" : "+0x") + HexDigits(distance, 4);
+  if (location.kind == VariableLocation::Kind::kRegister)
+    return PlaceText(location.register_name, std::nullopt);
+  if (location.kind == VariableLocation::Kind::kRegisterRelative)
+    return PlaceText(location.register_name, location.offset);
+  std::string text;
+  for (const VariablePiece& piece : location.pieces)
+    text += (text.empty() ? "" : ",") + PlaceText(piece.register_name, piece.offset);
+  return text;
 }
 
 std::string LocationText(Session& session, const FrameVariable& variable) {
   if (variable.address) return "@ 0x" + session.Address(*variable.address);
-  const std::string name = variable.variable.location.register_name;
-  return name.empty() ? "<value unavailable>" : "@ " + name;
+  const std::string place = RegisterLocationText(variable);
+  return place.empty() ? "<value unavailable>" : "@ " + place.substr(1);
 }
 
 }  // namespace longwire

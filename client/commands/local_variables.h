@@ -14,9 +14,12 @@ struct FrameVariable {
   LocalVariable variable;
   TypeReference type;
   std::uint64_t size = 0;
-  std::optional<std::uint64_t> address;  ///< nullopt: in a register, or unavailable
-  bool known = false;                    ///< false: optimized out here, or unreadable
+  std::optional<std::uint64_t> address;  ///< nullopt: in registers or pieces, or unavailable
+  bool known = false;                    ///< false: optimized out here, or unreadable; of pieces: all are
   MemoryView value;                      ///< `size` bytes
+
+  /// Whether there is anything to show: all of it, or some of its pieces.
+  bool Visible() const { return known || (!variable.location.pieces.empty() && value.AnyKnown()); }
 };
 
 /// Variables in scope at the program counter of these registers, read in one round trip. kNotFound with the
@@ -26,7 +29,7 @@ Result<std::vector<FrameVariable>> ReadFrameVariables(Session& session, const Re
 Result<std::vector<FrameVariable>> ReadFrameVariables(Session& session);
 /// "@ rcx" or "@ 0x0000000e`12345670", as `dt` shows it.
 std::string LocationText(Session& session, const FrameVariable& variable);
-/// "@rcx" or "@rsp+0x0030", as `dv /V` shows it; empty if unavailable.
+/// "@rcx", "@rsp+0x0030" or, of pieces, "@rcx,@rdx", as `dv /V` shows it; empty if unavailable.
 std::string RegisterLocationText(const FrameVariable& variable);
 
 }  // namespace longwire

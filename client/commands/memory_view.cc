@@ -19,6 +19,13 @@ bool MemoryView::Known(std::size_t offset, std::size_t size) const {
   return std::all_of(first, first + static_cast<std::ptrdiff_t>(size), [](bool known) { return known; });
 }
 
+void MemoryView::Fill(std::size_t offset, std::span<const std::byte> bytes) {
+  for (std::size_t i = 0; i < bytes.size() && offset + i < bytes_.size(); ++i) {
+    bytes_[offset + i] = bytes[i];
+    known_[offset + i] = true;
+  }
+}
+
 bool MemoryView::AnyKnown() const { return std::find(known_.begin(), known_.end(), true) != known_.end(); }
 
 std::optional<std::uint64_t> MemoryView::Unsigned(std::size_t offset, unsigned size) const {

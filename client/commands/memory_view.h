@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,8 @@ class MemoryView {
   /// Little-endian value of 1..8 bytes; nullopt if one of them is missing or outside.
   std::optional<std::uint64_t> Unsigned(std::size_t offset, unsigned size) const;
   const std::vector<std::byte>& bytes() const { return bytes_; }
+  /// Makes bytes known; those beyond the end are left out.
+  void Fill(std::size_t offset, std::span<const std::byte> bytes);
   /// Whether any byte could be read.
   bool AnyKnown() const;
 

@@ -1,9 +1,9 @@
 #include <algorithm>
-#include <charconv>
 #include <cinttypes>
 #include <cstdio>
 
 #include "client/commands/command.h"
+#include "client/commands/processor_text.h"
 #include "client/commands/target_text.h"
 #include "client/engine/breakpoints.h"
 #include "client/engine/event_filters.h"
@@ -27,44 +27,19 @@ Result<CommandFlow> ShowVersion(Session& session, Arguments& arguments, Report& 
   return CommandFlow::kPrompt;
 }
 
-/// The line of a thread of a user minidump: `.  0  Id: 5fc.65c Suspend: 1 Teb: 000007ff`fffde000`.
-std::string ThreadLine(const Session& session, const rpc::UserProcess& process, std::uint32_t number) {
-  if (number >= process.threads.size()) return {};
-  const rpc::UserThread& thread = process.threads[number];
-  char text[96];
-  std::snprintf(text, sizeof text, "  Id: %x.%x Suspend: %u Teb: ", process.id, thread.id,
-                thread.suspend_count);
-  return text + session.Address(thread.teb);
-}
-
-/// `~`, `~N`, `~Ns`; what runs a command on a processor never comes here.
+/// `~`, `~*`, `~N`, `~Ns`; what runs a command on a processor never comes here.
 Result<CommandFlow> Processors(Session& session, Arguments& arguments, Report& report) {
   std::string text = arguments.TakeRest();
-  std::uint32_t count = std::max(1u, session.target().stop()->processors);
-  if (text.empty()) {
-    for (std::uint32_t processor = 0; processor < count; ++processor) {
-      bool stopped = processor == session.target().stop()->processor,
-           current = processor == session.processor();
-      report.Row(
-          "processor",
-          {{"processor", static_cast<std::int64_t>(processor)}, {"current", current}, {"stopped", stopped}},
-          std::string(current   ? "."
-                      : stopped ? "#"
-                                : " ") +
-              " " + std::to_string(processor) +
-              (session.user_process() ? ThreadLine(session, *session.user_process(), processor) : ""));
-    }
+  if (text.empty() || text == "*") {
+    for (std::uint32_t processor = 0; processor < ProcessorCount(session); ++processor)
+      ReportProcessor(session, processor, report);
     return CommandFlow::kPrompt;
   }
   if (text.back() == 's' || text.back() == 'S') text.pop_back();
-  std::uint32_t processor = 0;
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), processor);
-  if (error != std::errc() || end != text.data() + text.size()) return SyntaxError("~" + text);
-  if (processor >= count) {
-    return Error{Errc::kUsage, "^ Illegal processor error in '~" + text + "'; there are " +
-                                   std::to_string(count) + " processors, from 0"};
-  }
-  session.SelectProcessor(processor);
+  while (!text.empty() && text.back() == ' ') text.pop_back();
+  Result<std::uint32_t> processor = FindProcessor(session, text);
+  if (!processor) return processor.error();
+  session.SelectProcessor(*processor);
   return CommandFlow::kPrompt;
 }
 
@@ -298,28 +273,57 @@ Result<CommandFlow> ListFilters(Session& session, Arguments&, Report& report) {
     std::string line = filter.name;
     if (line.size() < 4) line.resize(4, ' ');
     line += " - " + filter.description + " - " + std::string(FilterModeName(filter.mode));
-    if (filter.code) line += filter.handled ? " - handled" : " - not handled";
+    const bool exception = filter.code || filter.name == "*";
+    if (exception) line += filter.handled ? " - handled" : " - not handled";
     if (!filter.argument.empty()) line += "\n       (only break for " + filter.argument + ")";
-    report.Row("filter",
-               {{"name", filter.name},
-                {"mode", std::string(FilterModeName(filter.mode))},
-                {"argument", filter.argument},
-                {"commands", filter.commands}},
-               line);
+    if (!filter.commands.empty()) line += "\n       Command: \"" + filter.commands + "\"";
+    if (!filter.second_commands.empty())
+      line += "\n       Second command: \"" + filter.second_commands + "\"";
+    Fields fields = {{"name", filter.name},
+                     {"mode", std::string(FilterModeName(filter.mode))},
+                     {"argument", filter.argument},
+                     {"commands", filter.commands},
+                     {"second_commands", filter.second_commands}};
+    if (exception) fields.push_back({"handled", filter.handled});
+    report.Row("filter", std::move(fields), line);
   }
   return CommandFlow::kPrompt;
 }
 
-Result<CommandFlow> SetFilter(Session& session, Arguments& arguments, FilterMode mode) {
-  std::string commands;
-  if (arguments.Option("-c")) {
-    arguments.SkipBlanks();
-    std::string_view rest = arguments.rest();
-    std::size_t end = rest.empty() || rest.front() != '"' ? std::string_view::npos : rest.find('"', 1);
-    if (end == std::string_view::npos) return SyntaxError("-c " + std::string(rest));
-    commands = std::string(rest.substr(1, end - 1));
-    arguments.text().remove_prefix(end + 1);
+/// Commands in quotes.
+Result<std::string> TakeQuoted(Arguments& arguments, std::string_view option) {
+  arguments.SkipBlanks();
+  const std::string_view rest = arguments.rest();
+  const std::size_t end = rest.starts_with('"') ? rest.find('"', 1) : std::string_view::npos;
+  if (end == std::string_view::npos) return SyntaxError(std::string(option) + " " + std::string(rest));
+  std::string commands(rest.substr(1, end - 1));
+  arguments.text().remove_prefix(end + 1);
+  return commands;
+}
+
+struct FilterOptions {
+  std::optional<std::string> commands, second_commands;
+  bool handling = false;  ///< -h: how the exception goes back is set, not whether it stops
+};
+
+Result<FilterOptions> TakeFilterOptions(Arguments& arguments) {
+  FilterOptions options;
+  while (true) {
+    if (arguments.Option("-h")) {
+      options.handling = true;
+      continue;
+    }
+    const bool second = arguments.Option("-c2");
+    if (!second && !arguments.Option("-c")) return options;
+    Result<std::string> commands = TakeQuoted(arguments, second ? "-c2" : "-c");
+    if (!commands) return commands.error();
+    (second ? options.second_commands : options.commands) = std::move(*commands);
   }
+}
+
+Result<CommandFlow> SetFilter(Session& session, Arguments& arguments, FilterMode mode) {
+  Result<FilterOptions> options = TakeFilterOptions(arguments);
+  if (!options) return options.error();
   std::string name(arguments.Word());
   std::string argument;
   if (std::size_t colon = name.find(':'); colon != std::string::npos) {
@@ -329,9 +333,18 @@ Result<CommandFlow> SetFilter(Session& session, Arguments& arguments, FilterMode
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
   EventFilter* filter = name.empty() ? nullptr : session.filters().FindOrAdd(name);
   if (!filter) return Error{Errc::kUsage, "^ Invalid event name error in '" + name + "'; sx lists the names"};
+  if (options->handling) {
+    if (!filter->code && filter->name != "*")
+      return Error{Errc::kUsage, "^ -h is for exceptions, and '" + name + "' is none"};
+    filter->handled = mode == FilterMode::kBreak;
+    if (options->commands) filter->commands = std::move(*options->commands);
+    if (options->second_commands) filter->second_commands = std::move(*options->second_commands);
+    return CommandFlow::kPrompt;
+  }
   filter->mode = mode;
   filter->argument = std::move(argument);
-  filter->commands = std::move(commands);
+  filter->commands = options->commands.value_or("");
+  filter->second_commands = options->second_commands.value_or("");
   if (Result<void> done = session.breakpoints().AskForModuleStops(); !done) return done.error();
   return CommandFlow::kPrompt;
 }
@@ -345,17 +358,14 @@ Result<CommandFlow> ResetFilters(Session& session, Arguments&, Report&) {
 }  // namespace
 
 void AddTargetCommands(CommandTable& table) {
-  auto filter = [](FilterMode mode) {
-    return [mode](Session& session, Arguments& arguments, Report&) {
-      return SetFilter(session, arguments, mode);
-    };
-  };
   table.Add({{"vertarget"}, "vertarget", "Shows what is debugged.", ShowTarget, false, false});
   table.Add({{"version"}, "version", "Shows what is debugged, and with what.", ShowVersion, false, false});
-  table.Add({{"~"},
-             "~ | ~N[s] | ~N|* COMMAND",
-             "Lists or selects processors, or runs a command on one.",
-             Processors});
+  table.Add(
+      {{"~"},
+       "~ | ~N[s] | ~N|.|#|* [e] COMMAND",
+       "Lists or selects processors, or runs a command on one or all; . is the selected one, # the one that "
+       "stopped.",
+       Processors});
   table.Add({{".process"},
              ".process [/p [/r]] [EPROCESS]",
              "Selects the process whose memory is read.",
@@ -371,21 +381,21 @@ void AddTargetCommands(CommandTable& table) {
   table.Add({{".crash"}, ".crash", "Makes the target bug-check.", Crash});
   table.Add({{".restart"}, ".restart", "Synchronizes the link again.", Restart, false, false});
   table.Add({{"sx"}, "sx", "Lists the event filters.", ListFilters, false, false});
-  table.Add({{"sxe"},
-             "sxe [-c \"COMMANDS\"] EVENT[:ARGUMENT]",
-             "Stops at an event.",
-             filter(FilterMode::kBreak),
-             false,
-             false});
-  table.Add({{"sxd"},
-             "sxd EVENT",
-             "Stops at the second chance of an event.",
-             filter(FilterMode::kSecondChance),
-             false,
-             false});
-  table.Add(
-      {{"sxn"}, "sxn EVENT", "Tells about an event and goes on.", filter(FilterMode::kNotify), false, false});
-  table.Add({{"sxi"}, "sxi EVENT", "Ignores an event.", filter(FilterMode::kIgnore), false, false});
+  const auto add = [&](const char* name, const char* help, FilterMode mode) {
+    table.Add({{name},
+               std::string(name) + " [-c \"COMMANDS\"] [-c2 \"COMMANDS\"] [-h] EVENT[:ARGUMENT]",
+               help,
+               [mode](Session& session, Arguments& arguments, Report&) {
+                 return SetFilter(session, arguments, mode);
+               },
+               false,
+               false});
+  };
+  add("sxe", "Stops at an event; with -h, the exception counts as handled.", FilterMode::kBreak);
+  add("sxd", "Stops at the second chance of an event; with -h, the exception goes on to the target.",
+      FilterMode::kSecondChance);
+  add("sxn", "Tells about an event and goes on; -h as with sxd.", FilterMode::kNotify);
+  add("sxi", "Ignores an event; -h as with sxd.", FilterMode::kIgnore);
   table.Add({{"sxr"}, "sxr", "Puts the event filters back to their defaults.", ResetFilters, false, false});
 }
 

@@ -5,6 +5,7 @@
 #include "client/commands/local_variables.h"
 #include "client/commands/number_text.h"
 #include "client/commands/type_printer.h"
+#include "client/engine/image_plan.h"
 #include "client/symbols/field_path.h"
 #include "client/symbols/wildcard.h"
 
@@ -180,11 +181,16 @@ Result<bool> PrintLocal(Session& session, const TypeRequest& request, Report& re
     if (Result<void> printed = printer.Print(local->type, *local->address); !printed) return printed.error();
     return true;
   }
-  report.Line(local->known ? ValueText(session, local->value, {local->type, 0}) : "<value unavailable>");
+  if (info && info->kind == TypeKind::kStruct && local->Visible()) {
+    if (Result<void> printed = printer.Print(local->type, local->value); !printed) return printed.error();
+    return true;
+  }
+  report.Line(local->Visible() ? ValueText(session, local->value, {local->type, 0}) : "<value unavailable>");
   return true;
 }
 
-/// The structure travels with the answer that identifies the symbols.
+/// The structure travels with the answer that identifies the symbols. Where they are known already, what
+/// their types say is read.
 void Prepare(Session& session, const TypeRequest& request) {
   if (!session.halted()) return;
   const std::size_t mark = request.name.find('!');
@@ -192,7 +198,7 @@ void Prepare(Session& session, const TypeRequest& request) {
                        ? nullptr
                        : session.modules().FindByName(std::string_view(request.name).substr(0, mark));
   const std::span<Module* const> images(&module, module == nullptr ? 0 : 1);
-  if (request.address && !request.options.physical) {
+  if (request.address && !request.options.physical && !session.Unidentified(images).empty()) {
     session.PrepareStructure(images, *request.address);
   } else {
     session.PrepareImages(images);
@@ -213,10 +219,7 @@ Result<CommandFlow> DisplayType(Session& session, Arguments& arguments, Report& 
     Result<SymbolTable::Found> symbol = session.symbols().FindSymbol(request->name);
     if (!symbol || symbol->symbol.type == 0) return type.error();
     type = TypeReference{symbol->module, symbol->symbol.type};
-    if (!request->address) {
-      request->address = symbol->address();
-      if (!request->options.physical) session.PrepareStructure({}, *request->address);
-    }
+    if (!request->address) request->address = symbol->address();
   }
   if (request->address && !session.halted())
     return Error{Errc::kTargetRunning, "The target is running; break in first (Ctrl-C)"};

@@ -183,34 +183,49 @@ Result<void> TypePrinter::Print(const TypeReference& type, std::optional<std::ui
   if (address) {
     if (info->size > kMaxViewBytes)
       return Error{Errc::kLimitExceeded, "the type is larger than 4 MB; show a part of it"};
+    if (!options_.physical) {
+      const unsigned levels = 1 + (options_.blocks ? kMaxDepth : options_.depth);
+      session_.PrepareStructure(*address, info->size, StringPlaces(session_, type, levels));
+    }
     const AddressSpace space = options_.physical ? AddressSpace::Physical() : session_.address_space();
     Result<MemoryView> read = ReadView(session_, space, *address, info->size);
     if (!read) return read.error();
     view = std::move(*read);
   }
-  Fields row = {{"name", info->name}, {"size", Hex{info->size}}};
+  return Print(type, *info, address ? &view : nullptr, address);
+}
+
+Result<void> TypePrinter::Print(const TypeReference& type, const MemoryView& view) {
+  Result<TypeInfo> info = session_.symbols().Describe(type);
+  if (!info) return info.error();
+  return Print(type, *info, &view, std::nullopt);
+}
+
+Result<void> TypePrinter::Print(const TypeReference& type, const TypeInfo& info, const MemoryView* view,
+                                std::optional<std::uint64_t> address) {
+  Fields row = {{"name", info.name}, {"size", Hex{info.size}}};
   if (address) row.push_back({"address", Hex{*address}});
   report_.Row("type", std::move(row), "");
-  if (info->kind == TypeKind::kEnum && !address) {
+  if (info.kind == TypeKind::kEnum && view == nullptr) {
     if (options_.verbose)
-      report_.Line("Enum " + info->name + ",  " + std::to_string(info->enumerators.size()) + " total enums");
-    for (const TypeEnumerator& entry : info->enumerators) {
+      report_.Line("Enum " + info.name + ",  " + std::to_string(info.enumerators.size()) + " total enums");
+    for (const TypeEnumerator& entry : info.enumerators) {
       const std::string value = "0n" + std::to_string(entry.value);
       report_.Row("enumerator", {{"name", entry.name}, {"value", entry.value}},
                   "   " + entry.name + " = " + value);
     }
     return {};
   }
-  if (info->kind != TypeKind::kStruct) {
+  if (info.kind != TypeKind::kStruct) {
     const TypedPlace place{type, 0};
-    const std::string text = address ? ValueText(session_, view, place) : TypeText(session_, place);
-    report_.Row("value", {{"type", info->name}, {"value", text}}, text);
+    const std::string text = view ? ValueText(session_, *view, place) : TypeText(session_, place);
+    report_.Row("value", {{"type", info.name}, {"value", text}}, text);
     return {};
   }
-  if (options_.verbose) report_.Line(VerboseText(*info));
+  if (options_.verbose) report_.Line(VerboseText(info));
   Level level;
   level.type = type;
-  level.view = address ? &view : nullptr;
+  level.view = view;
   Result<bool> shown = ShowFields(level, options_.fields);
   if (!shown) return shown.error();
   if (!compact_.empty()) report_.Line(compact_);

@@ -33,6 +33,8 @@ class TypePrinter {
 
   /// Reads the whole of it at once. kNotFound: "Field(s) X not found"; kCancelled; kLimitExceeded.
   Result<void> Print(const TypeReference& type, std::optional<std::uint64_t> address);
+  /// One whose bytes were put together elsewhere.
+  Result<void> Print(const TypeReference& type, const MemoryView& view);
 
  private:
   struct Level {
@@ -45,6 +47,8 @@ class TypePrinter {
     bool pointers = true;  ///< whether -r follows pointers here
     std::string path;
   };
+  Result<void> Print(const TypeReference& type, const TypeInfo& info, const MemoryView* view,
+                     std::optional<std::uint64_t> address);
   Result<bool> ShowFields(const Level& level, const std::vector<std::string>& selection);
   Result<void> ShowField(const Level& level, const TypeField& field, const std::vector<std::string>& inner,
                          bool chosen);

@@ -6,11 +6,11 @@
 
 #include "client/commands/memory_form.h"
 #include "client/commands/number_text.h"
+#include "client/engine/structure_plan.h"
 
 namespace longwire {
 namespace {
 
-constexpr std::size_t kTextCharacters = 128;
 constexpr const char* kUnread = "????";
 
 std::int64_t SignExtend(std::uint64_t value, std::uint64_t size) {
@@ -22,6 +22,8 @@ std::int64_t SignExtend(std::uint64_t value, std::uint64_t size) {
 bool IsCountedString(const TypeInfo& info) {
   return info.kind == TypeKind::kStruct && (info.name == "_UNICODE_STRING" || info.name == "_STRING");
 }
+
+bool IsWide(const TypeInfo& counted_string) { return counted_string.name == "_UNICODE_STRING"; }
 
 bool IsCharacter(const TypeInfo& info) {
   return info.kind == TypeKind::kInteger && info.is_char && info.size <= 2;
@@ -91,7 +93,7 @@ std::optional<CountedString> CountedAt(Session& session, const MemoryView& view,
   const unsigned pointer = session.pointer_size();
   const auto length = view.Unsigned(offset, 2), buffer = view.Unsigned(offset + pointer, pointer);
   if (!length || !buffer) return std::nullopt;
-  return CountedString{*buffer, *length, info.name == "_UNICODE_STRING"};
+  return CountedString{*buffer, *length, IsWide(info)};
 }
 
 std::string StructText(Session& session, const MemoryView& view, const TypeInfo& info, std::uint64_t offset) {
@@ -181,25 +183,49 @@ std::string TypeText(Session& session, const TypedPlace& place) {
   return info ? info->name : "";
 }
 
+namespace {
+
+constexpr unsigned kMaxPlaceNesting = 8;  // a type of a damaged file may contain itself
+
+/// The places of a type itself, of its fields if it is a structure, and of base classes and so many levels of
+/// structures in it.
+void AddStringPlaces(Session& session, const TypeReference& type, std::uint64_t offset, unsigned levels,
+                     unsigned nesting, std::vector<StringPlace>& places) {
+  Result<TypeInfo> info = session.symbols().Describe(type);
+  if (!info || nesting > kMaxPlaceNesting || places.size() >= kMaxStringPlaces) return;
+  if (info->kind == TypeKind::kPointer && info->size <= 8) {
+    Result<TypeInfo> referent = session.symbols().Describe({type.module, info->referent});
+    if (referent && IsCharacter(*referent))
+      places.push_back({offset, static_cast<unsigned>(referent->size), false});
+    return;
+  }
+  if (info->kind != TypeKind::kStruct) return;
+  if (IsCountedString(*info)) places.push_back({offset, IsWide(*info) ? 2u : 1u, true});
+  if (levels == 0) return;
+  for (const TypeField& field : info->fields) {
+    if (field.is_static || field.bit_count != 0) continue;
+    AddStringPlaces(session, {type.module, field.type}, offset + field.offset,
+                    field.base_class ? levels : levels - 1, nesting + 1, places);
+  }
+}
+
+}  // namespace
+
+std::vector<StringPlace> StringPlaces(Session& session, const TypeReference& type, unsigned levels) {
+  std::vector<StringPlace> places;
+  AddStringPlaces(session, type, 0, levels, 0, places);
+  return places;
+}
+
 void PrefetchStrings(Session& session, const MemoryView& view, const TypeReference& structure,
                      std::uint64_t offset) {
-  Result<TypeInfo> info = session.symbols().Describe(structure);
-  if (!info) return;
   std::vector<rpc::ReadRange> ranges;
-  for (const TypeField& field : info->fields) {
-    if (field.is_static || field.bit_count != 0 || ranges.size() >= 64) continue;
-    Result<TypeInfo> type = session.symbols().Describe({structure.module, field.type});
-    if (!type) continue;
-    const std::uint64_t at = offset + field.offset;
-    if (IsCountedString(*type)) {
-      const auto counted = CountedAt(session, view, *type, at);
-      if (counted && counted->bytes > 0) ranges.push_back({counted->buffer, counted->bytes});
-    } else if (type->kind == TypeKind::kPointer && type->size <= 8) {
-      const auto value = view.Unsigned(at, static_cast<unsigned>(type->size));
-      if (!value || *value == 0) continue;
-      Result<TypeInfo> referent = session.symbols().Describe({structure.module, type->referent});
-      if (referent && IsCharacter(*referent)) ranges.push_back({*value, kTextCharacters * referent->size});
-    }
+  const unsigned pointer = session.pointer_size();
+  for (const StringPlace& place : StringPlaces(session, structure, 1)) {
+    const std::uint64_t at = offset + place.offset;
+    const auto value = view.Unsigned(at + (place.counted ? pointer : 0), pointer);
+    const auto length = place.counted ? view.Unsigned(at, 2) : kTextCharacters * place.character_size;
+    if (value && *value != 0 && length && *length != 0) ranges.push_back({*value, *length});
   }
   if (!ranges.empty()) session.target().Prefetch(session.address_space(), ranges);
 }

@@ -2,9 +2,11 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "client/commands/memory_view.h"
 #include "client/engine/session.h"
+#include "client/engine/structure_plan.h"
 #include "client/symbols/symbol_table.h"
 
 namespace longwire {
@@ -22,6 +24,9 @@ struct TypedPlace {
 std::string ValueText(Session& session, const MemoryView& view, const TypedPlace& place);
 /// The type as `dt` shows it without an address: "Uint2B", "Ptr64 _KTHREAD", "[4] Uint4B", "Pos 0, 1 Bit".
 std::string TypeText(Session& session, const TypedPlace& place);
+/// Where a type leads to texts: itself, its fields when it is a structure and `levels` is 1, and the
+/// structures in it when `levels` is more. At most kMaxStringPlaces.
+std::vector<StringPlace> StringPlaces(Session& session, const TypeReference& type, unsigned levels);
 /// Starts reading the strings that the fields of a structure refer to, all at once.
 void PrefetchStrings(Session& session, const MemoryView& view, const TypeReference& structure,
                      std::uint64_t offset);

@@ -23,9 +23,10 @@ struct EventFilter {
   std::string description;            ///< "Access violation"
   std::optional<std::uint32_t> code;  ///< of exceptions
   FilterMode mode = FilterMode::kBreak;
-  bool handled = false;  ///< how a resumed exception goes back to the target
-  std::string argument;  ///< `ld:mydrv`: only modules of this pattern
-  std::string commands;  ///< -c
+  bool handled = false;         ///< how a resumed exception goes back to the target
+  std::string argument;         ///< `ld:mydrv`: only modules of this pattern
+  std::string commands;         ///< -c, at the first chance
+  std::string second_commands;  ///< -c2, at the second
 };
 
 /// The table of `sx` (engine.md 3.6). A plain value.

@@ -158,7 +158,8 @@ Judgement JudgeException(Session& session, const rpc::StopEvent& stop) {
                               (mode == FilterMode::kSecondChance && first);
   judgement.silent = mode == FilterMode::kIgnore;
   judgement.decision.handled = filter ? filter->handled : false;
-  if (!judgement.decision.resume && filter) judgement.decision.commands = filter->commands;
+  if (!judgement.decision.resume && filter)
+    judgement.decision.commands = first ? filter->commands : filter->second_commands;
   return judgement;
 }
 

@@ -325,4 +325,10 @@ void Session::PrepareStructure(std::span<Module* const> images, std::uint64_t ad
   ReadStructure(target_, address_space(), address, pointer_size(), ranges);
 }
 
+void Session::PrepareStructure(std::uint64_t address, std::uint64_t size,
+                               std::span<const StringPlace> strings) {
+  if (!halted() || target_.Knows(address_space(), address, size)) return;
+  ReadKnownStructure(target_, address_space(), address, size, pointer_size(), strings);
+}
+
 }  // namespace longwire

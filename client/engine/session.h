@@ -29,6 +29,7 @@ class DriverFiles;
 class EventFilters;
 class ExtensionHost;
 struct ImageRange;
+struct StringPlace;
 
 /// Whether a target that boots again is stopped (-b, -x, -d, Ctrl-K).
 enum class RebootBreak : std::uint8_t {
@@ -142,6 +143,9 @@ class Session {
   /// The same together with a structure in memory that will be shown (structure_plan.h); asks the target for
   /// nothing that is known at this stop.
   void PrepareStructure(std::span<Module* const> modules, std::uint64_t address);
+  /// Reads a structure whose layout is known and the texts it leads to in one round trip, unless the
+  /// structure is known at this stop.
+  void PrepareStructure(std::uint64_t address, std::uint64_t size, std::span<const StringPlace> strings);
   /// Those of the images for which PrepareImages would ask the target.
   std::vector<ImageRange> Unidentified(std::span<Module* const> modules);
   Result<std::vector<StackFrame>> Walk(const RegisterSet& from, std::size_t maximum);

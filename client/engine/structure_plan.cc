@@ -53,7 +53,43 @@ void AppendStrings(PlanBuilder& b, std::uint64_t address, unsigned pointer_size)
   for (Reg reg : {value, maximum, length, strings, left, cursor}) b.Release(reg);
 }
 
+/// The text of one place, if there is a pointer to one.
+void AppendString(PlanBuilder& b, Reg base, unsigned pointer_size, const StringPlace& place) {
+  PlanBuilder::Label none = b.NewLabel();
+  Reg length = b.Constant(kTextCharacters * place.character_size), value = b.Allocate(), limit = b.Allocate();
+  if (place.counted) {
+    b.Load(length, 2, base, place.offset, none);
+    b.JumpZero(length, none);
+  }
+  b.Load(value, pointer_size, base, place.offset + (place.counted ? pointer_size : 0), none);
+  b.Const(limit, kLowestPointer);
+  b.JumpBelow(value, limit, none);
+  b.Emit(kString, value, 0, length);
+  b.Bind(none);
+  for (Reg reg : {limit, value, length}) b.Release(reg);
+}
+
 }  // namespace
+
+void ReadKnownStructure(Target& target, AddressSpace space, std::uint64_t address, std::uint64_t size,
+                        unsigned pointer_size, std::span<const StringPlace> strings) {
+  constexpr std::uint64_t kPage = 4096;
+  PlanBuilder b;
+  UseSpace(b, space);
+  Reg base = b.Constant(address);
+  // A page that cannot be read does not hide those behind it.
+  for (std::uint64_t done = 0; done < std::min(size, kMaxPlannedBytes);) {
+    const std::uint64_t part =
+        std::min(kPage - (address + done) % kPage, std::min(size, kMaxPlannedBytes) - done);
+    b.EmitFixed(kStructure, base, done, part);
+    done += part;
+  }
+  for (const StringPlace& place : strings.first(std::min(strings.size(), kMaxStringPlaces)))
+    AppendString(b, base, pointer_size, place);
+  b.Release(base);
+  b.End();
+  (void)target.Run(b.Build());
+}
 
 void ReadStructure(Target& target, AddressSpace space, std::uint64_t address, unsigned pointer_size,
                    std::span<const ImageRange> unidentified) {

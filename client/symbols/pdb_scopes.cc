@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::uint16_t kMachineI386 = 0x14c, kMachineAmd64 = 0x8664, kMachineArm64 = 0xaa64;
 constexpr std::uint16_t kLocalIsParameter = 1, kLocalIsOptimizedOut = 0x100;
-constexpr std::size_t kMaximumNesting = 256, kMaximumLocals = 1 << 16;
+constexpr std::size_t kMaximumNesting = 256, kMaximumLocals = 1 << 16, kMaximumPieces = 64;
 
 using Kind = VariableLocation::Kind;
 
@@ -53,6 +53,7 @@ class ScopeReader {
   void Range(const SymbolRecord& record);
   bool InRange(ByteCursor& cursor) const;
   void FrameProcedure(const SymbolRecord& record);
+  void Piece(std::uint32_t at, std::string register_name, std::optional<std::int64_t> offset);
   std::string Register(std::uint16_t number) const {
     return CodeViewRegisterName(container_.machine(), number);
   }
@@ -209,13 +210,35 @@ void ScopeReader::Range(const SymbolRecord& record) {
       location = {Kind::kRegisterRelative, Register(cursor.U16()), 0};
       const std::uint16_t flags = cursor.U16();
       location.offset = cursor.I32();
-      // A spilled member of a larger variable is not where the variable lives.
-      applies = (flags & 1) == 0 && InRange(cursor) && !location.register_name.empty();
+      applies = InRange(cursor) && !location.register_name.empty();
+      // A spilled member of a larger variable: its offset there is above the flags.
+      if (applies && (flags & 1) != 0) {
+        applies = false;
+        Piece(flags >> 4, std::move(location.register_name), location.offset);
+      }
       break;
     }
-    default: break;  // pieces of a variable in several places: not described
+    case kSymDefRangeSubfieldRegister: {
+      std::string name = Register(cursor.U16());
+      cursor.U16();
+      const std::uint32_t at = cursor.U32() & 0xFFF;
+      if (InRange(cursor) && !name.empty()) Piece(at, std::move(name), std::nullopt);
+      break;
+    }
+    default: break;  // ranges in a program of their own, which no compiler writes
   }
   if (applies) found_.back().second.location = std::move(location);
+}
+
+/// Adds to where the last variable lives, unless all of it has a place.
+void ScopeReader::Piece(std::uint32_t at, std::string register_name, std::optional<std::int64_t> offset) {
+  VariableLocation& location = found_.back().second.location;
+  if (location.kind != Kind::kUnavailable && location.kind != Kind::kPieces) return;
+  location.kind = Kind::kPieces;
+  std::vector<VariablePiece>& pieces = location.pieces;
+  const auto behind = std::find_if(pieces.begin(), pieces.end(), [at](const auto& p) { return p.at >= at; });
+  if (behind != pieces.end() && behind->at == at) return;
+  if (pieces.size() < kMaximumPieces) pieces.insert(behind, {at, std::move(register_name), offset});
 }
 
 void ScopeReader::FrameProcedure(const SymbolRecord& record) {

@@ -39,11 +39,24 @@ struct SourceLine {
   std::uint32_t displacement = 0;
 };
 
+/// A part of a variable that the compiler keeps apart from the others, up to the next part.
+struct VariablePiece {
+  std::uint32_t at = 0;  ///< offset in the variable
+  std::string register_name;
+  std::optional<std::int64_t> offset;  ///< in memory, relative to the register; nullopt: in the register
+};
+
 /// Where a local variable lives at one instruction.
 struct VariableLocation {
-  enum class Kind : std::uint8_t { kUnavailable, kRegister, kRegisterRelative } kind = Kind::kUnavailable;
-  std::string register_name;  ///< "rcx", "rsp"
-  std::int64_t offset = 0;    ///< kRegisterRelative; relative to the register's value in the frame
+  enum class Kind : std::uint8_t {
+    kUnavailable,
+    kRegister,
+    kRegisterRelative,
+    kPieces
+  } kind = Kind::kUnavailable;
+  std::string register_name;          ///< "rcx", "rsp"
+  std::int64_t offset = 0;            ///< kRegisterRelative; relative to the register's value in the frame
+  std::vector<VariablePiece> pieces;  ///< kPieces: by offset; parts that have none are optimized out
 };
 struct LocalVariable {
   std::string name;

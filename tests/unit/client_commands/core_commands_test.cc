@@ -184,6 +184,98 @@ TEST_F(CommandTest, AProcessorIsSelectedByItsNumber) {
   EXPECT_THAT(error_, HasSubstr("there are 2 processors"));
 }
 
+TEST_F(CommandTest, ProcessorsAreListedAndChosenInOtherWays) {
+  EXPECT_EQ(Run("~"), ". 0\n  1\n");
+  EXPECT_EQ(Run("~1 s; ~*"), "# 0\n. 1\n");
+  EXPECT_EQ(session_->processor(), 1u);
+  Run("~#s");
+  EXPECT_EQ(session_->processor(), 0u);
+  Run("~.");
+  EXPECT_EQ(error_, "");
+  EXPECT_EQ(session_->processor(), 0u);
+  Run("~x");
+  EXPECT_THAT(error_, HasSubstr("Syntax error in '~x'"));
+}
+
+TEST_F(CommandTest, ACommandRunsOnOneProcessorOrOnAll) {
+  std::vector<std::byte> other(0x4D0);
+  other[0x78] = std::byte{7};  // Rax
+  target_.SetContext(1, other);
+  EXPECT_EQ(Run("~1 r rax"), "rax=0000000000000007\n");
+  EXPECT_EQ(Run("1r rax"), "rax=0000000000000007\n");
+  EXPECT_EQ(Run("~*r rax"), ". 0\nrax=0000000000000000\n  1\nrax=0000000000000007\n");
+  EXPECT_EQ(Run("~* e r rax"), "rax=0000000000000000\nrax=0000000000000007\n");
+  EXPECT_EQ(Run("~1 e r rax"), "rax=0000000000000007\n");
+  EXPECT_EQ(session_->processor(), 0u);
+  Run("~1 nonsense");
+  EXPECT_THAT(error_, HasSubstr("Syntax error"));
+  EXPECT_EQ(session_->processor(), 0u);
+}
+
+TEST_F(CommandTest, AStopOnTheWayLeavesItsProcessorSelected) {
+  rpc::StopEvent step;
+  step.stop_counter = 2;
+  step.processor = 1;
+  step.processors = 2;
+  step.exception.code = 0x80000004;
+  step.context.assign(0x4D0, std::byte{0});
+  target_.SetContext(1, step.context);
+  target_.QueueEvent(step);
+  Run("~1 t");
+  EXPECT_EQ(session_->processor(), 1u);
+}
+
+TEST_F(CommandTest, FiltersKeepTheirCommandsAndHowTheExceptionGoesBack) {
+  EXPECT_THAT(Run("sx"), HasSubstr("av   - Access violation - break - not handled\n"));
+  Run("sxd -c \".echo one\" -c2 \".echo two\" av; sxe -h av");
+  EXPECT_EQ(error_, "");
+  EXPECT_THAT(Run("sx"), HasSubstr("av   - Access violation - second-chance break - handled\n"
+                                   "       Command: \".echo one\"\n"
+                                   "       Second command: \".echo two\"\n"));
+  Run("sxi -h av");
+  EXPECT_THAT(Run("sx"), HasSubstr("av   - Access violation - second-chance break - not handled\n"));
+  Run("sxe -h ld");
+  EXPECT_THAT(error_, HasSubstr("-h is for exceptions"));
+  Run("sxe -c2 k av");
+  EXPECT_THAT(error_, HasSubstr("Syntax error in '-c2 k av'"));
+}
+
+TEST_F(CommandTest, CommandsOfAFilterBelongToTheirChance) {
+  Run("sxe -c \".echo one\" -c2 \".echo two\" av");
+  rpc::StopEvent fault;
+  fault.stop_counter = 2;
+  fault.exception.code = 0xC0000005;
+  fault.context.assign(0x4D0, std::byte{0});
+  for (const bool first : {true, false}) {
+    fault.exception.first_chance = first;
+    target_.Halt(fault);
+    session_->OnEvent(fault);
+    Report report({});
+    EXPECT_EQ(ReportStop(*session_, fault, {}, report).commands, first ? ".echo one" : ".echo two");
+  }
+}
+
+TEST_F(CommandTest, ResumingFollowsTheHandlingOfTheFilter) {
+  rpc::StopEvent fault;
+  fault.stop_counter = 2;
+  fault.exception.code = 0xC0000005;
+  fault.context.assign(0x4D0, std::byte{0});
+  target_.Halt(fault);
+  session_->OnEvent(fault);
+  Run("sxe -h av; g");
+  target_.Halt(fault);
+  Run("gn");
+  target_.Halt(fault);
+  Run("sxd -h av; g");
+  target_.Halt(fault);
+  Run("gh");
+  ASSERT_EQ(target_.resumes().size(), 4u);
+  EXPECT_TRUE(target_.resumes()[0].handled);
+  EXPECT_FALSE(target_.resumes()[1].handled);
+  EXPECT_FALSE(target_.resumes()[2].handled);
+  EXPECT_TRUE(target_.resumes()[3].handled);
+}
+
 TEST_F(CommandTest, ModuleFiltersTellTheServer) {
   Run("sxe ld:mydrv");
   EXPECT_THAT(target_.calls(), testing::Contains("Configure module on"));

@@ -54,6 +54,15 @@ DebuggedSample::DebuggedSample() {
   AddNameCommands(table);
 }
 
+void DebuggedSample::SetContext(const RegisterSet& changed) {
+  rpc::StopEvent stop = *target.stop();
+  ++stop.stop_counter;
+  stop.program_counter = changed.program_counter();
+  stop.context.assign(changed.context().begin(), changed.context().end());
+  target.Halt(stop);
+  session->OnEvent(stop);
+}
+
 void DebuggedSample::LoadImage(const std::string& path, std::uint64_t base, std::uint64_t entry) {
   Result<std::unique_ptr<PeFile>> file = PeFile::Open(path);
   ASSERT_TRUE(file) << file.error().message;

@@ -29,7 +29,7 @@ class DebuggedSample : public ::testing::Test {
   Report Reported(const std::string& line);
   void PutBytes(std::uint64_t address, std::initializer_list<unsigned> bytes);
   void PutText(std::uint64_t address, const std::string& text);
-  void SetContext(const RegisterSet& registers);
+  void SetContext(const RegisterSet& changed);  ///< the next stop
   std::uint64_t Symbol(const std::string& name) { return *session->Evaluate(name); }
   /// Requests a command made.
   std::uint64_t RoundTrips(const std::string& line);

@@ -78,6 +78,42 @@ TEST_F(StackCommands, LocalsWithTypesAndPlaces) {
   EXPECT_EQ(Run("dv inner*"), "      inner_sum = 0x7\n");
 }
 
+TEST_F(StackCommands, LocalsOfOptimizedCodeInRegistersAndPieces) {
+  const std::uint64_t measure = Symbol("inspected!Measure");
+  RegisterSet at = registers;
+  at.Set("rcx", 0x11);
+  at.Set("rax", 0x22);
+  // Each range is the compiler's business; somewhere both parts are in registers, and at the end one is gone.
+  std::string pieces, part;
+  for (std::uint64_t offset = 0; offset < 0x28; ++offset) {
+    at.Set("rip", measure + offset);
+    SetContext(at);
+    const std::string text = Run("dv /V span");
+    if (text.find("@rcx,@rax") != std::string::npos && pieces.empty()) {
+      pieces = text;
+      EXPECT_EQ(Run("dt span"),
+                "Local var @ rcx,@rax Type struct _SPAN\n"
+                "   +0x000 First            : 0n17\n"
+                "   +0x008 Last             : 0n34\n");
+    }
+    if (!pieces.empty() && text.starts_with("@rcx ")) part = Run("dt span");
+  }
+  EXPECT_EQ(pieces, "@rcx,@rax         span = struct _SPAN\n");
+  EXPECT_THAT(part, HasSubstr("First            : 0n17"));
+  EXPECT_THAT(part, HasSubstr("Last             : ??"));
+}
+
+TEST_F(StackCommands, AFloatingPointLocalInAVectorRegister) {
+  RegisterSet at = registers;
+  std::array<std::byte, 16> value{};
+  value[6] = std::byte{0xf8};
+  value[7] = std::byte{0x3f};  // 1.5
+  ASSERT_TRUE(at.SetVector("xmm0", value));
+  at.Set("rip", Symbol("inspected!Scale"));
+  SetContext(at);
+  EXPECT_EQ(Run("dv /V factor"), "@xmm0             factor = 1.5\n");
+}
+
 TEST_F(StackCommands, ASetContextIsSaidAndReset) {
   RegisterSet other = registers;
   other.Set("rip", kSample + 0x1042);

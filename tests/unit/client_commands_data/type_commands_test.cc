@@ -108,6 +108,17 @@ TEST_F(TypeCommands, TheStructureIsReadOnce) {
   EXPECT_EQ(RoundTrips("dt inspected!_OWNER ffffe00e`0e4bc4a0"), 1u);
 }
 
+TEST_F(TypeCommands, TextsComeAlongWhereTheLayoutIsKnown) {
+  Run("dt inspected!_OWNER");
+  // What lies between a counted string's lengths and its pointer means nothing.
+  target.Put(kObject + 0x2c, 0x12345678, 4);
+  EXPECT_EQ(RoundTrips("dt inspected!_CONTEXT_EXT ffffc08b`de9e1640"), 1u);
+  EXPECT_EQ(RoundTrips("dt inspected!_CONTEXT_EXT ffffc08b`de9e1640"), 0u);
+  const std::string text = Run("dt inspected!_CONTEXT_EXT Name Label ffffc08b`de9e1640");
+  EXPECT_THAT(text, HasSubstr("_UNICODE_STRING \"\\Device\\mydrv0\"\n"));
+  EXPECT_THAT(text, HasSubstr("\"label\"\n"));
+}
+
 TEST_F(TypeCommands, RowsHoldPathsOffsetsAndValues) {
   const Report report = Reported("dt inspected!_CONTEXT_EXT List.Flink ffffc08b`de9e1640");
   ASSERT_EQ(report.rows().size(), 3u);
