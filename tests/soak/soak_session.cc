@@ -140,9 +140,13 @@ void SoakSession::OnStop(const rpc::StopEvent& stop) {
       known_.InCode(stop.program_counter))
     return;
   // A report that comes instead of the acknowledge of a Continue stands for it; one that was asked for again
-  // shows the stop that the target has not left.
-  if (stop.exception.code == before.exception.code && stop.program_counter == before.program_counter &&
-      stop.processor == before.processor && ++tally_.repeated_stops <= 1 + tally_.stops / 100)
+  // shows the stop that the target has not left, where the program counter may be behind its instruction
+  // already.
+  const bool moved =
+      stop.program_counter == before.program_counter + 1 && before.program_counter == known_.break_in;
+  if (stop.exception.code == before.exception.code && stop.processor == before.processor &&
+      (moved || stop.program_counter == before.program_counter) &&
+      ++tally_.repeated_stops <= 1 + tally_.stops / 100)
     return;
   const bool ours = stop.program_counter == known_.leaf || stop.program_counter == known_.delay;
   if (stop.exception.code == kBreakpoint && stop.restarted && ours) return;
