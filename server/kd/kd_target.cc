@@ -83,7 +83,6 @@ void KdTarget::Lost(kd::TimePoint now, const Error& why) {
 
 void KdTarget::FailAll(const Error& why) {
   pending_stop_.reset();
-  publish_again_ = false;
   departing_ = false;
   work_.FailCurrent(why);
   work_.FailWaiting(why);
@@ -169,6 +168,7 @@ void KdTarget::OnLost(const Error& error) {
 
 void KdTarget::ForgetStop() {
   stop_.reset();
+  publish_again_ = false;
   published_.reset();
   hits_.clear();
   stop_bugcheck_.reset();

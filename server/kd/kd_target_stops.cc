@@ -219,7 +219,7 @@ Task<Result<void>> KdTarget::Expedite(rpc::StopEvent& event) {
   rpc::MemoryChunk code{stop_->program_counter, {}};
   Result<void> read =
       co_await memory_.Read(AddressSpace::Virtual(), code.address, kCodeBytes, false, code.bytes);
-  if (!read) co_return read;
+  if (!read && !IsAnswer(read.error())) co_return read;
   if (!code.bytes.empty()) event.memory.push_back(std::move(code));
   if (!context || layout == nullptr) co_return Result<void>{};
   event.context = *context;
@@ -227,7 +227,7 @@ Task<Result<void>> KdTarget::Expedite(rpc::StopEvent& event) {
   rpc::MemoryChunk stack{sp, {}};
   const std::uint64_t wanted = std::min<std::uint64_t>(slow ? 256 : 1024, kPage - sp % kPage);
   read = co_await memory_.Read(AddressSpace::Virtual(), sp, wanted, false, stack.bytes);
-  if (!read) co_return read;
+  if (!read && !IsAnswer(read.error())) co_return read;
   if (!stack.bytes.empty()) event.memory.push_back(std::move(stack));
   co_return Result<void>{};
 }
@@ -235,7 +235,7 @@ Task<Result<void>> KdTarget::Expedite(rpc::StopEvent& event) {
 /// Makes the current stop known: the target is halted from here on.
 Task<Result<void>> KdTarget::Publish() {
   Result<void> removed = co_await planter_.RemoveTemporary();
-  if (!removed) co_return removed;
+  if (!removed && !IsAnswer(removed.error())) co_return removed;
   rpc::StopEvent event;
   Result<void> expedited = co_await Expedite(event);
   if (!expedited) co_return expedited;
@@ -266,11 +266,13 @@ Task<Result<void>> KdTarget::Publish() {
   co_return Result<void>{};
 }
 
-/// A stop that came about without a run: a step over a hard-coded breakpoint, another processor.
+/// A stop that came about without a run: a step over a hard-coded breakpoint, another processor. The target
+/// does not report it, so that a failing line only delays it; each further try waits for the line.
 Task<void> KdTarget::PublishAgain() {
   if (!stop_) co_return;
-  Result<void> published = co_await Publish();
-  static_cast<void>(published);
+  Result<void> published = co_await planter_.Settle();
+  if (published) published = co_await Publish();
+  publish_again_ = !published;
 }
 
 Task<Result<void>> KdTarget::SetProgramCounter(std::uint64_t address) {

@@ -337,6 +337,24 @@ TEST(BadLine, AStopIsStillThatOfItsBreakpointWhenItHasToBeReportedAgain) {
   EXPECT_EQ(sim.Events<rpc::StopEvent>()[0].breakpoints, std::vector{id});
 }
 
+TEST(BadLine, AStepThatIsNoRunEndsAlsoWhenTheLineFailsBehindIt) {
+  TargetSimulation sim;
+  sim.AttachHalted();  // stands at the CC of the break-in
+  // What the stack was read for is read anew behind the step, and fails.
+  kd::Bytes context = sim.Ask(rpc::GetContext{0}).bulk;
+  kd::Store(std::span(context), 0x98, TargetSimulation::kStack + 0xC00);
+  ASSERT_NE(sim.Ask(rpc::SetContext{0}, context).as<rpc::Done>(), nullptr);
+  sim.stub.mute = {Api::kReadVirtual};
+  EXPECT_NE(sim.Go(true).as<rpc::Done>(), nullptr);
+  sim.Run(std::chrono::seconds(4));
+  ASSERT_TRUE(sim.Events<rpc::StopEvent>().empty());
+  sim.stub.mute.clear();
+  sim.Run(std::chrono::seconds(10));
+  ASSERT_EQ(sim.Events<rpc::StopEvent>().size(), 1u);
+  EXPECT_EQ(sim.Events<rpc::StopEvent>()[0].program_counter, kCode + 1);
+  EXPECT_EQ(sim.Events<rpc::StopEvent>()[0].exception.code, kd::kExceptionSingleStep);
+}
+
 TEST(BadLine, AReportRepeatedUnderwayIsNoNewStop) {
   TargetSimulation sim;
   sim.AttachHalted();
