@@ -149,8 +149,10 @@ Framer::Step Framer::ParseControl() {
 void Framer::Reject(Reason reason, bool report) {
   // A cut control packet is not sent again by anyone, and asking for it would make the peer repeat something
   // else.
-  if (report && Rest()[0] == kDataLeaderByte)
-    items_.push_back({Kind::kBad, reason, PacketType::kUnused, 0, {}});
+  if (report && Rest()[0] == kDataLeaderByte) {
+    const std::uint32_t id = Rest().size() < kHeaderSize ? 0 : DecodeHeader(Rest()).id;
+    items_.push_back({Kind::kBad, reason, PacketType::kUnused, id, {}});
+  }
   ++head_;
   ++junk_bytes_;
   in_packet_ = false;

@@ -22,8 +22,8 @@ class Framer {
     Kind kind = Kind::kBad;
     Reason reason = Reason::kNone;  ///< kBad: why the sender should send again
     PacketType type = PacketType::kUnused;
-    std::uint32_t id = 0;
-    Bytes payload;  ///< kData
+    std::uint32_t id = 0;  ///< kBad: what the header says, 0 if it was cut
+    Bytes payload;         ///< kData
   };
 
   explicit Framer(Duration gap) : gap_(gap) {}

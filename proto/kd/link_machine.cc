@@ -73,13 +73,13 @@ void LinkMachine::Drain(TimePoint now) {
     switch (item->kind) {
       case Framer::Kind::kData: OnData(now, std::move(*item)); break;
       case Framer::Kind::kControl: OnControl(now, *item); break;
-      case Framer::Kind::kBad: OnBad(now, item->reason); break;
+      case Framer::Kind::kBad: OnBad(now, item->reason, item->id); break;
     }
   }
   counters_.junk_bytes = framer_.JunkBytes();
 }
 
-void LinkMachine::OnBad(TimePoint now, Framer::Reason reason) {
+void LinkMachine::OnBad(TimePoint now, Framer::Reason reason, std::uint32_t id) {
   if (reason == Framer::Reason::kChecksum) {
     ++counters_.checksum_errors;
   } else {
@@ -87,7 +87,7 @@ void LinkMachine::OnBad(TimePoint now, Framer::Reason reason) {
   }
   // Boot text holds hundreds of false leaders: nothing is asked for before the peer has shown that it speaks
   // KD, and then only so often.
-  if (!good_packet_seen_) return;
+  if (!good_packet_seen_ || NeedsNoCopy(id)) return;
   const TimePoint due = last_resend_ ? *last_resend_ + timers_.resend_interval : now;
   if (due > now) {
     resend_due_ = due;
@@ -96,9 +96,18 @@ void LinkMachine::OnBad(TimePoint now, Framer::Reason reason) {
   }
 }
 
+/// Whether a damaged packet, whose header says `id`, is one that was delivered before. A stopped target that
+/// was asked nothing has nothing else to send, and one that waits for an acknowledge repeats by itself. A
+/// RESEND that meets a target which has its acknowledge by now makes it report its stop again, and that
+/// report would stand for the acknowledge of a Continue which it never got (1.7).
+bool LinkMachine::NeedsNoCopy(std::uint32_t id) const {
+  if (!rx_known_ || id == expect_rx_) return false;
+  return outstanding_ ? !outstanding_->acknowledged : target_waits_;
+}
+
 void LinkMachine::OnData(TimePoint now, Framer::Item item) {
   if (!Kdnet() && !HeaderIsSound(item)) {
-    OnBad(now, Framer::Reason::kHeader);
+    OnBad(now, Framer::Reason::kHeader, item.id);
     return;
   }
   ++counters_.data_packets_received;
@@ -175,6 +184,7 @@ void LinkMachine::Deliver(TimePoint now, Framer::Item item) {
     OnAcknowledge(now, next_tx_);
   }
   quiet_since_command_ = false;
+  target_waits_ = item.type == PacketType::kStateManipulate || item.type == PacketType::kStateChange64;
   switch (item.type) {
     case PacketType::kStateManipulate: DeliverManipulate(now, std::move(item)); return;
     case PacketType::kStateChange64: attach_.reset(); break;
@@ -244,6 +254,7 @@ void LinkMachine::OnAcknowledge(TimePoint now, std::uint32_t id) {
   if (outstanding_->expect == Expect::kAcknowledge) {
     outstanding_.reset();
     quiet_since_command_ = true;
+    target_waits_ = false;
     Emit(LinkEvent::Kind::kAcknowledged);
     return;
   }
@@ -397,7 +408,7 @@ void LinkMachine::Reset(TimePoint now) {
 }
 
 void LinkMachine::BeginReset(TimePoint now) {
-  synchronized_ = quiet_since_command_ = false;
+  synchronized_ = quiet_since_command_ = target_waits_ = false;
   resetting_ = Resetting{timers_.reset_tries - 1, now + timers_.reset_wait};
   SendReset(now);
 }
@@ -408,7 +419,7 @@ void LinkMachine::Reopen() {
   output_.clear();
   next_tx_ = expect_rx_ = FirstId();
   delivered_.reset();
-  rx_known_ = synchronized_ = stream_seen_ = good_packet_seen_ = quiet_since_command_ = false;
+  rx_known_ = synchronized_ = stream_seen_ = good_packet_seen_ = quiet_since_command_ = target_waits_ = false;
   realigned_ = true;
   resetting_.reset();
   repeating_until_.reset();

@@ -164,7 +164,8 @@ class LinkMachine {
   void OnGap(TimePoint now, const Framer::Item& item);
   void Take(TimePoint now, Framer::Item item);
   void OnControl(TimePoint now, const Framer::Item& item);
-  void OnBad(TimePoint now, Framer::Reason reason);
+  void OnBad(TimePoint now, Framer::Reason reason, std::uint32_t id);
+  bool NeedsNoCopy(std::uint32_t id) const;
   void OnAcknowledge(TimePoint now, std::uint32_t id);
   void OnReset(TimePoint now, std::uint32_t id);
   void AdoptReset(std::uint32_t id);
@@ -209,6 +210,7 @@ class LinkMachine {
   std::uint32_t next_tx_ = FirstId();
   std::uint32_t expect_rx_ = FirstId();
   bool quiet_since_command_ = false;  ///< the target took a packet without reply, and nothing came since
+  bool target_waits_ = false;         ///< the last packet was a stop or a reply: the target waits for ours
   std::optional<std::uint32_t> delivered_;  ///< KDNET: the newest id taken since attaching
   bool rx_known_ = false;  ///< expect_rx_ is agreed; otherwise the next packet's id is taken as it is
   bool realigned_ = true;  ///< no packet was taken since ids were realigned

@@ -67,6 +67,34 @@ TEST(KdHost, DamagedHeadersAreAskedForAgain) {
   EXPECT_THAT(host.Events(), ElementsAre("reply"));
 }
 
+TEST(KdHost, ADamagedCopyOfWhatWasDeliveredIsNotAskedFor) {
+  SimulatedHost host;
+  host.Stop();
+  Request(host);
+  host.FeedAck(kN);
+  host.FeedData(PacketType::kStateManipulate, kN1, PayloadOf(kVersionReply));
+  host.Sent();
+  const auto damaged = [](PacketType type, std::uint32_t id, ByteView payload) {
+    Bytes frame = EncodeDataPacket(type, id, payload);
+    frame.back() = std::byte{0};
+    return frame;
+  };
+  // Our acknowledge was lost; the target repeats its reply until it has one.
+  host.Feed(damaged(PacketType::kStateManipulate, kN1, PayloadOf(kVersionReply)));
+  host.Advance(seconds(1));
+  EXPECT_THAT(host.Sent(), IsEmpty());
+  // Neither while a Continue is under way: the target, asked again, would report its stop in its stead.
+  Continue(host);
+  host.Sent();
+  host.Feed(damaged(PacketType::kStateManipulate, kN1, PayloadOf(kVersionReply)));
+  host.Feed(FromHex("3030303002003800"));
+  host.Advance(seconds(1));
+  EXPECT_THAT(host.Sent(), IsEmpty());
+  // What a target that runs already prints is new.
+  host.Feed(damaged(PacketType::kDebugIo, kN, PayloadOf(kE15)));
+  EXPECT_THAT(host.Sent(), ElementsAre("resend"));
+}
+
 TEST(KdHost, H44_ReplyAboutAnotherAddress) {
   SimulatedHost host;
   host.Stop();

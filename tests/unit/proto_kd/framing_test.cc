@@ -116,7 +116,7 @@ TEST(KdHost, H10_OtherLeaderBytesInFront) {
 
 TEST(KdHost, H11_AbsurdByteCount) {
   SimulatedHost host;
-  host.Stop();
+  Go(host);
   host.Feed(Join({FromHex("303030300300ffff0000808000000000"), Print(kN1)}));
   EXPECT_THAT(host.Sent(), ElementsAre("resend", "ack 80800001"));
   EXPECT_THAT(host.Events(), ElementsAre("data 3"));
@@ -124,7 +124,7 @@ TEST(KdHost, H11_AbsurdByteCount) {
 
 TEST(KdHost, H11_ByteCountZero) {
   SimulatedHost host;
-  host.Stop();
+  Go(host);
   host.Feed(Join({FromHex("30303030030000000000808000000000"), Print(kN1)}));
   EXPECT_THAT(host.Sent(), ElementsAre("resend", "ack 80800001"));
 }
@@ -203,7 +203,7 @@ TEST(KdHost, NoResendBeforeTheFirstGoodPacket) {
 
 TEST(KdHost, ResendsAreLimitedInRate) {
   SimulatedHost host;
-  host.Stop();
+  Go(host);
   for (int i = 0; i < 100; ++i) host.FeedHex("303030300700ffff0000000000000000");
   EXPECT_THAT(host.Sent(), ElementsAre("resend"));
   host.Advance(milliseconds(99));

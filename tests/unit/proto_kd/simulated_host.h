@@ -130,4 +130,13 @@ inline void Continue(SimulatedHost& host) {
   host.Advance(Duration::zero());
 }
 
+/// Brings the link to "running".
+inline void Go(SimulatedHost& host) {
+  host.Stop();
+  Continue(host);
+  host.FeedAck(kN);
+  host.Sent();
+  host.Events();
+}
+
 }  // namespace longwire::kd::testing
