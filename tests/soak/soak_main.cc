@@ -78,15 +78,14 @@ void Show(const Arguments& arguments, const SoakSession::Tally& tally, const Fau
   std::uint64_t done = 0;
   for (const auto& [name, count] : tally.done) done += count;
   std::printf(
-      "seed %llu: %llu operations, %llu answered, %llu errors; %llu stops, %llu stray, %llu repeated, %llu "
-      "restarts, "
+      "seed %llu: %llu operations, %llu answered, %llu errors; %llu stops, %llu stray, %llu restarts, "
       "%llu losses, %llu outputs lost in a reset; slowest %lld ms (%s)\n",
       static_cast<unsigned long long>(arguments.seed), static_cast<unsigned long long>(tally.operations),
       static_cast<unsigned long long>(done), static_cast<unsigned long long>(tally.errors),
       static_cast<unsigned long long>(tally.stops), static_cast<unsigned long long>(tally.stray_stops),
-      static_cast<unsigned long long>(tally.repeated_stops), static_cast<unsigned long long>(tally.restarts),
-      static_cast<unsigned long long>(tally.losses), static_cast<unsigned long long>(tally.lost_outputs),
-      static_cast<long long>(tally.slowest.count()), tally.slowest_name.c_str());
+      static_cast<unsigned long long>(tally.restarts), static_cast<unsigned long long>(tally.losses),
+      static_cast<unsigned long long>(tally.lost_outputs), static_cast<long long>(tally.slowest.count()),
+      tally.slowest_name.c_str());
   std::printf("%llu packets, %llu hit:", static_cast<unsigned long long>(faults.packets),
               static_cast<unsigned long long>(faults.total()));
   for (std::size_t i = 0; i < kFaultKinds; ++i) {

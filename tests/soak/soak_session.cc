@@ -121,7 +121,6 @@ void SoakSession::OnEvent(const rpc::Event& event) {
 void SoakSession::OnStop(const rpc::StopEvent& stop) {
   last_stop_ = stop;
   ++tally_.stops;
-  const rpc::StopEvent before = std::exchange(stop_before_, stop);
   if (stop.bugcheck) return void(Fail("the target crashed, code " + Hex(stop.bugcheck->code)));
   for (const std::uint64_t id : stop.breakpoints) {
     const bool data = data_breakpoints_.contains(id);
@@ -138,15 +137,6 @@ void SoakSession::OnStop(const rpc::StopEvent& stop) {
   }
   if (stop.exception.code == kSingleStep && (stepping_ || stop.restarted) &&
       known_.InCode(stop.program_counter))
-    return;
-  // A report that comes instead of the acknowledge of a Continue stands for it; one that was asked for again
-  // shows the stop that the target has not left, where the program counter may be behind its instruction
-  // already.
-  const bool moved =
-      stop.program_counter == before.program_counter + 1 && before.program_counter == known_.break_in;
-  if (stop.exception.code == before.exception.code && stop.processor == before.processor &&
-      (moved || stop.program_counter == before.program_counter) &&
-      ++tally_.repeated_stops <= 1 + tally_.stops / 100)
     return;
   const bool ours = stop.program_counter == known_.leaf || stop.program_counter == known_.delay;
   if (stop.exception.code == kBreakpoint && stop.restarted && ours) return;

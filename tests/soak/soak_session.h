@@ -26,7 +26,7 @@ class SoakSession {
     std::uint64_t operations = 0, errors = 0;
     std::map<std::string, std::uint64_t> done;            ///< by operation
     std::map<std::string, std::uint64_t> errors_by_name;  ///< "operation: error"
-    std::uint64_t stops = 0, stray_stops = 0, repeated_stops = 0, restarts = 0, losses = 0, lost_outputs = 0;
+    std::uint64_t stops = 0, stray_stops = 0, restarts = 0, losses = 0, lost_outputs = 0;
     std::chrono::milliseconds slowest{};
     std::string slowest_name;
   };
@@ -105,7 +105,6 @@ class SoakSession {
   std::set<std::uint64_t> data_breakpoints_;
   bool stepping_ = false;
   std::optional<rpc::StopEvent> last_stop_;
-  rpc::StopEvent stop_before_;
 
   std::uint64_t next_print_ = 1, last_print_ = 0;
   std::uint64_t burst_size_ = 0, burst_seen_ = 0;
