@@ -120,6 +120,7 @@ Result<void> RemoteTarget::Refresh() {
   // Who did not drive does not begin to. One who did is refused if another one drives by now.
   const bool drove = client_->role() == rpc::Role::kDriver;
   again.when_busy = drove ? rpc::WhenBusy::kRefuse : rpc::WhenBusy::kObserve;
+  again.watch = !drove;
   Result<rpc::LinkOpened> opened = Ask<rpc::LinkOpened>(again, {}, nullptr);
   KeepEvents();  // what came before the answer is older than what it says
   if (!opened) {

@@ -12,6 +12,7 @@ void Put(const OpenLink& from, pb::Request* to) {
   to->mutable_open_link()->set_when_busy(static_cast<pb::WhenBusy>(from.when_busy));
   to->mutable_open_link()->set_scroll_back(from.scroll_back);
   to->mutable_open_link()->set_since_ms(from.since_ms);
+  to->mutable_open_link()->set_watch(from.watch);
 }
 void Put(const CloseLink& from, pb::Request* to) { to->mutable_close_link()->set_resume(from.resume); }
 void Put(const ReadMemory& from, pb::Request* to) {
@@ -124,7 +125,8 @@ Result<Request> Get(const pb::OpenLink& from) {
     return Unknown("open_link.when_busy");
   }
   return Request(OpenLink{from.link(), from.break_in(), from.break_on_reboot(),
-                          static_cast<WhenBusy>(from.when_busy()), from.scroll_back(), from.since_ms()});
+                          static_cast<WhenBusy>(from.when_busy()), from.scroll_back(), from.since_ms(),
+                          from.watch()});
 }
 
 Result<Request> Get(const pb::ReadMemory& from) {

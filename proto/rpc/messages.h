@@ -187,6 +187,9 @@ struct OpenLink {
   WhenBusy when_busy = WhenBusy::kRefuse;
   std::uint64_t scroll_back = 0;  ///< bytes of past output wanted; they come as events behind the answer
   std::uint64_t since_ms = 0;     ///< of these only what is younger than this; 0: any age
+  /// Observe, and only what is open already (else kNotFound): a client whose role is to watch by now,
+  /// whatever it said in its Hello.
+  bool watch = false;
 };
 struct LinkOpened {
   std::string link;  ///< canonical, secrets masked

@@ -125,7 +125,7 @@ Awaitable<Result<KdService::Opening>> KdService::OpenLink(std::shared_ptr<KdSess
                     "this server does not allow the link " + name + "; see its --links option"};
   }
   const std::string device = DeviceOf(*parsed);
-  if (session->identity().role != rpc::Role::kDriver) {
+  if (session->identity().role != rpc::Role::kDriver || request.watch) {
     const std::shared_ptr<KdLink> link = FindLink(device);
     if (!link) co_return Error{Errc::kNotFound, "nobody has the link " + name + " open"};
     co_return Opening{link, false, false};

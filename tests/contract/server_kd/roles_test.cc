@@ -128,6 +128,24 @@ TEST(Roles, ClientsWaitInLineAndMayLeaveIt) {
   });
 }
 
+TEST(Roles, WhoOnlyWatchesOpensNothing) {
+  Bench bench(Keeping());
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service), bob(bench.context, *bench.service);
+    co_await alice.GreetFully("alice");
+    co_await bob.GreetFully("bob");
+    rpc::OpenLink look = Open();
+    look.watch = true;
+    const auto early = co_await bob.Ask(look);
+    CO_ASSERT_TRUE(ErrorOf(early) != nullptr);
+    EXPECT_EQ(ErrorOf(early)->code, Errc::kNotFound);
+    co_await OpenHalted(alice);
+    const auto joined = co_await bob.Ask(look);
+    CO_ASSERT_TRUE(std::get_if<rpc::LinkOpened>(&joined) != nullptr);
+    EXPECT_EQ(std::get_if<rpc::LinkOpened>(&joined)->role, rpc::Role::kObserver);
+  });
+}
+
 TEST(Roles, OnlyTheOwnerEvicts) {
   Bench bench(Keeping());
   RunTest(bench.context, [&]() -> asio::awaitable<void> {

@@ -78,6 +78,7 @@ class ScriptedServer : public std::enable_shared_from_this<ScriptedServer> {
   std::atomic<int> greetings{0}, ends{0}, reads{0}, resent{0}, openings{0}, resumes{0}, breakpoints{0};
   std::atomic<std::uint64_t> last_seen{0};
   std::atomic<rpc::Role> said_role{rpc::Role::kAdmin};  ///< in the newest Hello
+  std::atomic<bool> only_watches{false};                ///< the newest OpenLink
 
  private:
   void Reply(RpcChannel& channel, std::uint64_t id, rpc::Answer answer, std::vector<std::byte> bulk = {}) {
@@ -100,8 +101,9 @@ class ScriptedServer : public std::enable_shared_from_this<ScriptedServer> {
       (void)channel.Enqueue(known->second);
       return true;
     }
-    if (std::holds_alternative<rpc::OpenLink>(request)) {
+    if (const auto* open = std::get_if<rpc::OpenLink>(&request)) {
       ++openings;
+      only_watches = open->watch;
       opened_ = true;
       if (openings == lost_opening) {
         Tell(rpc::Output{"last words"});

@@ -150,6 +150,21 @@ TEST_F(SurvivalOfRoles, ALinkThatIsGoneAfterAGapIsNotWaitedFor) {
   ASSERT_TRUE(Read(kHangUp));
   EXPECT_FALSE(NextEvent());
   EXPECT_EQ(server_->openings, 2);
+  EXPECT_TRUE(server_->only_watches);
+}
+
+TEST_F(SurvivalOfRoles, WhoBeganAsTheDriverAndWatchesByNowOpensNoLinkAfterAGap) {
+  Connect();
+  EXPECT_FALSE(server_->only_watches);
+  server_->news = {Taken(false, 5)};
+  ASSERT_TRUE(Read(kTellNews));
+  server_->missing_events = 2;
+  server_->not_open = 1'000'000;
+  ASSERT_TRUE(Read(kHangUp));
+  while (NextEvent()) {
+  }
+  EXPECT_EQ(server_->openings, 2);
+  EXPECT_TRUE(server_->only_watches);
 }
 
 // ---- gaps
