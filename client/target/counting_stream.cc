@@ -22,6 +22,11 @@ class CountingStream final : public Stream {
     if (done) sent_ += head.size() + body.size();
     co_return done;
   }
+  std::size_t TryWrite(std::span<const std::byte> data) noexcept override {
+    const std::size_t written = inner_->TryWrite(data);
+    sent_ += written;
+    return written;
+  }
   Awaitable<Result<void>> ShutdownWrite() override { return inner_->ShutdownWrite(); }
   void Close() noexcept override { inner_->Close(); }
   const PeerInfo& peer() const noexcept override { return inner_->peer(); }

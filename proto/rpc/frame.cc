@@ -80,7 +80,7 @@ void Put(const Request& from, pb::Envelope* to) { ToWire(from, to->mutable_reque
 void Put(const Response& from, pb::Envelope* to) { ToWire(from, to->mutable_response()); }
 void Put(const Event& from, pb::Envelope* to) { ToWire(from, to->mutable_event()); }
 
-Result<Message> Get(const pb::Hello& from) {
+Result<Hello> Get(const pb::Hello& from) {
   const auto role = EnumFromWire(from.role(), Role::kAdmin, "hello.role");
   if (!role) return role.error();
   if (from.protocol_minimum() == 0 || from.protocol_minimum() > from.protocol_maximum()) {
@@ -99,10 +99,10 @@ Result<Message> Get(const pb::Hello& from) {
   to.resume_token = ToBytes(from.resume_token());
   to.last_event = from.last_event();
   if (from.has_keep_ms()) to.keep_ms = from.keep_ms();
-  return Message(std::move(to));
+  return to;
 }
 
-Result<Message> Get(const pb::Welcome& from) {
+Result<Welcome> Get(const pb::Welcome& from) {
   if (from.protocol() == 0) return Malformed("welcome.protocol");
   if (from.capabilities_size() > kMaximumCapabilities) return Malformed("welcome.capabilities");
   if (from.resume_token().size() > kMaximumTokenBytes) return Malformed("welcome.resume_token");
@@ -116,36 +116,38 @@ Result<Message> Get(const pb::Welcome& from) {
   to.next_event = from.next_event();
   to.restarted = from.restarted();
   to.notice = from.notice();
-  return Message(std::move(to));
+  return to;
 }
 
+/// Messages are moved as little as can be: this runs once for each message of a session.
 template <class Value>
-Result<Message> Checked(Result<Value> value) {
+Result<void> Store(Result<Value> value, Message& to) {
   if (!value) return value.error();
-  return Message(std::move(*value));
+  to.emplace<Value>(std::move(*value));
+  return {};
 }
 
-Result<Message> GetMessage(const pb::Envelope& from) {
+Result<void> GetMessage(const pb::Envelope& from, Message& to) {
   switch (from.kind_case()) {
-    case pb::Envelope::kHello: return Get(from.hello());
-    case pb::Envelope::kWelcome: return Get(from.welcome());
+    case pb::Envelope::kHello: return Store(Get(from.hello()), to);
+    case pb::Envelope::kWelcome: return Store(Get(from.welcome()), to);
     case pb::Envelope::kReject: {
       const auto& wire = from.reject();
-      return Message(
-          Reject{ErrcFromWire(wire.code()), wire.text(), wire.protocol_minimum(), wire.protocol_maximum()});
+      to = Reject{ErrcFromWire(wire.code()), wire.text(), wire.protocol_minimum(), wire.protocol_maximum()};
+      return {};
     }
-    case pb::Envelope::kGoodbye: {
-      return Message(Goodbye{ErrcFromWire(from.goodbye().code()), from.goodbye().text()});
-    }
-    case pb::Envelope::kKeepalive: return Message(Keepalive{});
-    case pb::Envelope::kCancel: return Message(Cancel{from.cancel().id()});
+    case pb::Envelope::kGoodbye:
+      to = Goodbye{ErrcFromWire(from.goodbye().code()), from.goodbye().text()};
+      return {};
+    case pb::Envelope::kKeepalive: to = Keepalive{}; return {};
+    case pb::Envelope::kCancel: to = Cancel{from.cancel().id()}; return {};
     case pb::Envelope::kRequest:
       if (from.id() == 0) return Malformed("id");
-      return Checked(FromWire(from.request()));
+      return Store(FromWire(from.request()), to);
     case pb::Envelope::kResponse:
       if (from.id() == 0) return Malformed("id");
-      return Checked(FromWire(from.response()));
-    case pb::Envelope::kEvent: return Checked(FromWire(from.event()));
+      return Store(FromWire(from.response()), to);
+    case pb::Envelope::kEvent: return Store(FromWire(from.event()), to);
     case pb::Envelope::KIND_NOT_SET: break;
   }
   return Unknown("kind");
@@ -209,13 +211,13 @@ Result<Envelope> DecodeEnvelope(std::span<const std::byte> bytes) {
       !wire->ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) {
     return Error{Errc::kMalformed, "A message of the peer is not a longwire message."};
   }
-  auto message = GetMessage(*wire);
-  if (!message) {
-    Error error = message.error();
+  Result<Envelope> envelope = Envelope{wire->id(), Keepalive{}, {}, wire->resent()};
+  if (const auto got = GetMessage(*wire, envelope->message); !got) {
+    Error error = got.error();
     error.address = wire->id();
-    return error;
+    envelope = std::move(error);
   }
-  return Envelope{wire->id(), std::move(*message), {}, wire->resent()};
+  return envelope;
 }
 
 }  // namespace longwire::rpc
