@@ -1,8 +1,8 @@
 // One request and its answer, channel to channel, against an echo of bare Asio coroutines that moves as many
 // bytes. Two processes; the ways take turns, so that the load of the machine is the same for each.
-// First each process where the scheduler puts it: a trip is then mostly the waking of halted processors,
-// which differs by the run and by the machine. Then both on one processor, where none halts: what the code
-// costs.
+// First each process on a processor of its own: a trip is then mostly the waking of halted processors. Then
+// both on one, where none halts: what the code costs. Last where the scheduler puts them, which is now the
+// one and now the other, not alike for each of the ways: a figure of chance, printed because users meet it.
 #include <openssl/ssl.h>
 #include <sched.h>
 #include <signal.h>
@@ -340,15 +340,22 @@ void Measure(const Place& place) {
   client.blocking->Close();
 }
 
-/// This process and `other` on the first processor that both may use.
-bool ShareOneProcessor(pid_t other) {
-  cpu_set_t allowed, one;
-  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return false;
-  int first = 0;
-  while (first < CPU_SETSIZE && !CPU_ISSET(first, &allowed)) ++first;
-  CPU_ZERO(&one);
-  CPU_SET(first, &one);
-  return ::sched_setaffinity(0, sizeof one, &one) == 0 && ::sched_setaffinity(other, sizeof one, &one) == 0;
+/// The processors that this process may use.
+std::vector<int> Processors() {
+  cpu_set_t allowed;
+  std::vector<int> processors;
+  if (::sched_getaffinity(0, sizeof allowed, &allowed) != 0) return processors;
+  for (int i = 0; i < CPU_SETSIZE; ++i) {
+    if (CPU_ISSET(i, &allowed)) processors.push_back(i);
+  }
+  return processors;
+}
+
+void PutOn(pid_t process, const std::vector<int>& processors) {
+  cpu_set_t set;
+  CPU_ZERO(&set);
+  for (const int processor : processors) CPU_SET(processor, &set);
+  if (::sched_setaffinity(process, sizeof set, &set) != 0) std::abort();
 }
 
 }  // namespace
@@ -372,11 +379,16 @@ int main() {
   }
   std::printf("request %zu bytes, answer %zu bytes; median of %d rounds of %d trips\n", RequestBytes(),
               AnswerBytes(), kRounds, kTrips);
-  for (const Place& place : places) Measure(place);
-  if (ShareOneProcessor(server)) {
-    std::printf("both processes on one processor:\n");
+  const std::vector<int> processors = Processors();
+  const auto measure = [&](const char* where, const std::vector<int>& client, const std::vector<int>& other) {
+    PutOn(0, client);
+    PutOn(server, other);
+    std::printf("%s:\n", where);
     for (const Place& place : places) Measure(place);
-  }
+  };
+  if (processors.size() > 1) measure("each process on its own processor", {processors[0]}, {processors[1]});
+  measure("both processes on one processor", {processors[0]}, {processors[0]});
+  measure("where the scheduler puts them", processors, processors);
   ::kill(server, SIGKILL);
   return 0;
 }
