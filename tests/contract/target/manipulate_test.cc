@@ -218,6 +218,41 @@ TEST_P(TargetManipulate, T33SingleStep) {
   EXPECT_EQ(Load32(kd_->GetContext(), kEFlagsOffset) & 0x100, 0u);
 }
 
+// 5.6: the reporter comes back before the other processor steps.
+TEST_P(TargetManipulate, T33SingleStepOfAnotherProcessor) {
+  ASSERT_NO_FATAL_FAILURE(BootStopped());
+  ASSERT_TRUE(kd_->Send(kManipulate, KdProbe::Request(0x3150, 1)));
+  const auto other = kd_->WaitForStop();
+  ASSERT_TRUE(other);
+  for (uint64_t before = Pc(*other), step = 0; step < 3; ++step) {
+    ASSERT_TRUE(kd_->Continue(kContinue, true));
+    if (step == 0) {
+      const auto again = kd_->WaitForStop();
+      ASSERT_TRUE(again);
+      EXPECT_EQ(Load16(*again, 6), 0);
+      EXPECT_EQ(Code(*again), Code(stop_));
+      EXPECT_EQ(Pc(*again), Pc(stop_));
+      Bytes context = kd_->GetContext();
+      Store64(&context, kRipOffset, Pc(stop_) + 1);
+      ASSERT_EQ(kd_->SetContext(context).status, 0u);
+      ASSERT_TRUE(kd_->Continue());
+    }
+    const auto stop = kd_->WaitForStop();
+    ASSERT_TRUE(stop);
+    EXPECT_EQ(Load16(*stop, 6), 1);
+    EXPECT_EQ(Code(*stop), 0x80000004u);
+    EXPECT_EQ(Load64(*stop, 0xC0) & 0x4000, 0x4000u) << "Dr6";
+    EXPECT_NE(Pc(*stop), before);
+    EXPECT_EQ(Load32(kd_->GetContext(1), kEFlagsOffset) & 0x100, 0u);
+    before = Pc(*stop);
+  }
+  ASSERT_TRUE(kd_->Continue());
+  EXPECT_TRUE(kd_->Silent(milliseconds(100)));
+  const auto stop = kd_->BreakIn();
+  ASSERT_TRUE(stop);
+  EXPECT_EQ(Load16(*stop, 6), 0) << "the first processor runs on";
+}
+
 TEST_P(TargetManipulate, T34UnhandledExceptionComesASecondTime) {
   ASSERT_NO_FATAL_FAILURE(BootStopped());
   ASSERT_NO_FATAL_FAILURE(RunCommand(kBreak));

@@ -46,11 +46,14 @@ BOOLEAN KdpTakeBreakInByte(void);
 
 // kdmanip.c. Serves requests until a continue; the result tells whether the exception counts as handled.
 typedef struct _KDP_SESSION {
-  CONTEXT* Context;  // of the processor that trapped
-  ULONG Processor;   // the one that reported
+  CONTEXT* Context;  // of the processor that serves
+  ULONG Reporter;    // the one whose exception stopped the machine: its continue lets it run
+  ULONG Processor;   // the one that reported last
   BOOLEAN ContextRead;
   UCHAR* StateChange;  // sent, and sent again after a reset
   ULONG StateChangeSize;
+  UCHAR* FirstReport;  // the reporter's, while another is switched to
+  ULONG FirstReportSize;
 } KDP_SESSION;
 BOOLEAN KdpSendWaitContinue(KDP_SESSION* Session);
 void KdpBuildExceptionReport(KDP_SESSION* Session, const EXCEPTION_RECORD* Record, BOOLEAN SecondChance);

@@ -127,11 +127,34 @@ static void ApplyControlSet(KDP_SESSION* Session) {
   }
 }
 
+// The reporter's again, after another processor was continued: what happened stays, where it stands is looked up.
+static KDP_OUTCOME ReturnToReporter(KDP_SESSION* Session) {
+  ULONG size = Session->FirstReportSize;
+  Session->Processor = Session->Reporter;
+  Session->ContextRead = FALSE;
+  BuildCommon(Session, Get32(Session->FirstReport));
+  Session->StateChangeSize = size;
+  memcpy(Session->StateChange + 0x20, Session->FirstReport + 0x20, 0xA0);
+  memcpy(Session->StateChange + STATE_CHANGE_SIZE, Session->FirstReport + STATE_CHANGE_SIZE,
+         size - STATE_CHANGE_SIZE);
+  return ReportAgain;
+}
+
+static KDP_OUTCOME Continue(KDP_SESSION* Session, BOOLEAN Controls, BOOLEAN* Handled) {
+  *Handled = NT_SUCCESS((NTSTATUS)Get32(KdpMessage + 0x10));
+  if (Controls && *Handled) ApplyControlSet(Session);
+  return Session->Processor == Session->Reporter ? Resume : ReturnToReporter(Session);
+}
+
 static KDP_OUTCOME SwitchProcessor(KDP_SESSION* Session) {
   ULONG processor = Get16(KdpMessage + 6);
   if (processor >= MAXIMUM_PROCESSORS) {
     Put32(KdpMessage + 8, (ULONG)STATUS_UNSUCCESSFUL);
     return Reply;
+  }
+  if (Session->Processor == Session->Reporter) {
+    memcpy(Session->FirstReport, Session->StateChange, Session->StateChangeSize);
+    Session->FirstReportSize = Session->StateChangeSize;
   }
   Session->Processor = processor;
   EXCEPTION_RECORD record = {.ExceptionCode = STATUS_WAKE_SYSTEM_DEBUGGER};
@@ -183,12 +206,8 @@ static KDP_OUTCOME Serve(KDP_SESSION* Session, ULONG Received, ULONG* DataSize, 
       *DataSize = data;
       return Reply;
     case 0x313C:
-      if (NT_SUCCESS((NTSTATUS)Get32(KdpMessage + 0x10))) ApplyControlSet(Session);
-      *Handled = NT_SUCCESS((NTSTATUS)Get32(KdpMessage + 0x10));
-      return Resume;
     case 0x3136:
-      *Handled = NT_SUCCESS((NTSTATUS)Get32(KdpMessage + 0x10));
-      return Resume;
+      return Continue(Session, api == 0x313C, Handled);
     case 0x313B:
       KiResetProcessor();
     case 0x3149:

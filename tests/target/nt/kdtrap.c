@@ -6,7 +6,7 @@ void KdpBuildSymbolsReport(KDP_SESSION* Session, const KD_SYMBOLS_INFO* Info, co
 void KdpPrint(const CHAR* Text, ULONG Length);
 ULONG KdpPrompt(const CHAR* Prompt, ULONG PromptLength, CHAR* Answer, ULONG Limit);
 
-static UCHAR KdpReport[KDP_MAXIMUM_PAYLOAD];
+static UCHAR KdpReport[KDP_MAXIMUM_PAYLOAD], KdpFirstReport[KDP_MAXIMUM_PAYLOAD];
 static BOOLEAN KdpBreakInPending;
 
 // Debug registers are held in the processor block while the machine is stopped, as the host edits them there.
@@ -41,7 +41,7 @@ static void CopyDebugRegisters(const KPRCB* Prcb, CONTEXT* Context) {
   Context->Dr3 = special->KernelDr3, Context->Dr6 = special->KernelDr6, Context->Dr7 = special->KernelDr7;
 }
 
-static void Enter(KDP_SESSION* Session, CONTEXT* Context) {
+static void Enter(KDP_SESSION* Session, CONTEXT* Context, ULONG Reporter) {
   KPRCB* prcb = KeGetCurrentPrcb();
   SaveState(prcb, Context);
   CopyDebugRegisters(prcb, Context);
@@ -49,8 +49,9 @@ static void Enter(KDP_SESSION* Session, CONTEXT* Context) {
   *prcb->Context = *Context;
   memset(Session, 0, sizeof(*Session));
   Session->Context = Context;
-  Session->Processor = prcb->Number;
+  Session->Reporter = Session->Processor = Reporter;
   Session->StateChange = KdpReport;
+  Session->FirstReport = KdpFirstReport;
 }
 
 static void Leave(void) {
@@ -58,13 +59,30 @@ static void Leave(void) {
   RestoreState(KeGetCurrentPrcb());
 }
 
+// The parked processor runs while the debugger steps it, on this one, an instruction at a time. Its trap stops
+// the machine like any other.
+static void StepParkedProcessor(CONTEXT* Context) {
+  KPRCB* parked = KiProcessorBlock[1];
+  while (parked->Context->EFlags & 0x100) {
+    EXCEPTION_RECORD record = {0};
+    KiStepContext(parked->Context, &record);
+    parked->ProcessorState.SpecialRegisters.KernelDr6 = ReadDr6();
+    KDP_SESSION session;
+    Enter(&session, Context, parked->Number);
+    KdpBuildExceptionReport(&session, &record, FALSE);
+    KdpSendWaitContinue(&session);
+    Leave();
+  }
+}
+
 BOOLEAN KdTrap(EXCEPTION_RECORD* Record, CONTEXT* Context, BOOLEAN SecondChance) {
   KDP_SESSION session;
   ULONG64 flags = DisableInterrupts();
-  Enter(&session, Context);
+  Enter(&session, Context, KeGetCurrentPrcb()->Number);
   KdpBuildExceptionReport(&session, Record, SecondChance);
   BOOLEAN handled = KdpSendWaitContinue(&session);
   Leave();
+  StepParkedProcessor(Context);
   RestoreInterrupts(flags);
   return handled;
 }
@@ -73,11 +91,12 @@ static void ReportSymbols(CONTEXT* Context, BOOLEAN Unload) {
   if (KdDebuggerNotPresent) return;
   const STRING* path = (const STRING*)Context->Rcx;
   KDP_SESSION session;
-  Enter(&session, Context);
+  Enter(&session, Context, KeGetCurrentPrcb()->Number);
   KdpBuildSymbolsReport(&session, (const KD_SYMBOLS_INFO*)Context->Rdx, path != NULL ? path->Buffer : NULL,
                         Unload);
   KdpSendWaitContinue(&session);
   Leave();
+  StepParkedProcessor(Context);
 }
 
 void KdReportUnloadAll(void) {

@@ -16,6 +16,8 @@ void KiStartSystemThread(void);
 void KiLoadProcessorRegisters(const void* Gdt, const void* Idt, KPCR* Pcr);
 void KiLoadXmmPattern(void);
 __attribute__((noreturn)) void KiResetProcessor(void);
+void KiRunOneInstruction(const CONTEXT* Context);  // ends in KiReturnFromStep()
+__attribute__((noreturn)) void KiReturnFromStep(void);
 BOOLEAN KiGuardedReadMsr(ULONG Number, ULONG64* Value);
 BOOLEAN KiGuardedWriteMsr(ULONG Number, ULONG64 Value);
 NTSTATUS DebugService(ULONG Service, const void* Arg1, ULONG64 Arg2, ULONG64 Arg3, ULONG64 Arg4);
@@ -74,6 +76,9 @@ void KiIdleLoop(void);
 void KiReadyThread(KTHREAD* Thread);
 void KiSwapThread(void);
 void KiClockTick(void);
+
+// trapdisp.c. Interrupts are off; Record tells what ended it.
+void KiStepContext(CONTEXT* Context, EXCEPTION_RECORD* Record);
 
 // debugdata.c
 extern LIST_ENTRY KdpDebuggerDataListHead;

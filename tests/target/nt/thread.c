@@ -137,14 +137,22 @@ void KiIdleLoop(void) {
   }
 }
 
+volatile ULONG64 KiParkedTurns;
+
 // Body of the second processor's idle thread. It runs once on the first processor to leave a real stack and
-// context behind, then counts as running on its own processor and is never scheduled again.
+// context behind, then counts as running on its own processor and is never scheduled again. What it does
+// there, when it is stepped, is the loop at the end.
 static void KiParkProcessor(PVOID Context) {
+  static volatile BOOLEAN parked;
   KPRCB* prcb = Context;
   DisableInterrupts();
   RtlCaptureContext(&prcb->ProcessorState.ContextFrame);
-  prcb->ProcessorState.ContextFrame.SegDs = prcb->ProcessorState.ContextFrame.SegEs = 0x2B;
-  for (;;) KiSwapThread();
+  if (!parked) {
+    parked = TRUE;
+    prcb->ProcessorState.ContextFrame.SegDs = prcb->ProcessorState.ContextFrame.SegEs = 0x2B;
+    for (;;) KiSwapThread();
+  }
+  for (;;) ++KiParkedTurns;
 }
 
 void KiInitializeScheduler(void) {

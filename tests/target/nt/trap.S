@@ -164,6 +164,64 @@ BEGIN SwapContext
   ret
 END
 
+// void KiRunOneInstruction(const CONTEXT *rcx): on the context's stack, with the trap flag and without interrupts. Its
+// trap calls KiReturnFromStep, which returns from here.
+BEGIN KiRunOneInstruction
+  .seh_endprologue
+  pushq %rbx
+  pushq %rbp
+  pushq %rsi
+  pushq %rdi
+  pushq %r12
+  pushq %r13
+  pushq %r14
+  pushq %r15
+  movq %rsp, KiStepperStack(%rip)
+  fxrstor64 0x100(%rcx)
+  movzwl 0x42(%rcx), %eax
+  pushq %rax
+  pushq 0x98(%rcx)
+  movl 0x44(%rcx), %eax
+  andl $0x00244DD5, %eax
+  orl $0x102, %eax
+  pushq %rax
+  movzwl 0x38(%rcx), %eax
+  pushq %rax
+  pushq 0xF8(%rcx)
+  movq 0x78(%rcx), %rax
+  movq 0x88(%rcx), %rdx
+  movq 0x90(%rcx), %rbx
+  movq 0xA0(%rcx), %rbp
+  movq 0xA8(%rcx), %rsi
+  movq 0xB0(%rcx), %rdi
+  movq 0xB8(%rcx), %r8
+  movq 0xC0(%rcx), %r9
+  movq 0xC8(%rcx), %r10
+  movq 0xD0(%rcx), %r11
+  movq 0xD8(%rcx), %r12
+  movq 0xE0(%rcx), %r13
+  movq 0xE8(%rcx), %r14
+  movq 0xF0(%rcx), %r15
+  movq 0x80(%rcx), %rcx
+  iretq
+END
+
+BEGIN KiReturnFromStep
+  .seh_endprologue
+  movq KiStepperStack(%rip), %rsp
+  popq %r15
+  popq %r14
+  popq %r13
+  popq %r12
+  popq %rdi
+  popq %rsi
+  popq %rbp
+  popq %rbx
+  ret
+END
+
+  .lcomm KiStepperStack, 8, 8
+
 // First code of a new thread: start routine and context lie above the (zero) return address that ends its stack.
 BEGIN KiStartSystemThread
   subq $0x38, %rsp

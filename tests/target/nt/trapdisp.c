@@ -84,6 +84,18 @@ static void Describe(EXCEPTION_RECORD* Record, KTRAP_FRAME* Trap, ULONG Vector) 
   Record->ExceptionAddress = (PVOID)Trap->Rip;
 }
 
+static CONTEXT* KiSteppedContext;
+static EXCEPTION_RECORD* KiStepRecord;
+
+void KiStepContext(CONTEXT* Context, EXCEPTION_RECORD* Record) {
+  ULONG interrupts = Context->EFlags & 0x200;
+  KiSteppedContext = Context;
+  KiStepRecord = Record;
+  KiRunOneInstruction(Context);
+  KiSteppedContext = NULL;
+  Context->EFlags = (Context->EFlags & ~0x100u) | interrupts;
+}
+
 static void KiClockInterrupt(void) {
   KiAcknowledgeInterrupt();
   if (KdpHalted) {  // time stands still
@@ -97,6 +109,11 @@ static void KiClockInterrupt(void) {
 
 void KiDispatchTrap(KTRAP_FRAME* Trap, ULONG Vector, KEXCEPTION_FRAME* Frame) {
   Trap->FaultAddress = ReadCr2();
+  if (KiSteppedContext != NULL) {  // this is the stack of the context that was stepped
+    Describe(KiStepRecord, Trap, Vector);
+    KeContextFromFrames(Trap, Frame, KiSteppedContext);
+    KiReturnFromStep();
+  }
   if (Vector == 0x31) {
     KiAcknowledgeInterrupt();
     return;
