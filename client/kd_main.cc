@@ -5,6 +5,7 @@
 
 #include "client/commands/command.h"
 #include "client/console/console.h"
+#include "client/console/terminal_keys.h"
 #include "client/engine/driver_files.h"
 #include "client/engine/event_text.h"
 #include "client/enumeration/enumeration.h"
@@ -115,6 +116,7 @@ int Debug(const KdOptions& options, Interrupt& interrupt) {
   session.set_extensions(std::make_shared<ExtensionHost>(session));
   CommandTable table;
   AddAllCommands(table);
+  const TerminalKeys keys(STDIN_FILENO);
   LineInput input(STDIN_FILENO, interrupt);
   ConsoleOptions console{options.commands, options.script, options.wait_seconds,
                          "Longwire kd " LONGWIRE_VERSION "\nConnected to " + (*target)->SessionName() + "\n"};

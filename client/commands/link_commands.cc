@@ -233,8 +233,20 @@ Result<CommandFlow> ControlKey(Session& session, Arguments& arguments, Report& r
     report.Line(session.options().verbose ? "Verbose mode ON." : "Verbose mode OFF.");
     return CommandFlow::kPrompt;
   }
+  if (EqualsIgnoringCase(key, "d")) {
+    rpc::Configure configure;
+    configure.trace_packets = !session.options().trace_packets;
+    if (Result<void> done = session.target().Configure(configure); !done) return done.error();
+    session.options().trace_packets = *configure.trace_packets;
+    report.Line(session.options().trace_packets ? "Packet trace ON." : "Packet trace OFF.");
+    return CommandFlow::kPrompt;
+  }
+  if (EqualsIgnoringCase(key, "f")) {
+    if (!session.halted()) session.target().BreakIn();
+    return session.halted() ? CommandFlow::kPrompt : CommandFlow::kRunning;
+  }
   return Error{Errc::kUsage,
-               "^ Syntax error in '.ctrl " + std::string(key) + "'; the keys are B, K, R and V"};
+               "^ Syntax error in '.ctrl " + std::string(key) + "'; the keys are B, D, F, K, R and V"};
 }
 
 }  // namespace
@@ -258,12 +270,14 @@ void AddLinkCommands(CommandTable& table) {
              MapDrivers,
              false,
              false});
-  table.Add({{".ctrl"},
-             ".ctrl B|K|R|V",
-             "Does what a control key does: leave, cycle the break at the next boot, synchronize, verbose.",
-             ControlKey,
-             false,
-             false});
+  table.Add(
+      {{".ctrl"},
+       ".ctrl B|D|F|K|R|V",
+       "Does what a control key does: leave, trace packets, break in, cycle the break at the next boot, "
+       "synchronize, verbose.",
+       ControlKey,
+       false,
+       false});
 }
 
 }  // namespace longwire

@@ -75,6 +75,22 @@ struct StepStop {
   bool shown = false;  ///< it was no plain end of a step, and the user has seen why
 };
 
+/// Registers of the processor that is selected, and what tells its thread from others on the way.
+struct Stepper {
+  const RegisterSet* registers = nullptr;
+  StepStart start;
+};
+
+Result<Stepper> SelectedProcessor(Session& session) {
+  Result<const RegisterSet*> registers = session.ProcessorRegisters(session.processor());
+  if (!registers) return registers.error();
+  Stepper stepper{*registers, {0, (*registers)->stack_pointer()}};
+  // Not every target tells the thread of each processor; the stack pointer is told all the same.
+  if (Result<std::uint64_t> thread = session.ProcessorThread(session.processor()); thread)
+    stepper.start.thread = *thread;
+  return stepper;
+}
+
 /// Resumes until a plain end of a step or a stop the user shall see, which it shows. What filters and pass
 /// counts let pass goes on in the same way.
 Result<StepStop> RunStep(Session& session, Target::ResumeOptions options, Report& report) {
@@ -149,20 +165,24 @@ std::optional<std::uint64_t> EndOfStretch(Session& session, std::uint64_t from,
 }
 
 Result<StepStop> StepOnce(Session& session, bool over, Report& report) {
-  Result<const RegisterSet*> registers = session.ProcessorRegisters(session.target().stop()->processor);
-  if (!registers) return registers.error();
-  StepStart start{session.target().stop()->thread, (*registers)->stack_pointer()};
   if (over) {
-    Result<Instruction> instruction = InstructionAt(session, (*registers)->program_counter());
+    Result<Stepper> stepper = SelectedProcessor(session);
+    if (!stepper) return stepper.error();
+    Result<Instruction> instruction = InstructionAt(session, stepper->registers->program_counter());
     bool repeated =
         instruction && (instruction->mnemonic.starts_with("rep") || instruction->bytes.starts_with("f3a") ||
                         instruction->bytes.starts_with("f2a"));
     if (instruction && (instruction->is_call || repeated)) {
-      return RunTo(session, instruction->address + instruction->length, start, false, report);
+      return RunTo(session, instruction->address + instruction->length, stepper->start, false, report);
     }
   }
   Target::ResumeOptions options;
   options.step = true;
+  if (session.processor() != session.target().stop()->processor) {
+    options.step_processor = session.processor();
+    // The one that stopped goes on meanwhile, as with `g`.
+    options.handled = HandledByDefault(session);
+  }
   return RunStep(session, options, report);
 }
 
@@ -193,13 +213,12 @@ bool Reached(Session& session, const StepKind& kind, std::uint64_t address) {
 /// One step, or a stretch of code without a place where the command might end.
 Result<StepStop> Advance(Session& session, const StepKind& kind, std::uint64_t address, Report& report) {
   if (kind.to_address || kind.to_call || kind.to_return) {
-    Result<const RegisterSet*> registers = session.ProcessorRegisters(session.target().stop()->processor);
-    if (!registers) return registers.error();
-    const StepStart start{session.target().stop()->thread, (*registers)->stack_pointer()};
+    Result<Stepper> stepper = SelectedProcessor(session);
+    if (!stepper) return stepper.error();
     std::optional<std::uint64_t> stop_at;
     if (kind.to_address) stop_at = address;
-    if (auto end = EndOfStretch(session, (*registers)->program_counter(), stop_at))
-      return RunTo(session, *end, start, false, report);
+    if (auto end = EndOfStretch(session, stepper->registers->program_counter(), stop_at))
+      return RunTo(session, *end, stepper->start, false, report);
   }
   return StepOnce(session, kind.over, report);
 }
@@ -249,16 +268,14 @@ void AddStep(CommandTable& table, const std::string& name, const std::string& to
 
 Result<CommandFlow> GoUp(Session& session, Arguments& arguments, Report& report) {
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
-  const rpc::StopEvent& now = *session.target().stop();
-  Result<const RegisterSet*> registers = session.ProcessorRegisters(now.processor);
-  if (!registers) return registers.error();
-  Result<std::vector<StackFrame>> frames = session.Walk(**registers, 2);
+  Result<Stepper> stepper = SelectedProcessor(session);
+  if (!stepper) return stepper.error();
+  Result<std::vector<StackFrame>> frames = session.Walk(*stepper->registers, 2);
   if (!frames) return frames.error();
   if (frames->empty() || frames->front().return_address == 0) {
     return Error{Errc::kNotFound, "gu needs a caller, and the stack walk found none"};
   }
-  StepStart start{now.thread, (*registers)->stack_pointer()};
-  Result<StepStop> stop = RunTo(session, frames->front().return_address, start, true, report);
+  Result<StepStop> stop = RunTo(session, frames->front().return_address, stepper->start, true, report);
   if (!stop) return stop.error();
   if (stop->shown) return CommandFlow::kPrompt;
   StopView view;

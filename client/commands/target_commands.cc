@@ -136,8 +136,9 @@ Result<CommandFlow> SelectThread(Session& session, Arguments& arguments, Report&
     session.SelectThread(*thread);
     session.SetScope(std::move(*registers), 0);
   }
-  std::uint64_t now =
-      session.selected_thread() != 0 ? session.selected_thread() : session.target().stop()->thread;
+  Result<std::uint64_t> implied = session.ProcessorThread(session.processor());
+  if (session.selected_thread() == 0 && !implied) return implied.error();
+  const std::uint64_t now = session.selected_thread() != 0 ? session.selected_thread() : *implied;
   report.Row("thread", {{"thread", Hex{now}}}, "Implicit thread is now " + session.Address(now));
   return CommandFlow::kPrompt;
 }

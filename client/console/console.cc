@@ -14,7 +14,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint32_t kWaitSecondsWithoutTerminal = 30;
 
 /// Control keys on a line of their own (remote-debugging.md 5.5).
-constexpr char kControlB = 0x02, kControlK = 0x0B, kControlR = 0x12, kControlV = 0x16, kControlW = 0x17;
+constexpr char kControlB = 0x02, kControlD = 0x04, kControlF = 0x06, kControlK = 0x0B, kControlR = 0x12,
+               kControlV = 0x16, kControlW = 0x17;
 
 Result<std::string> ReadScript(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -218,6 +219,11 @@ bool Console::RunControlKey(const std::string& line) {
   if (line.size() != 1) return false;
   switch (line[0]) {
     case kControlB: leaving_ = true; return true;
+    case kControlD: pending_ = ".ctrl d"; break;
+    case kControlF:
+      pending_ = ".ctrl f";
+      prompt_running_ = false;
+      break;
     case kControlK: pending_ = ".ctrl k"; break;
     case kControlR: pending_ = ".ctrl r"; break;
     case kControlV: pending_ = ".ctrl v"; break;

@@ -46,6 +46,7 @@ struct SessionOptions {
   bool quiet = false;          ///< KDQUIET
   std::string source_path;     ///< -srcpath, .srcpath
   RebootBreak reboot_break = RebootBreak::kNone;
+  bool trace_packets = false;  ///< Ctrl-D
 };
 
 /// The engine's state for one target: what is selected (processor, process, thread, frame), symbols,
@@ -96,6 +97,8 @@ class Session {
   Result<const RegisterSet*> Registers();
   /// Registers of a processor, whatever the scope is.
   Result<const RegisterSet*> ProcessorRegisters(std::uint32_t processor);
+  /// The thread it runs; kUnsupported where only that of the stop is told.
+  Result<std::uint64_t> ProcessorThread(std::uint32_t processor);
   /// Writes one register of the current processor's context (scope must not be explicit).
   Result<void> SetRegister(std::string_view name, std::uint64_t value);
   void SetScope(RegisterSet registers, unsigned frame_number);

@@ -87,6 +87,19 @@ Result<std::uint64_t> Session::NamedValue(std::string_view name) {
   return BadRegister(name);
 }
 
+Result<std::uint64_t> Session::ProcessorThread(std::uint32_t processor) {
+  const auto& stop = target_.stop();
+  if (!stop) return Error{Errc::kTargetRunning, "the target is not halted"};
+  if (processor == stop->processor) return stop->thread;
+  constexpr std::uint64_t kCurrentThread = 3;  // control space of AMD64 (kd-protocol.md 3.5)
+  if (architecture() != Architecture::kAmd64)
+    return Error{Errc::kUnsupported, "the threads of other processors are told on x64 only"};
+  Result<std::vector<std::byte>> bytes = target_.ReadControlSpace(processor, kCurrentThread, 8);
+  if (!bytes) return bytes.error();
+  if (bytes->size() < 8) return Error{Errc::kMalformed, "the target did not tell the processor's thread"};
+  return LoadLittle(*bytes, 0, 8);
+}
+
 Result<std::uint64_t> Session::PseudoRegister(std::string_view typed) {
   std::string name = Lower(typed);
   if (std::optional<unsigned> number = NumberAfter(name, "t"); number && *number < user_registers.size()) {
@@ -120,12 +133,13 @@ Result<std::uint64_t> Session::PseudoRegister(std::string_view typed) {
     const rpc::UserThread& thread = process->threads[processor_];
     return name == "tid" ? thread.id : thread.teb;
   }
-  if (name == "thread") return stop->thread;
+  if (name == "thread") return ProcessorThread(processor_);
   if (name == "proc") {
     if (process_ != 0) return process_;
     std::optional<std::uint64_t> offset = DebuggerData(0x2A0, 2);  // KThread ApcProcess
-    if (!offset || *offset == 0 || stop->thread == 0) return BadRegister("$proc");
-    return ReadPointer(stop->thread + *offset);
+    Result<std::uint64_t> thread = ProcessorThread(processor_);
+    if (!offset || *offset == 0 || !thread || *thread == 0) return BadRegister("$proc");
+    return ReadPointer(*thread + *offset);
   }
   if (name == "pcr" || name == "prcb") {
     if (architecture() == Architecture::kX86) return BadRegister("$" + name);

@@ -86,7 +86,8 @@ Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const 
   std::optional<RpcClient::Survival> survival;
   rpc::Hello hello = MakeHello(options.software);
   if (options.observe) hello.role = rpc::Role::kObserver;
-  hello.capabilities = {rpc::kRolesCapability, rpc::kScrollBackCapability};
+  hello.capabilities = {rpc::kRolesCapability, rpc::kScrollBackCapability, rpc::kStepProcessorCapability,
+                        rpc::kPacketTraceCapability};
   if (kernel.server) {
     DialOptions dial;
     dial.open = options.open;

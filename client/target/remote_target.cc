@@ -344,9 +344,16 @@ Result<void> RemoteTarget::ClearBreakpoint(std::uint64_t id) { return Do(rpc::Cl
 
 Result<void> RemoteTarget::Resume(const ResumeOptions& options) {
   if (!stop_) return Error{Errc::kTargetRunning, "the target is not halted"};
+  // An older server would step the other one.
+  if (options.step && options.step_processor && !client_->Has(rpc::kStepProcessorCapability)) {
+    const std::string stopped = std::to_string(stop_->processor);
+    return Error{Errc::kUnsupported,
+                 "this version of the KD connection server steps only the processor that stopped, here " +
+                     stopped + "; ~" + stopped + "s selects it"};
+  }
   DropMemory();
   Result<void> resumed = Do(rpc::Resume{stop_->stop_counter, driver_epoch_, options.step, options.handled,
-                                        options.temporary_breakpoints});
+                                        options.temporary_breakpoints, options.step_processor});
   if (!resumed) return resumed;
   LeaveStop(rpc::TargetState::kRunning);
   return {};
@@ -366,7 +373,11 @@ Result<void> RemoteTarget::AnswerPrompt(std::string text) { return Do(rpc::Answe
 Result<void> RemoteTarget::AnswerFile(const rpc::AnswerFile& answer, std::span<const std::byte> data) {
   return Do(answer, {data.begin(), data.end()});
 }
-Result<void> RemoteTarget::Configure(const rpc::Configure& options) { return Do(options); }
+Result<void> RemoteTarget::Configure(const rpc::Configure& options) {
+  if (options.trace_packets && !client_->Has(rpc::kPacketTraceCapability))
+    return Error{Errc::kUnsupported, "this version of the KD connection server does not trace packets"};
+  return Do(options);
+}
 Result<void> RemoteTarget::Reboot() { return Do(rpc::Reboot{}); }
 Result<void> RemoteTarget::Crash() { return Do(rpc::Crash{}); }
 Result<void> RemoteTarget::Resynchronize() { return Do(rpc::Resynchronize{}); }

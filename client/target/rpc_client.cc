@@ -130,6 +130,7 @@ class ThreadedRpcClient final : public RpcClient {
 
   std::uint64_t state_events() const override { return mailbox_.state_events(); }
   std::optional<Error> failure() const override { return mailbox_.failure(); }
+  bool Has(std::string_view capability) const override { return mailbox_.Has(capability); }
   bool away() const override { return mailbox_.away(); }
   milliseconds outage() const override { return std::chrono::ceil<milliseconds>(mailbox_.outage()); }
   rpc::Role role() const override { return role_.load(std::memory_order_relaxed); }
@@ -247,6 +248,7 @@ class ThreadedRpcClient final : public RpcClient {
       co_return welcome.error();
     }
     if (peer_.empty()) peer_ = channel->peer().address;
+    mailbox_.SetCapabilities(welcome->capabilities);
     channel_ = std::move(channel);
     company_ = std::move(opened->company);
     co_return welcome;

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "client/target/interrupt.h"
@@ -72,6 +73,8 @@ class RpcClient {
   /// at.
   virtual std::uint64_t state_events() const = 0;
   virtual std::optional<Error> failure() const = 0;
+  /// A capability of the server of the newest connection (docs/protocol.md) that the Hello asked for.
+  virtual bool Has(std::string_view capability) const = 0;
   virtual bool away() const = 0;
   /// What the server said last that this client is at its link, at first that of the Hello: what it comes
   /// back as when its session is forgotten.

@@ -1,5 +1,6 @@
 #include "client/target/rpc_mailbox.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace longwire {
@@ -14,6 +15,11 @@ Error Forgotten() {
 }  // namespace
 
 // ---- filled by the RPC thread
+
+void RpcMailbox::SetCapabilities(std::vector<std::string> capabilities) {
+  std::lock_guard lock(mutex_);
+  capabilities_ = std::move(capabilities);
+}
 
 void RpcMailbox::Greeted() {
   std::lock_guard lock(mutex_);
@@ -124,6 +130,11 @@ RpcMailbox::EventLook RpcMailbox::LookAtEvents() {
 std::deque<ConnectionNews> RpcMailbox::TakeNews() {
   std::lock_guard lock(mutex_);
   return std::exchange(news_, {});
+}
+
+bool RpcMailbox::Has(std::string_view capability) const {
+  std::lock_guard lock(mutex_);
+  return std::find(capabilities_.begin(), capabilities_.end(), capability) != capabilities_.end();
 }
 
 std::optional<Error> RpcMailbox::failure() const {

@@ -7,6 +7,8 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "client/target/event_queue.h"
@@ -32,6 +34,7 @@ class RpcMailbox {
 
   // ---- filled by the RPC thread
 
+  void SetCapabilities(std::vector<std::string> capabilities);
   void Greeted();
   void Answer(std::uint64_t id, Result<Reply> reply);
   void Push(rpc::Event event);
@@ -68,6 +71,7 @@ class RpcMailbox {
 
   std::deque<ConnectionNews> TakeNews();
   std::uint64_t state_events() const { return state_events_.load(std::memory_order_acquire); }
+  bool Has(std::string_view capability) const;
   std::optional<Error> failure() const;
   bool away() const;
   Duration outage() const;
@@ -85,6 +89,7 @@ class RpcMailbox {
   PendingCalls calls_;  // this and the following: under mutex_
   EventQueue events_;
   std::deque<ConnectionNews> news_;
+  std::vector<std::string> capabilities_;
   bool greeted_ = false;
   std::optional<Error> failure_;
   std::optional<Time> away_since_;

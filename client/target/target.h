@@ -81,6 +81,8 @@ class Target {
     bool step = false;
     bool handled = true;
     std::vector<std::uint64_t> temporary_breakpoints;
+    std::optional<std::uint32_t>
+        step_processor;  ///< nullopt: the one that stopped. kUnsupported where only that one can
   };
   virtual Result<void> Resume(const ResumeOptions& options) = 0;
   /// Asks a running target to stop; returns at once. Any thread.

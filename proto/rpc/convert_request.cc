@@ -90,6 +90,7 @@ void Put(const Resume& from, pb::Request* to) {
   wire->set_handled(from.handled);
   wire->mutable_temporary_breakpoints()->Add(from.temporary_breakpoints.begin(),
                                              from.temporary_breakpoints.end());
+  if (from.processor) wire->set_processor(*from.processor);
 }
 void Put(const BreakIn&, pb::Request* to) { to->mutable_break_in(); }
 void Put(const SwitchProcessor& from, pb::Request* to) {
@@ -109,6 +110,7 @@ void Put(const Configure& from, pb::Request* to) {
   pb::Configure* wire = to->mutable_configure();
   if (from.break_on_reboot) wire->set_break_on_reboot(*from.break_on_reboot);
   if (from.stop_on_module) wire->set_stop_on_module(*from.stop_on_module);
+  if (from.trace_packets) wire->set_trace_packets(*from.trace_packets);
 }
 void Put(const GetLinkStatus&, pb::Request* to) { to->mutable_get_link_status(); }
 void Put(const EndServer& from, pb::Request* to) { to->mutable_end_server()->set_force(from.force); }
@@ -190,12 +192,19 @@ Request Get(const pb::Configure& from) {
   Configure to;
   if (from.has_break_on_reboot()) to.break_on_reboot = from.break_on_reboot();
   if (from.has_stop_on_module()) to.stop_on_module = from.stop_on_module();
+  if (from.has_trace_packets()) to.trace_packets = from.trace_packets();
   return to;
 }
 
 Request Get(const pb::Resume& from) {
-  return Resume{from.stop_counter(), from.driver_epoch(), from.step(), from.handled(),
-                ToNumbers(from.temporary_breakpoints())};
+  Resume to{from.stop_counter(),
+            from.driver_epoch(),
+            from.step(),
+            from.handled(),
+            ToNumbers(from.temporary_breakpoints()),
+            std::nullopt};
+  if (from.has_processor()) to.processor = from.processor();
+  return to;
 }
 
 }  // namespace

@@ -31,6 +31,10 @@ inline constexpr char kRolesCapability[] = "roles";
 inline constexpr char kScrollBackCapability[] = "scroll-back";
 /// Diagnose is answered.
 inline constexpr char kDiagnoseCapability[] = "diagnose";
+/// Resume::processor is heeded, or refused.
+inline constexpr char kStepProcessorCapability[] = "step-processor";
+/// Configure::trace_packets is heeded, or refused.
+inline constexpr char kPacketTraceCapability[] = "packet-trace";
 
 // ---- handshake
 // ------------------------------------------------------------------------------------------------
@@ -289,10 +293,12 @@ struct ClearBreakpoint {
 /// Ends the stop `stop_counter`. Answered by Done once the target acknowledged; the next stop is an event.
 struct Resume {
   std::uint64_t stop_counter = 0, driver_epoch = 0;
-  bool step = false;    ///< one instruction of the processor that stopped
+  bool step = false;    ///< one instruction of `processor`
   bool handled = true;  ///< false: `gn`, the exception goes on to the target
   std::vector<std::uint64_t>
       temporary_breakpoints;  ///< planted for this run only, removed by the server at the stop
+  /// That steps; absent: the one that stopped. kUnsupported where only that one can.
+  std::optional<std::uint32_t> processor;
 };
 /// Asks a running target to stop. Answered by Done at once, overtakes the queue; the stop is an event.
 struct BreakIn {};
@@ -315,6 +321,7 @@ struct Resynchronize {};
 struct Configure {
   std::optional<bool> break_on_reboot;
   std::optional<bool> stop_on_module;  ///< `sxe ld`: report module loads and unloads as stops
+  std::optional<bool> trace_packets;   ///< Ctrl-D: Output events tell the packets of the line
 };
 struct GetLinkStatus {};
 struct LinkStatus {

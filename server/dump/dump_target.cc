@@ -118,6 +118,8 @@ rpc::Answer DumpTarget::Answer(const rpc::Request& request, kd::Bytes& bulk) {
     Publish(to->processor);
     return rpc::Done{};
   }
+  if (const auto* configure = std::get_if<rpc::Configure>(&request); configure && configure->trace_packets)
+    return Error{Errc::kUnsupported, "only the packets of KD links are traced"};
   if (std::holds_alternative<rpc::GetLinkStatus>(request)) return Status();
   if (std::holds_alternative<rpc::BreakIn>(request) || std::holds_alternative<rpc::Configure>(request) ||
       std::holds_alternative<rpc::Resynchronize>(request))

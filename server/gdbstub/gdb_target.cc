@@ -180,6 +180,11 @@ bool GdbTarget::PerformAtOnce(Work& work) {
     work.done(Error{Errc::kNotFound, "the target asked nothing: a gdb stub never does"}, {});
     return true;
   }
+  const auto* configure = std::get_if<rpc::Configure>(&work.request);
+  if (configure != nullptr && configure->trace_packets) {
+    work.done(Error{Errc::kUnsupported, "only the packets of KD links are traced"}, {});
+    return true;
+  }
   if (IsOneOf<rpc::BreakIn>(work.request)) {
     BreakIn();
   } else if (!IsOneOf<rpc::Configure, rpc::Resynchronize>(work.request)) {

@@ -280,6 +280,8 @@ Task<Result<void>> GdbTarget::Resume(const rpc::Resume& request) {
     co_return Error{Errc::kFenced, "another client drives this target now"};
   if (request.stop_counter != stop_counter_)
     co_return Error{Errc::kFenced, "the target has run and stopped again since; look at the new stop first"};
+  if (request.step && request.processor.value_or(0) >= registers_.threads().size())
+    co_return Error{Errc::kUsage, "there is no such processor"};
   for (const std::uint64_t address : request.temporary_breakpoints) {
     table_.Code(address).temporary = true;
     Result<void> planted = co_await Plant(address);
@@ -287,6 +289,12 @@ Task<Result<void>> GdbTarget::Resume(const rpc::Resume& request) {
     Result<void> removed = co_await RemoveTemporary();
     static_cast<void>(removed);
     co_return planted;
+  }
+  if (request.step && request.processor) {
+    const std::uint16_t before = std::exchange(processor_, static_cast<std::uint16_t>(*request.processor));
+    Result<void> begun = co_await BeginStop();
+    if (!begun) processor_ = before;
+    if (!begun) co_return begun;
   }
   co_return co_await GoOn(request.step);
 }

@@ -74,6 +74,7 @@ void KdTarget::Lost(kd::TimePoint now, const Error& why) {
   facts_ = TargetFacts{};
   ForgetQuestions();
   stepping_over_ = false;
+  ForgetReporter();
   unheard_ = true;
   if (state_ != rpc::TargetState::kOffline) {
     state_ = rpc::TargetState::kOffline;
@@ -91,16 +92,30 @@ void KdTarget::FailAll(const Error& why) {
 
 void KdTarget::Receive(kd::TimePoint now, kd::ByteView bytes) {
   if (std::exchange(unheard_, false)) SetState(rpc::TargetState::kSynchronizing);
+  trace_.OnReceived(now, bytes);
   line_.Receive(now, bytes);
   watch_.OnBytes(now, bytes, line_.counters());
   if (std::optional<std::string> notice = watch_.TakeNotice(now)) SetState(state_, std::move(*notice));
+  TellTrace();
   Pump();
+}
+
+/// What was sent is told with what comes back, or with the timer that notices that nothing does.
+kd::Bytes KdTarget::TakeOutput() {
+  kd::Bytes output = line_.TakeOutput();
+  trace_.OnSent(line_.now(), output);
+  return output;
+}
+
+void KdTarget::TellTrace() {
+  if (std::string text = trace_.TakeText(); !text.empty()) events_(rpc::Output{std::move(text), 0, 0});
 }
 
 void KdTarget::Tick(kd::TimePoint now) {
   line_.Tick(now);
   TickQuestions();
   TickBreakIn();
+  TellTrace();
   Pump();
 }
 
@@ -112,6 +127,7 @@ std::optional<kd::TimePoint> KdTarget::Deadline() const {
   if (prompt_deadline_) earlier(*prompt_deadline_);
   if (file_) earlier(file_->deadline);
   if (break_in_due_) earlier(*break_in_due_);
+  if (departure_ && AwaitsTrap()) earlier(departure_->trap_deadline);
   return deadline;
 }
 
@@ -142,6 +158,7 @@ void KdTarget::OnRestarted() {
   ForgetBreakpoints();
   ForgetStop();
   stepping_over_ = false;
+  ForgetReporter();
   ForgetQuestions();
   SetState(rpc::TargetState::kSynchronizing, "the target restarted; breakpoints and modules are gone");
 }
@@ -154,6 +171,7 @@ void KdTarget::ForgetBreakpoints() {
 void KdTarget::OnLost(const Error& error) {
   DropTask(error);
   ForgetQuestions();
+  ForgetReporter();
   facts_.identified = false;
   for (const std::uint64_t address : table_.CodeAddresses()) table_.FindCode(address)->handle = 0;
   keep_halted_ = state_ == rpc::TargetState::kHalted;
@@ -164,6 +182,11 @@ void KdTarget::OnLost(const Error& error) {
                            suspicion.empty() ? error.message : error.message + "; " + suspicion, error.code,
                            true});
   BeginAttach();
+}
+
+void KdTarget::ForgetReporter() {
+  reporter_.reset();
+  traced_.reset();
 }
 
 void KdTarget::ForgetStop() {
@@ -223,6 +246,7 @@ void KdTarget::Pump() {
     } else if (std::exchange(publish_again_, false)) {
       StartTask(PublishAgain());
     } else if (departure_) {
+      if (AwaitsTrap()) break;
       departing_ = true;
       StartTask(Depart());
     } else if (work_.Take()) {
@@ -262,6 +286,7 @@ bool KdTarget::PerformAtOnce(Work& work) {
   if (const auto* configure = std::get_if<rpc::Configure>(&work.request)) {
     if (configure->break_on_reboot) options_.break_on_reboot = *configure->break_on_reboot;
     if (configure->stop_on_module) stop_on_module_ = *configure->stop_on_module;
+    if (configure->trace_packets) trace_.Switch(*configure->trace_packets);
     return answer({});
   }
   if (std::holds_alternative<rpc::Resynchronize>(work.request)) {
@@ -310,6 +335,7 @@ void KdTarget::Resynchronize() {
   const bool halted = state_ == rpc::TargetState::kHalted;
   if (state_ == rpc::TargetState::kOffline) return;
   DropTask(Cancelled());
+  ForgetReporter();
   keep_halted_ = halted;
   facts_.identified = false;
   for (const std::uint64_t address : table_.CodeAddresses()) table_.FindCode(address)->handle = 0;
@@ -328,12 +354,19 @@ void KdTarget::Leave(kd::TimePoint now, bool resume, std::function<void()> done)
   line_.SetNow(now);
   work_.FailWaiting(Cancelled());
   // What happens to a running target meanwhile, a restart or a breakpoint, must not leave it stopped.
-  departure_ = Departure{resume || state_ == rpc::TargetState::kRunning, std::move(done)};
+  departure_ = Departure{resume || state_ == rpc::TargetState::kRunning, std::move(done),
+                         now + options_.leave_patience / 3};
   Pump();
+}
+
+/// A step ends at once, and nobody would continue its trap once we are gone.
+bool KdTarget::AwaitsTrap() const {
+  return traced_ && state_ == rpc::TargetState::kRunning && line_.now() < departure_->trap_deadline;
 }
 
 void KdTarget::SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present) {
   line_.SetNow(now);
+  if (epoch != driver_epoch_) trace_.Switch(false);  // who drove before asked for it
   driver_epoch_ = epoch;
   driver_present_ = present;
   if (published_) published_->driver_epoch = epoch;

@@ -15,6 +15,7 @@
 #include "server/kd/kd_line.h"
 #include "server/kd/kd_memory.h"
 #include "server/kd/line_watch.h"
+#include "server/kd/packet_trace.h"
 #include "server/kd/target_registers.h"
 #include "server/link/link_target.h"
 #include "server/target/target_memory.h"
@@ -34,7 +35,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   void Receive(kd::TimePoint now, kd::ByteView bytes) override;
   void Tick(kd::TimePoint now) override;
   std::optional<kd::TimePoint> Deadline() const override;
-  kd::Bytes TakeOutput() override { return line_.TakeOutput(); }
+  kd::Bytes TakeOutput() override;
 
   void Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done,
                bool observer = false) override;
@@ -56,6 +57,19 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   struct Departure {
     bool resume = false;
     std::function<void()> done;
+    kd::TimePoint
+        trap_deadline{};  ///< a step under way may end until then, else its trap stops the target for good
+  };
+  /// The processor whose report stopped the machine, while another is the current one: it reports again when
+  /// that one is continued, and the machine runs when it is continued itself (5.6).
+  struct Reporter {
+    std::uint16_t processor = 0;
+    std::uint64_t reported_at = 0;      ///< program counter of its report
+    std::uint64_t program_counter = 0;  ///< since then moved, perhaps
+    std::uint32_t code = 0;
+    bool left = false;    ///< the other one was continued: its next report is the same stop
+    bool handled = true;  ///< how it goes on then
+    std::optional<std::uint64_t> stepped_from;  ///< where the other one steps, if it does
   };
 
   // KdLine::Owner
@@ -70,13 +84,16 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   void StartTask(Task<void> task);
   void DropTask(const Error& why);
   bool PerformAtOnce(Work& work);
+  bool AwaitsTrap() const;
   void BreakIn();
   void SendBreakIn();
   void TickBreakIn();
   void Resynchronize();
   void SetState(rpc::TargetState state, std::string text = {});
   void ForgetBreakpoints();
+  void TellTrace();
   void ForgetStop();
+  void ForgetReporter();
   void FailAll(const Error& why);
   void BeginAttach();
 
@@ -92,6 +109,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   Task<Result<void>> Expedite(rpc::StopEvent& event);
   Task<Result<void>> GoOn(bool step, bool handled, bool by_user);
   Task<Result<void>> Continue(std::uint32_t status, bool trace, bool by_user);
+  std::uint32_t ContinueStatus(bool handled) const;
   Task<Result<bool>> SkipHardBreakpoint();
   Task<Result<void>> SetProgramCounter(std::uint64_t address);
 
@@ -100,10 +118,20 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   Task<rpc::Answer> ExecuteRegisters(Work& work, kd::Bytes& bulk);
   Task<rpc::Answer> ExecuteControl(Work& work);
   Task<Result<void>> Resume(const rpc::Resume& request);
-  Task<Result<void>> SwitchProcessor(std::uint32_t processor);
   Task<Result<void>> LeaveForGood(kd::Bytes request, const char* text);
   std::optional<Error> NotHalted() const;
   std::uint32_t processors() const;
+
+  // Other processors than the one that reported (kd_target_processors.cc).
+  Task<Result<void>> TakeOver(std::uint32_t processor);
+  Task<Result<void>> SwitchProcessor(std::uint32_t processor);
+  Task<Result<void>> StepOther(std::uint32_t processor, bool handled);
+  bool ReporterIsElsewhere() const { return reporter_ && reporter_->processor != stop_->processor(); }
+  Task<Result<void>> ContinueOther(bool step, bool handled);
+  bool IsReportedAgain() const;
+  Task<Result<void>> LetGoOfReporter();
+  std::uint32_t StopCode() const;
+  std::optional<Error> CannotStep(std::uint32_t processor) const;
 
   // Questions of the target (kd_target_io.cc).
   void OnDebugIo(kd::ByteView payload);
@@ -126,6 +154,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   kd::StaleBreak stale_;
   BugcheckWatch bugcheck_;
   LineWatch watch_;
+  PacketTrace trace_;
 
   rpc::TargetState state_ = rpc::TargetState::kOffline;
   bool unheard_ = false;                     ///< the stream was lost, and nothing came on the one after it
@@ -145,8 +174,10 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   bool break_in_wanted_ = false;               ///< asked for and not yet answered by a stop
   std::optional<kd::TimePoint> break_in_due_;  ///< when the next one is sent, if the target still runs
   int break_ins_unanswered_ = 0;
-  std::optional<bool> ran_at_attach_;  ///< the target ran when it was attached to; known at its first stop
-  bool stepping_over_ = false;         ///< one silent step off an own breakpoint is under way
+  std::optional<bool> ran_at_attach_;    ///< the target ran when it was attached to; known at its first stop
+  bool stepping_over_ = false;           ///< one silent step off an own breakpoint is under way
+  std::optional<std::uint16_t> traced_;  ///< the processor that was told to step and did not report since
+  std::optional<Reporter> reporter_;     ///< from a switch until it is let go of
   std::uint64_t break_ins_at_attach_ = 0, resets_at_attach_ = 0;
   std::vector<std::uint64_t> hits_;  ///< breakpoints of the stop in `stop_`
   bool stop_is_break_in_ = false;

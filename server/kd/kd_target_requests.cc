@@ -160,30 +160,9 @@ Task<Result<void>> KdTarget::Resume(const rpc::Resume& request) {
     static_cast<void>(removed);
     co_return added;
   }
+  if (request.step && request.processor && *request.processor != stop_->processor())
+    co_return co_await StepOther(*request.processor, request.handled);
   co_return co_await GoOn(request.step, request.handled, true);
-}
-
-Task<Result<void>> KdTarget::SwitchProcessor(std::uint32_t processor) {
-  if (processor >= processors()) co_return Error{Errc::kUsage, "there is no such processor"};
-  if (processor != stop_->processor()) {
-    Result<kd::Bytes> sent =
-        co_await line_.Command(kd::EncodeSwitchProcessor(static_cast<std::uint16_t>(processor)));
-    if (!sent) co_return sent.error();
-    const kd::TimePoint end = line_.now() + options_.switch_patience;
-    Result<kd::Bytes> report = co_await line_.NextStateChange(end);
-    while (report && *report == last_state_change_) report = co_await line_.NextStateChange(end);
-    if (!report) {
-      co_return Error{report.error().code, "the target did not switch to processor " +
-                                               std::to_string(processor) + "; it may not support it"};
-    }
-    Result<kd::StateChange> change = kd::DecodeStateChange(*report);
-    if (!change) co_return change.error();
-    last_state_change_ = std::move(*report);
-    BeginStop(*change);
-  }
-  // The answer goes out before the event of the new stop.
-  publish_again_ = true;
-  co_return Result<void>{};
 }
 
 /// Reboot and crash: the target is gone with the acknowledge (H60).

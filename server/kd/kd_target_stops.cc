@@ -56,6 +56,7 @@ void KdTarget::BeginStop(const kd::StateChange& change) {
   stop.program_counter = stop.change.program_counter;
   stop.dr7 = stop.report.valid ? stop.report.dr7 : 0;
   stop_ = std::move(stop);
+  if (traced_ == stop_->processor()) traced_.reset();
   memory_.OnStop(change.processor, stop_->program_counter);
   registers_.Forget();
   hits_.clear();
@@ -103,8 +104,12 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
     if (!done && IsAnswer(done.error())) done = Result<void>();  // a machine without them
     debug_registers_unknown_ = !done;
   }
+  const bool again = IsReportedAgain();
+  if (!again && stop_->code() != kd::kExceptionWakeDebugger) reporter_.reset();
   if (!done) {
     // The target reports again.
+  } else if (again) {
+    done = co_await LetGoOfReporter();
   } else if (symbols) {
     done = co_await HandleModule();
   } else if (const auto* command = std::get_if<kd::CommandStringReport>(&stop_->change.report)) {
@@ -293,7 +298,7 @@ Task<Result<void>> KdTarget::SetProgramCounter(std::uint64_t address) {
 /// (5.6).
 Task<Result<bool>> KdTarget::SkipHardBreakpoint() {
   const kd::ContextLayout* layout = facts_.layout();
-  if (stop_->code() != kd::kExceptionBreakpoint || layout == nullptr) co_return false;
+  if (StopCode() != kd::kExceptionBreakpoint || layout == nullptr) co_return false;
   const std::uint64_t pc = stop_->program_counter;
   if (const CodeBreakpoint* own = table_.FindCode(pc); own != nullptr && own->wanted()) co_return false;
   kd::Bytes bytes;
@@ -310,10 +315,12 @@ Task<Result<bool>> KdTarget::SkipHardBreakpoint() {
 /// Ends the stop: past a hard-coded breakpoint, off an own one by a silent step, with everything else
 /// planted.
 Task<Result<void>> KdTarget::GoOn(bool step, bool handled, bool by_user) {
+  if (ReporterIsElsewhere()) co_return co_await ContinueOther(step, handled);
   Result<bool> skipped = co_await SkipHardBreakpoint();
   if (!skipped && !IsAnswer(skipped.error())) co_return skipped.error();
   if (skipped && *skipped && step) {
     // The breakpoint instruction was the step.
+    reporter_.reset();
     if (published_) events_(rpc::Resumed{published_->stop_counter});
     published_.reset();
     auto& exception = std::get<kd::ExceptionReport>(stop_->change.report);
@@ -335,12 +342,17 @@ Task<Result<void>> KdTarget::GoOn(bool step, bool handled, bool by_user) {
   Result<void> planted = co_await planter_.PlantMissing(own != nullptr ? std::optional(pc) : std::nullopt);
   if (!planted) co_return planted;
   stepping_over_ = over && !step;
-  const bool breakpoint =
-      stop_->code() == kd::kExceptionBreakpoint || stop_->code() == kd::kExceptionSingleStep;
-  const std::uint32_t status = !handled                                ? kd::kExceptionNotHandled
-                               : step || stepping_over_ || !breakpoint ? kd::kContinue
-                                                                       : kd::kExceptionHandled;
-  co_return co_await Continue(status, step || stepping_over_, by_user);
+  const bool trace = step || stepping_over_;
+  const std::uint32_t status = trace && handled ? kd::kContinue : ContinueStatus(handled);
+  co_return co_await Continue(status, trace, by_user);
+}
+
+/// For a processor that is not stepped.
+std::uint32_t KdTarget::ContinueStatus(bool handled) const {
+  if (!handled) return kd::kExceptionNotHandled;
+  const std::uint32_t code = StopCode();
+  const bool trap = code == kd::kExceptionBreakpoint || code == kd::kExceptionSingleStep;
+  return trap ? kd::kExceptionHandled : kd::kContinue;
 }
 
 Task<Result<void>> KdTarget::Continue(std::uint32_t status, bool trace, bool by_user) {
@@ -352,6 +364,8 @@ Task<Result<void>> KdTarget::Continue(std::uint32_t status, bool trace, bool by_
     stepping_over_ = false;
     co_return sent.error();
   }
+  if (trace) traced_ = stop_->processor();
+  if (!ReporterIsElsewhere()) reporter_.reset();
   stale_.OnResume(line_.now(), pc, by_user);
   const auto published = std::exchange(published_, std::nullopt);
   ForgetStop();
@@ -397,6 +411,11 @@ Task<void> KdTarget::Depart() {
   Result<void> removed = co_await planter_.RemoveAll(processors());
   if (!removed) co_return;
   if (was_halted && !resume) co_return;
+  if (ReporterIsElsewhere()) {
+    // Nobody would let go of it later.
+    Result<void> taken = co_await TakeOver(reporter_->processor);
+    if (!taken) co_return;
+  }
   Result<void> gone = co_await GoOn(false, true, true);
   static_cast<void>(gone);
 }

@@ -160,21 +160,12 @@ Task<std::string> GdbSession::Resume(std::string packet) {
 }
 
 Task<std::string> GdbSession::Run(Action action) {
-  if (action.step && action.processor != stop_->processor) {
-    const auto before = std::exchange(stop_, std::nullopt);
-    const Reply switched = co_await Ask(rpc::SwitchProcessor{action.processor});
-    if (!std::holds_alternative<rpc::Done>(switched.answer)) {
-      if (!stop_) stop_ = before;
-      co_return "E01";
-    }
-    const bool stopped = co_await NextStop();
-    if (!stopped) co_return "E01";
-  }
   rpc::Resume resume;
   resume.stop_counter = stop_->stop_counter;
   resume.driver_epoch = driver_epoch_;
   resume.step = action.step;
   resume.handled = action.handled;
+  if (action.step && action.processor != stop_->processor) resume.processor = action.processor;
   const auto before = std::exchange(stop_, std::nullopt);
   running_ = under_way_ = true;
   const Reply resumed = co_await Ask(std::move(resume));

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +20,8 @@ using Clock = std::chrono::steady_clock;
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (input >= 0) {
     dup2(input, STDIN_FILENO);
+    // A terminal is its own.
+    if (isatty(STDIN_FILENO) == 1 && setsid() > 0) ioctl(STDIN_FILENO, TIOCSCTTY, 0);
   } else {
     close(STDIN_FILENO);  // no descriptor at all, as under some supervisors
   }
@@ -30,12 +34,21 @@ using Clock = std::chrono::steady_clock;
   _exit(127);
 }
 
+/// Both ends of a terminal, as pipe2() gives those of a pipe.
+bool OpenTerminal(int ends[2]) {
+  ends[1] = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC);
+  if (ends[1] < 0 || grantpt(ends[1]) != 0 || unlockpt(ends[1]) != 0) return false;
+  ends[0] = open(ptsname(ends[1]), O_RDWR | O_NOCTTY | O_CLOEXEC);
+  return ends[0] >= 0;
+}
+
 }  // namespace
 
 ChildProcess::ChildProcess(const std::vector<std::string>& words, Input input) {
   signal(SIGPIPE, SIG_IGN);
   int in[2] = {-1, -1}, out[2], error[2];
   if (input == Input::kPipe && pipe2(in, O_CLOEXEC) != 0) return;
+  if (input == Input::kTerminal && !OpenTerminal(in)) return;
   if (pipe2(out, O_CLOEXEC) != 0 || pipe2(error, O_CLOEXEC) != 0) return;
   pid_ = fork();
   if (pid_ == 0) Become(words, in[0], out[1], error[1]);

@@ -13,11 +13,11 @@
 
 namespace longwire::test {
 
-/// A program of the suite as its users start it: no terminal, output in pipes. Killed and reaped with this
+/// A program of the suite as its users start it: output in pipes. Killed and reaped with this
 /// object, and by the kernel when the test ends first.
 class ChildProcess {
  public:
-  enum class Input { kClosed, kPipe };
+  enum class Input { kClosed, kPipe, kTerminal };
   static constexpr std::chrono::milliseconds kPatience{20000};
 
   /// `words`: the path of the program, then its arguments.
@@ -34,7 +34,7 @@ class ChildProcess {
   /// True once what was printed behind the last text waited for contains `text`; false after `limit` or the
   /// end.
   bool WaitFor(const std::string& text, std::chrono::milliseconds limit = kPatience);
-  void Write(const std::string& text);
+  void Write(const std::string& text);  ///< on a terminal: typed
   void CloseInput();
   void Signal(int number);
   /// The exit code, or 128 + the signal that ended it; nothing when it still runs after `limit`.

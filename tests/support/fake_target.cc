@@ -194,6 +194,7 @@ Result<std::optional<rpc::Event>> FakeTarget::WaitEvent(std::chrono::steady_cloc
 Result<void> FakeTarget::Configure(const rpc::Configure& options) {
   std::string text = "Configure";
   if (options.stop_on_module) text += *options.stop_on_module ? " module on" : " module off";
+  if (options.trace_packets) text += *options.trace_packets ? " trace on" : " trace off";
   if (options.break_on_reboot) text += *options.break_on_reboot ? " reboot on" : " reboot off";
   return Note(text);
 }

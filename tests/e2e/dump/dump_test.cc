@@ -98,6 +98,9 @@ TEST_P(Dump, NeitherRunsNorChanges) {
   for (const char* command : {"g", "t", "eb nt 0", "bp nt"}) {
     EXPECT_THAT(dump->Run(command).error, HasSubstr("crash dump")) << command;
   }
+  EXPECT_THAT(dump->Run(".ctrl d").error, HasSubstr("only the packets of KD links"));
+  EXPECT_EQ(dump->Run("~1s").error, "");
+  EXPECT_THAT(dump->Run("t").error, HasSubstr("crash dump"));
   EXPECT_THAT(dump->Run("db nt L2").text, HasSubstr("4d 5a"));
 }
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/child_process.h"
 #include "tests/support/test_machine.h"
 
 namespace longwire::test {
@@ -52,11 +53,14 @@ class KdSession : public testing::Test {
     machine_ = TestMachine::Start({}, &error);
     ASSERT_TRUE(machine_) << error;
   }
+  std::vector<std::string> Arguments(std::vector<std::string> more) const {
+    more.insert(more.end(), {"-y", machine_->symbol_directory(), "-k",
+                             "com:pipe,port=" + machine_->socket_path() + ",resets=0,reconnect"});
+    return more;
+  }
   Outcome Run(const std::string& commands, std::vector<std::string> more = {"-bonc", "-kqm"},
               const std::string& input = "") {
-    std::vector<std::string> arguments = std::move(more);
-    arguments.insert(arguments.end(), {"-y", machine_->symbol_directory(), "-k",
-                                       "com:pipe,port=" + machine_->socket_path() + ",resets=0,reconnect"});
+    std::vector<std::string> arguments = Arguments(std::move(more));
     if (!commands.empty()) arguments.insert(arguments.end(), {"-c", commands});
     return RunKd(arguments, input);
   }
@@ -79,6 +83,35 @@ TEST_F(KdSession, StepsAndReturnsToTheCaller) {
   EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
   EXPECT_THAT(outcome.out, HasSubstr("nt!DbgBreakPointWithStatus+0x1:\n"));
   EXPECT_THAT(outcome.out, HasSubstr("nt!KdCheckBreakIn+"));
+}
+
+TEST_F(KdSession, TheOtherProcessorStepsAndTheMachineRunsOn) {
+  Outcome outcome = Run("~1s;t;.echo stepped;t 10;~;dq nt!KiParkedTurns L1;bp nt!KdCheckBreakIn;g;~;bc *;qd");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.error;
+  EXPECT_EQ(outcome.error, "");
+  const std::size_t after = outcome.out.find("stepped\n");
+  ASSERT_NE(after, std::string::npos) << outcome.out;
+  EXPECT_THAT(outcome.out.substr(0, after), HasSubstr("nt!KiParkProcessor+"));
+  EXPECT_THAT(outcome.out.substr(after), testing::ContainsRegex("`0000000[1-9]\n")) << "it really ran";
+  EXPECT_THAT(outcome.out.substr(after), HasSubstr("Breakpoint 0 hit\nnt!KdCheckBreakIn:\n"));
+}
+
+TEST_F(KdSession, ControlKeysOfATerminal) {
+  ChildProcess kd(Arguments({KD_PATH, "-bonc", "-kqm"}), ChildProcess::Input::kTerminal);
+  ASSERT_TRUE(kd.WaitFor("kd> ")) << kd.both();
+  kd.Write("\x04\n");
+  EXPECT_TRUE(kd.WaitFor("Packet trace ON.")) << kd.both();
+  kd.Write("!db 1000 L4\n");
+  EXPECT_TRUE(kd.WaitFor("KD> manipulate 0000313d")) << kd.both();
+  kd.Write("\x04\n");
+  EXPECT_TRUE(kd.WaitFor("Packet trace OFF.")) << kd.both();
+  kd.Write("\x16\n");
+  EXPECT_TRUE(kd.WaitFor("Verbose mode ON.")) << kd.both();
+  kd.Write("\x17\n");
+  EXPECT_TRUE(kd.WaitFor("kd ")) << kd.both();
+  kd.Write("bp nt!KdCheckBreakIn; g; bc *; qd\n");
+  EXPECT_TRUE(kd.WaitFor("Breakpoint 0 hit")) << kd.both();
+  EXPECT_EQ(kd.Wait(), 0) << kd.both();
 }
 
 TEST_F(KdSession, WhatFollowsAResumeRunsAtTheBreakpoint) {

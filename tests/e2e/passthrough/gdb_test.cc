@@ -119,6 +119,17 @@ TEST_F(Gdb, ShowsEveryProcessor) {
   EXPECT_THAT(seen, HasSubstr("$4 = 1\n"));
 }
 
+TEST_F(Gdb, StepsAnotherProcessorThanTheOneThatStopped) {
+  const std::uint64_t leaf = AddressOf("lwdemo!DemoLeaf");
+  const std::string seen = RunGdb({"thread 2", "set $there = $rip", "stepi", "p $rip != $there", "thread",
+                                   "set $there = $rip", "stepi", "p $rip != $there", "break *" + Hex(leaf),
+                                   "continue", "p/x $rip", "delete", "detach"});
+  EXPECT_THAT(seen, HasSubstr("$1 = 1\n"));
+  EXPECT_THAT(seen, HasSubstr("[Current thread is 2 (Thread 2)]"));
+  EXPECT_THAT(seen, HasSubstr("$2 = 1\n"));
+  EXPECT_THAT(seen, HasSubstr("$3 = " + Hex(leaf) + "\n")) << "and the machine runs on";
+}
+
 TEST_F(Gdb, IsToldWhoDrivesTheLink) {
   const auto kd = StartKd(ThroughServer());
   ASSERT_TRUE(kd->WaitFor("kd> ", kLimit)) << kd->both();

@@ -55,6 +55,19 @@ TEST_F(LinkCommands, TheCacheIsShownLimitedAndEmptied) {
   EXPECT_THAT((Run(".cache forcedecodeptes"), error_), HasSubstr("not supported"));
 }
 
+TEST_F(LinkCommands, PacketsAreTracedAndTheTargetIsBrokenInto) {
+  EXPECT_EQ(Run(".ctrl d"), "Packet trace ON.\n");
+  EXPECT_EQ(Run(".ctrl D"), "Packet trace OFF.\n");
+  EXPECT_THAT(target_.calls(), testing::IsSupersetOf({"Configure trace on", "Configure trace off"}));
+  Run(".ctrl f");
+  EXPECT_EQ(flow_, CommandFlow::kPrompt) << "it is halted already";
+  EXPECT_THAT(target_.calls(), testing::Not(testing::Contains("BreakIn")));
+  target_.Run();
+  Run(".ctrl f");
+  EXPECT_EQ(flow_, CommandFlow::kRunning);
+  EXPECT_THAT(target_.calls(), testing::Contains("BreakIn"));
+}
+
 TEST_F(LinkCommands, MsrsBelongToTheSelectedProcessor) {
   EXPECT_THAT((Run("rdmsr c0000082"), error_), HasSubstr("no such msr: c0000082"));
   Run("wrmsr c0000082 fffff803`f3445678");

@@ -84,6 +84,51 @@ TEST_F(RunCommands, WhatMovesTheStackIsSteppedAlone) {
   EXPECT_THAT(target_.resumes()[1].temporary_breakpoints, ElementsAre(end));
 }
 
+TEST_F(RunCommands, TheSelectedProcessorSteps) {
+  target_.Put(kCode, 0xCCC3, 2);
+  target_.Put(kCode + 0x100, 0x00000000E8, 5);
+  HaltAt(kCode);
+  target_.SetContext(1, Context(kCode + 0x100));
+  rpc::StopEvent step;
+  step.stop_counter = ++counter_;
+  step.processor = 1;
+  step.processors = 2;
+  step.program_counter = kCode + 0x120;
+  step.exception.code = 0x80000004;
+  step.context = Context(kCode + 0x120);
+  target_.QueueEvent(step);
+  EXPECT_THAT(Run("~1s; t"), HasSubstr("20001120"));
+  EXPECT_EQ(error_, "");
+  ASSERT_EQ(target_.resumes().size(), 1u);
+  EXPECT_TRUE(target_.resumes()[0].step);
+  EXPECT_EQ(target_.resumes()[0].step_processor, 1u);
+  EXPECT_EQ(session_->processor(), 1u);
+  step.stop_counter = ++counter_;
+  target_.QueueEvent(step);
+  Run("t");
+  ASSERT_EQ(target_.resumes().size(), 2u);
+  EXPECT_FALSE(target_.resumes()[1].step_processor) << "it is the one that stopped";
+}
+
+TEST_F(RunCommands, OverACallOfTheSelectedProcessor) {
+  target_.Put(kCode, 0xCCC3, 2);
+  target_.Put(kCode + 0x100, 0x00000000E8, 5);
+  HaltAt(kCode);
+  target_.SetContext(1, Context(kCode + 0x100));
+  rpc::StopEvent stop;
+  stop.stop_counter = ++counter_;
+  stop.processor = 1;
+  stop.processors = 2;
+  stop.program_counter = kCode + 0x105;
+  stop.exception.code = 0x80000003;
+  stop.context = Context(kCode + 0x105);
+  target_.QueueEvent(stop);
+  Run("~1s; p");
+  EXPECT_EQ(error_, "");
+  ASSERT_EQ(target_.resumes().size(), 1u);
+  EXPECT_THAT(target_.resumes()[0].temporary_breakpoints, ElementsAre(kCode + 0x105));
+}
+
 TEST_F(RunCommands, ABreakpointOnTheWayEndsTheStep) {
   const std::uint64_t call = PutMoves(kCode, 4);
   target_.Put(call, 0x00000000E8, 5);

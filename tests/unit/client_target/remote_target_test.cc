@@ -28,6 +28,7 @@ class ScriptedService : public std::enable_shared_from_this<ScriptedService> {
     auto self = shared_from_this();
     channel_ = RpcChannel::Make(executor, std::move(stream));
     rpc::Welcome welcome;
+    welcome.capabilities = capabilities;
     if (!co_await GreetClient(*channel_, welcome)) co_return;
     while (true) {
       Result<rpc::Envelope> envelope = co_await channel_->Receive();
@@ -41,7 +42,8 @@ class ScriptedService : public std::enable_shared_from_this<ScriptedService> {
     channel_->Close();
   }
 
-  std::atomic<int> reads{0}, cancels{0};
+  std::vector<std::string> capabilities;  ///< set before it serves
+  std::atomic<int> reads{0}, cancels{0}, resumes{0}, settings{0};
   std::atomic<std::uint8_t> fill{1};  ///< what every readable byte holds
   std::atomic<bool> mute_reads{false};
   std::atomic<bool> stop_after_resume{true};
@@ -92,6 +94,7 @@ class ScriptedService : public std::enable_shared_from_this<ScriptedService> {
       result.records.push_back({1, AddressSpace::Virtual(), kMapped + 0x5000, 32, 16});
       Reply(envelope.id, std::move(result), std::vector<std::byte>(16, std::byte{0x77}));
     } else if (std::holds_alternative<rpc::Resume>(request)) {
+      ++resumes;
       Reply(envelope.id, rpc::Done{});
       rpc::Envelope event;
       event.message = rpc::Event(rpc::Resumed{stop_counter_});
@@ -100,6 +103,7 @@ class ScriptedService : public std::enable_shared_from_this<ScriptedService> {
       event.message = rpc::Event(Stop());
       if (stop_after_resume) (void)channel_->Enqueue(event);
     } else {
+      settings += std::holds_alternative<rpc::Configure>(request) ? 1 : 0;
       Reply(envelope.id, rpc::Done{});
     }
   }
@@ -110,13 +114,16 @@ class ScriptedService : public std::enable_shared_from_this<ScriptedService> {
 
 class RemoteTargetTest : public testing::Test {
  protected:
-  void SetUp() override {
+  void SetUp() override { Connect(); }
+  void Connect() {
     auto opener = [service = service_](Executor executor) -> Awaitable<Result<RpcClient::Opened>> {
       auto [near, far] = MakeMemoryStreams(executor);
       boost::asio::co_spawn(executor, service->Serve(executor, std::move(far)), boost::asio::detached);
       co_return RpcClient::Opened{std::move(near), nullptr};
     };
-    Result<std::unique_ptr<RpcClient>> client = RpcClient::Open(opener, rpc::Hello{}, interrupt_);
+    rpc::Hello hello;
+    hello.capabilities = {rpc::kStepProcessorCapability, rpc::kPacketTraceCapability};
+    Result<std::unique_ptr<RpcClient>> client = RpcClient::Open(opener, hello, interrupt_);
     ASSERT_TRUE(client) << client.error().message;
     target_ = std::make_unique<RemoteTarget>(std::move(*client), "test");
     ASSERT_TRUE(target_->Open({}));
@@ -236,6 +243,29 @@ TEST_F(RemoteTargetTest, ALostServerFailsEveryCallAndLeavesNoStop) {
   EXPECT_EQ(target_->state(), rpc::TargetState::kOffline);
   EXPECT_FALSE(target_->stop().has_value());
   EXPECT_FALSE(Read(kMapped + 0x1000, 8));
+}
+
+TEST_F(RemoteTargetTest, WhatAnOlderServerWouldIgnoreIsNotAskedOfIt) {
+  Target::ResumeOptions step;
+  step.step = true;
+  step.step_processor = 1;
+  const Result<void> stepped = target_->Resume(step);
+  ASSERT_FALSE(stepped);
+  EXPECT_EQ(stepped.error().code, Errc::kUnsupported);
+  EXPECT_THAT(stepped.error().message,
+              testing::HasSubstr("steps only the processor that stopped, here 0; ~0s"));
+  rpc::Configure trace;
+  trace.trace_packets = true;
+  EXPECT_EQ(target_->Configure(trace).error().code, Errc::kUnsupported);
+  EXPECT_EQ(service_->resumes + service_->settings, 0);
+  EXPECT_EQ(target_->state(), rpc::TargetState::kHalted);
+
+  service_ = std::make_shared<ScriptedService>();
+  service_->capabilities = {rpc::kStepProcessorCapability, rpc::kPacketTraceCapability};
+  Connect();
+  EXPECT_TRUE(target_->Configure(trace));
+  EXPECT_TRUE(target_->Resume(step));
+  EXPECT_EQ(service_->resumes + service_->settings, 2);
 }
 
 TEST_F(RemoteTargetTest, LargeReadsAreSplitAndPipelined) {

@@ -83,6 +83,30 @@ TEST_F(PoorStub, NoVCont) {
   for (const std::string& payload : stub.heard) EXPECT_FALSE(payload.starts_with("vCont;")) << payload;
 }
 
+TEST_F(PoorStub, AnotherProcessorStepsAlone) {
+  for (const bool knows_vcont : {true, false}) {
+    stub.knows_vcont = knows_vcont;
+    OpenHalted();
+    ASSERT_EQ(target.stop()->processor, 0u);
+    rpc::Resume resume;
+    resume.stop_counter = target.stop()->stop_counter;
+    resume.driver_epoch = 1;
+    resume.step = true;
+    resume.processor = 2;
+    EXPECT_TRUE(std::holds_alternative<Error>(Ask(resume))) << "there is no such processor";
+    ASSERT_EQ(target.state(), rpc::TargetState::kHalted);
+    resume.processor = 1;
+    stub.stepped_thread = "02";
+    EXPECT_TRUE(std::holds_alternative<rpc::Done>(Ask(resume)));
+    EXPECT_EQ(stub.Count("vCont;s:02"), knows_vcont ? 1u : 0u);
+    EXPECT_EQ(stub.Count("Hc02"), knows_vcont ? 0u : 1u);
+    ASSERT_EQ(target.state(), rpc::TargetState::kHalted);
+    EXPECT_EQ(target.stop()->processor, 1u);
+    EXPECT_EQ(target.stop()->exception.code, 0x80000004u);
+    target.Lost(now, Error{Errc::kLinkFailed, "the next round"});
+  }
+}
+
 TEST_F(PoorStub, ARunThatIsRefusedLeavesTheTargetStopped) {
   OpenHalted();
   for (const char* refusal : {"", "E01"}) {

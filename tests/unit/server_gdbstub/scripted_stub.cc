@@ -90,7 +90,7 @@ std::optional<std::string> ScriptedStub::Resume(bool step) {
   running = !step;
   if (!step) return std::nullopt;
   ++program_counter;
-  return "T05thread:01;";
+  return "T05thread:" + stepped_thread + ";";
 }
 
 std::string ScriptedStub::Features(std::string_view range) const {

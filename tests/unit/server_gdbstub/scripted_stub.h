@@ -41,6 +41,7 @@ class ScriptedStub {
   std::function<void(std::string& frame)> spoil;
   std::map<std::uint64_t, kd::Bytes> pages;  ///< by address
   std::uint64_t program_counter = kCode;
+  std::string stepped_thread = "01";  ///< that a step ends in
 
   // ---- what it heard
   std::vector<std::string> heard;  ///< payloads

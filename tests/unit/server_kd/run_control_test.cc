@@ -225,28 +225,6 @@ TEST(RunControl, CommandStringIsPrintedAndContinued) {
   EXPECT_TRUE(sim.stub.running);
 }
 
-TEST(RunControl, H58SwitchProcessorTakesTheStateChangeOfTheOther) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  EXPECT_NE(sim.Ask(rpc::SwitchProcessor{1}).as<rpc::Done>(), nullptr);
-  ASSERT_TRUE(sim.target.stop().has_value());
-  EXPECT_EQ(sim.target.stop()->processor, 1u);
-  EXPECT_EQ(sim.Events<rpc::StopEvent>().size(), 1u);
-}
-
-TEST(RunControl, H58SwitchProcessorWithoutAnswerIsAnErrorAfterTheTimeout) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.stub.mute.insert(Api::kSwitchProcessor);
-  std::optional<rpc::Answer> answer;
-  sim.target.Perform(sim.now, 900, rpc::SwitchProcessor{1}, {},
-                     [&](rpc::Answer given, kd::Bytes) { answer = given; });
-  sim.Run(std::chrono::seconds(10));
-  ASSERT_TRUE(answer.has_value());
-  ASSERT_TRUE(std::holds_alternative<Error>(*answer));
-  EXPECT_EQ(std::get<Error>(*answer).code, Errc::kTimedOut);
-}
-
 TEST(RunControl, H59BugcheckPrintThenBreakIsReportedAsBugcheck) {
   TargetSimulation sim;
   sim.AttachHalted();

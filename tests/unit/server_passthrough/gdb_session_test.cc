@@ -297,18 +297,16 @@ TEST_F(GdbSessionTest, ARefusedResumptionLeavesTheStop) {
   EXPECT_THAT(Say("?"), ElementsAre("T05thread:1;"));
 }
 
-TEST_F(GdbSessionTest, SteppingAnotherProcessorSwitchesToIt) {
+TEST_F(GdbSessionTest, AnotherProcessorIsNamedInItsStep) {
   Open();
-  EXPECT_THAT(Say("vCont;s:3;c"), IsEmpty());
-  EXPECT_EQ(Take<rpc::SwitchProcessor>().processor, 2u);
-  EXPECT_THAT(Reply(rpc::Done{}), IsEmpty());
-  EXPECT_THAT(Event(Stop(2, 2)), IsEmpty());  // no stop of gdb's
-  const auto resume = Take<rpc::Resume>();
+  const rpc::Resume resume = RunOn("vCont;s:3;c");
   EXPECT_TRUE(resume.step);
-  EXPECT_EQ(resume.stop_counter, 2u);
-  EXPECT_THAT(Reply(rpc::Done{}), IsEmpty());
-  EXPECT_THAT(Event(Stop(3, 2)), ElementsAre("T05thread:3;"));
-  EXPECT_TRUE(RunOn("s").step);  // where it stands: no switch
+  EXPECT_EQ(resume.stop_counter, 1u);
+  EXPECT_EQ(resume.processor, 2u);
+  EXPECT_THAT(Event(Stop(2, 2)), ElementsAre("T05thread:3;"));
+  const rpc::Resume next = RunOn("s");
+  EXPECT_TRUE(next.step);
+  EXPECT_FALSE(next.processor) << "it is the one that stopped";
 }
 
 TEST_F(GdbSessionTest, ASignalGoesBackToTheTarget) {
