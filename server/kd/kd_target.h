@@ -60,6 +60,12 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
     kd::TimePoint
         trap_deadline{};  ///< a step under way may end until then, else its trap stops the target for good
   };
+  /// The report to which something was done that its bytes do not tell: sent again, it is still that stop.
+  struct ReportBefore {
+    kd::Bytes payload;
+    bool continued = false;  ///< silently
+    bool moved = false;      ///< its program counter; the registers say where it is
+  };
   /// The processor whose report stopped the machine, while another is the current one: it reports again when
   /// that one is continued, and the machine runs when it is continued itself (5.6).
   struct Reporter {
@@ -105,6 +111,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   Task<void> PublishAgain();
   Task<void> Depart();
   void BeginStop(const kd::StateChange& change);
+  void Remember(bool ReportBefore::*what);
   Task<Result<std::optional<rpc::Bugcheck>>> ReadBugcheck();
   Task<Result<void>> Expedite(rpc::StopEvent& event);
   Task<Result<void>> GoOn(bool step, bool handled, bool by_user);
@@ -161,8 +168,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   std::optional<Stop> stop_;                 ///< the target is stopped, published or not
   std::optional<rpc::StopEvent> published_;  ///< while halted
   kd::Bytes last_state_change_;
-  kd::Bytes passed_;  ///< the stop before, when it was continued silently: reported again, it still is
-  kd::Bytes moved_;   ///< the stop whose program counter was moved: reported again, its registers say where
+  ReportBefore before_;
   std::uint64_t stop_counter_ = 0, module_counter_ = 0, driver_epoch_ = 0;
   bool driver_present_ = false;
   bool stop_on_module_ = false;

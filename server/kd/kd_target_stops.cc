@@ -72,6 +72,11 @@ void KdTarget::BeginStop(const kd::StateChange& change) {
                     stop_->report.valid ? stop_->report.instruction_count : kAssumedStreamBytes);
 }
 
+void KdTarget::Remember(bool ReportBefore::*what) {
+  if (before_.payload != last_state_change_) before_ = ReportBefore{.payload = last_state_change_};
+  before_.*what = true;
+}
+
 Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   // After a RESET a stopped target reports its stop again.
   if (state_ == rpc::TargetState::kHalted && payload == last_state_change_) co_return;
@@ -79,8 +84,7 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   if (!change) co_return;
   ForgetStop();
   last_state_change_ = std::move(payload);
-  if (last_state_change_ != passed_) passed_.clear();
-  if (last_state_change_ != moved_) moved_.clear();
+  if (last_state_change_ != before_.payload) before_ = {};
 
   const bool symbols = std::holds_alternative<kd::LoadSymbolsReport>(change->report);
   // Hundreds of load-symbols reports come while a target boots; they are answered at once (Q15).
@@ -146,11 +150,11 @@ Task<Result<void>> KdTarget::HandleException(bool first) {
   const CodeBreakpoint* own = table_.FindCode(stop_->program_counter);
   const bool at_own = own != nullptr && own->wanted() && code == kd::kExceptionBreakpoint;
   // What the stop is stays true until it is dealt with: a failing line makes the target report it again.
-  const bool stepped = (stepping_over_ || !passed_.empty()) && code == kd::kExceptionSingleStep;
+  const bool stepped = (stepping_over_ || before_.continued) && code == kd::kExceptionSingleStep;
   if (stepped && hits_.empty()) {
     Result<void> planted = co_await planter_.PlantMissing(std::nullopt);
     if (!planted) co_return planted;
-    passed_ = last_state_change_;
+    Remember(&ReportBefore::continued);
     Result<void> gone = co_await Continue(kd::kContinue, false, false);
     stepping_over_ = !gone.has_value();
     co_return gone;
@@ -218,7 +222,7 @@ Task<Result<void>> KdTarget::Expedite(rpc::StopEvent& event) {
   Result<kd::Bytes> context = co_await registers_.GetContext(stop_->processor());
   if (!context && !IsAnswer(context.error())) co_return context.error();
   const kd::ContextLayout* layout = facts_.layout();
-  if (!moved_.empty() && context && layout != nullptr)
+  if (before_.moved && context && layout != nullptr)
     stop_->program_counter = kd::LoadWord(*layout, *context, layout->pc_offset);
   const bool slow = options_.bytes_per_second != 0 && options_.bytes_per_second <= 11520;
   rpc::MemoryChunk code{stop_->program_counter, {}};
@@ -288,7 +292,7 @@ Task<Result<void>> KdTarget::SetProgramCounter(std::uint64_t address) {
   for (std::size_t i = 0; i < layout->pointer_size; ++i) {
     (*context)[layout->pc_offset + i] = static_cast<std::byte>(address >> (8 * i));
   }
-  moved_ = last_state_change_;
+  Remember(&ReportBefore::moved);
   Result<void> set = co_await registers_.SetContext(stop_->processor(), std::move(*context));
   if (set) stop_->program_counter = address;
   co_return set;
