@@ -70,6 +70,18 @@ Task<Result<void>> BreakpointPlanter::Settle() {
   co_return Result<void>{};
 }
 
+Task<Result<void>> BreakpointPlanter::TakeOut(std::vector<std::uint32_t>& handles) {
+  while (!handles.empty()) {
+    const std::uint32_t handle = handles.back();
+    handles.pop_back();  // asked for once: what boots may not answer
+    memory_.Forget();
+    Result<void> restored =
+        co_await registers_.Ask(kd::EncodeRestoreBreakpoint(handle), "to remove a breakpoint");
+    if (!restored && IsLinkError(restored.error())) co_return restored;
+  }
+  co_return Result<void>{};
+}
+
 Task<Result<std::uint64_t>> BreakpointPlanter::Set(rpc::SetBreakpoint wish, std::uint32_t processors) {
   wish.address = kd::PlainAddress(facts_.machine, wish.address);
   if (wish.kind != rpc::BreakpointKind::kCode) {

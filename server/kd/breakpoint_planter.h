@@ -1,6 +1,7 @@
 #pragma once
 
 #include <optional>
+#include <vector>
 
 #include "server/kd/target_registers.h"
 #include "server/target/breakpoint_table.h"
@@ -27,6 +28,9 @@ class BreakpointPlanter {
   /// Plants what the reports of the target took out, except at `except`, and takes out what nobody wants. A
   /// refusal of the target skips that one.
   Task<Result<void>> PlantMissing(std::optional<std::uint64_t> except);
+  /// Takes out, and removes from `handles`, what an earlier table had planted in a target that said it
+  /// restarted. One that did refuses, and nothing is written: its table is empty (3.6).
+  Task<Result<void>> TakeOut(std::vector<std::uint32_t>& handles);
   /// Takes the one at `address` out for now.
   Task<Result<void>> Lift(std::uint64_t address);
   /// Takes everything out and forgets it. The rest is still taken out when the target refuses one.

@@ -71,6 +71,7 @@ void KdTarget::Lost(kd::TimePoint now, const Error& why) {
   ForgetStop();
   // A VM that closed its line is gone or restarts; breakpoints of its former life mean nothing.
   table_.Clear();
+  handles_unknown_.clear();
   facts_ = TargetFacts{};
   ForgetQuestions();
   stepping_over_ = false;
@@ -165,6 +166,9 @@ void KdTarget::OnRestarted() {
 
 void KdTarget::ForgetBreakpoints() {
   if (table_.HasData()) debug_registers_unknown_ = true;
+  for (const auto& [address, point] : table_.code()) {
+    if (point.handle != 0) handles_unknown_.push_back(point.handle);
+  }
   table_.Clear();
 }
 

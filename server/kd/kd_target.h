@@ -172,7 +172,9 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   std::uint64_t stop_counter_ = 0, module_counter_ = 0, driver_epoch_ = 0;
   bool driver_present_ = false;
   bool stop_on_module_ = false;
-  bool debug_registers_unknown_ = false;  ///< may hold data breakpoints that nobody knows any more
+  /// What a target that said it restarted may still have of ours, and nobody knows any more.
+  bool debug_registers_unknown_ = false;
+  std::vector<std::uint32_t> handles_unknown_;  ///< of code breakpoints
 
   bool restarted_ = false;                     ///< since the last published stop
   bool first_stop_ = true;                     ///< of this attachment

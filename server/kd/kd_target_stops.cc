@@ -99,10 +99,12 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
       table_.SetInstruction({std::byte{0x00}, std::byte{0x00}, std::byte{0x3E}, std::byte{0xD4}});
     }
     identified_now = true;
+    handles_unknown_.clear();  // all slots were
     events_(rpc::LinkChanged{state_, facts_.description, {}, Errc::kInternal, false});
   }
   BeginStop(*change);
   Result<void> done = co_await planter_.Settle();
+  if (done) done = co_await planter_.TakeOut(handles_unknown_);
   if (done && facts_.identified && debug_registers_unknown_) {
     done = co_await planter_.WriteDebugRegisters(processors());
     if (!done && IsAnswer(done.error())) done = Result<void>();  // a machine without them

@@ -194,11 +194,15 @@ void ScriptedTarget::CreateFile(const std::string& name) {
 }
 
 void ScriptedTarget::Restart() {
+  GiveUp();
+  breakpoints.clear();
+}
+
+void ScriptedTarget::GiveUp() {
   next_tx_ = kd::kInitialPacketId | kd::kSyncBit;
   expect_rx_ = kd::kInitialPacketId;
   unsent_.clear();
   awaiting_ack_ = false;
-  breakpoints.clear();
   running = true;
   if (kdnet_) NumberAsKdnet();
 }

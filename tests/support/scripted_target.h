@@ -70,6 +70,7 @@ class ScriptedTarget {
   void Prompt(const std::string& text, std::uint32_t maximum);
   void CreateFile(const std::string& name);
   void Restart();  ///< the stream begins anew: the next packet carries SYNC
+  void GiveUp();   ///< the same of a target that keeps what it has: it only gave the host up for a while
   /// Numbers packets as on KDNET from now on, as a target that has just started.
   void NumberAsKdnet();
   /// Sends what waits for its acknowledge once more.

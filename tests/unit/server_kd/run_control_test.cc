@@ -131,24 +131,6 @@ TEST(RunControl, H50DataBreakpointIsWrittenOnEveryProcessorAndPassedToContinue) 
   EXPECT_EQ(kd::Load64(sim.stub.specials[1], 0x48) & 3, 0u);
 }
 
-TEST(RunControl, DataBreakpointsDoNotOutliveARestartThatWasNone) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.Ask(rpc::SetBreakpoint{rpc::BreakpointKind::kWrite, kCode + 0x1008, 8});
-  sim.Go();
-  // A target that gave the host up for a while begins its stream anew; its debug registers are as they were.
-  sim.stub.Restart();
-  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x300, 0, 1);
-  sim.Run(std::chrono::seconds(4));
-  ASSERT_EQ(sim.target.state(), rpc::TargetState::kHalted);
-  for (int processor = 0; processor < 2; ++processor)
-    EXPECT_EQ(kd::Load64(sim.stub.specials[processor], 0x48) & 3, 0u) << processor;
-  std::uint64_t passed = ~std::uint64_t{0};
-  sim.stub.on_continue = [&](bool, std::uint64_t value) { passed = value; };
-  EXPECT_NE(sim.Go().as<rpc::Done>(), nullptr);
-  EXPECT_EQ(passed & 3, 0u);
-}
-
 TEST(RunControl, H51StaleBreakInIsContinuedSilentlyAWantedOneIsNot) {
   TargetSimulation sim;
   sim.AttachHalted();
