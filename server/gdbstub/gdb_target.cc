@@ -41,6 +41,12 @@ GdbTarget::GdbTarget(TargetOptions options, Wishes wishes, EventSink events)
   table_.SetInstruction({});  // the stub keeps breakpoints out of the memory it shows
 }
 
+void GdbTarget::Inherit(const TargetHeritage& heritage) {
+  stop_counter_ = heritage.stop_counter;
+  table_.Inherit(heritage);
+  break_in_wanted_ |= heritage.halted;
+}
+
 void GdbTarget::Opened(kd::TimePoint now) {
   line_.SetNow(now);
   line_.Reopen();

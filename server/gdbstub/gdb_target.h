@@ -37,6 +37,8 @@ class GdbTarget final : public LinkTarget, private GdbLine::Owner {
   void Cancel(kd::TimePoint now, std::uint64_t ticket) override;
   void Leave(kd::TimePoint now, bool resume, std::function<void()> done) override;
   void SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present) override;
+  std::vector<PlacedBreakpoint> Breakpoints() const override { return table_.Placed(); }
+  void Inherit(const TargetHeritage& heritage) override;
 
   rpc::TargetState state() const override { return state_; }
   std::optional<rpc::TargetDescription> description() const override { return description_; }
@@ -75,6 +77,7 @@ class GdbTarget final : public LinkTarget, private GdbLine::Owner {
   void TellRefusal(const Error& why);
   Task<Result<void>> ReadProcessors();
   Task<Result<void>> Identify(const gdb::StopReply& reply);
+  Task<Result<void>> FindMissedHit();
   Task<void> HandleStop(gdb::StopReply reply);
   Task<Result<void>> BeginStop();
   std::uint32_t Explain(const gdb::StopReply& reply, bool stepped);
@@ -90,11 +93,13 @@ class GdbTarget final : public LinkTarget, private GdbLine::Owner {
 
   // Breakpoints (gdb_target_breakpoints.cc).
   Task<Result<void>> Insert(bool insert, char type, std::uint64_t address, std::uint32_t size);
+  Task<Result<void>> InsertData(bool insert, const DataBreakpoint& point);
   Task<Result<std::uint64_t>> SetBreakpoint(const rpc::SetBreakpoint& wish);
   Task<Result<void>> ClearBreakpoint(std::uint64_t id);
   Task<Result<void>> Plant(std::uint64_t address);
   Task<Result<void>> Lift(std::uint64_t address);
   Task<Result<void>> PlantMissing(std::optional<std::uint64_t> except);
+  Task<Result<void>> PlantInheritedData();
   Task<Result<void>> RemoveTemporary();
   Task<Result<void>> RemoveAll();
 

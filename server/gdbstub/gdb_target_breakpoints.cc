@@ -29,6 +29,11 @@ Task<Result<void>> GdbTarget::Insert(bool insert, char type, std::uint64_t addre
   co_return Error{Errc::kTargetRefused, "the gdb stub refused a breakpoint at " + gdb::EncodeNumber(address)};
 }
 
+Task<Result<void>> GdbTarget::InsertData(bool insert, const DataBreakpoint& point) {
+  const char type = TypeOf(point.kind);
+  co_return co_await Insert(insert, type, point.address, type == '1' ? 1 : point.size);
+}
+
 /// The handle is the type that worked, plus one: software breakpoints, else those of the processor.
 Task<Result<void>> GdbTarget::Plant(std::uint64_t address) {
   const CodeBreakpoint* point = table_.FindCode(address);
@@ -58,6 +63,18 @@ Task<Result<void>> GdbTarget::PlantMissing(std::optional<std::uint64_t> except) 
     if (address == except) continue;
     Result<void> planted = co_await Plant(address);
     if (!planted && planted.error().code == Errc::kLinkFailed) co_return planted;
+  }
+  co_return Result<void>{};
+}
+
+/// Those of an earlier process: the stub forgot them when it was asked why it stopped. Code breakpoints are
+/// planted with the first resume.
+Task<Result<void>> GdbTarget::PlantInheritedData() {
+  for (const auto& slot : std::array(table_.data())) {
+    if (!slot) continue;
+    Result<void> planted = co_await InsertData(true, *slot);
+    if (!planted && planted.error().code == Errc::kLinkFailed) co_return planted;
+    if (!planted) table_.RemoveData(slot->id);
   }
   co_return Result<void>{};
 }
@@ -106,7 +123,7 @@ Task<Result<std::uint64_t>> GdbTarget::SetBreakpoint(const rpc::SetBreakpoint& w
     co_return Error{Errc::kUnsupported, "this link offers no such data breakpoints"};
   Result<std::uint64_t> id = table_.AddData(wish.kind, wish.address, wish.size);
   if (!id) co_return id;
-  Result<void> planted = co_await Insert(true, type, wish.address, type == '1' ? 1 : wish.size);
+  Result<void> planted = co_await InsertData(true, {*id, wish.address, wish.kind, wish.size});
   if (!planted) {
     table_.RemoveData(*id);
     co_return planted.error();
@@ -118,7 +135,7 @@ Task<Result<void>> GdbTarget::ClearBreakpoint(std::uint64_t id) {
   for (const auto& slot : std::array(table_.data())) {
     if (!slot || slot->id != id) continue;
     table_.RemoveData(id);
-    co_return co_await Insert(false, TypeOf(slot->kind), slot->address, slot->size);
+    co_return co_await InsertData(false, *slot);
   }
   CodeBreakpoint* point = table_.CodeOfId(id);
   if (point == nullptr) co_return Error{Errc::kNotFound, "there is no breakpoint " + std::to_string(id)};

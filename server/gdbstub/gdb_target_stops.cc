@@ -67,6 +67,8 @@ Task<Result<void>> GdbTarget::Handshake() {
   if (!reply) co_return reply.error();
   Result<void> identified = co_await Identify(*reply);
   if (!identified) co_return identified;
+  Result<void> planted = co_await PlantInheritedData();
+  if (!planted) co_return planted;
   pending_stop_ = std::move(*reply);
   co_return Result<void>{};
 }
@@ -163,6 +165,23 @@ std::uint32_t GdbTarget::Explain(const gdb::StopReply& reply, bool stepped) {
   return kd::kExceptionBreakpoint;
 }
 
+/// After a restart of the server: the processor that ran into a breakpoint of before while nobody listened.
+/// A stub that is asked anew tells of its first processor.
+Task<Result<void>> GdbTarget::FindMissedHit() {
+  const kd::ContextLayout* layout = kd::FindContextLayout(registers_.machine());
+  if (table_.code().empty() || layout == nullptr) co_return Result<void>{};
+  for (std::uint16_t i = 0; i < registers_.threads().size(); ++i) {
+    Result<kd::Bytes> context = co_await registers_.GetContext(i);
+    if (!context) co_return context.error();
+    const CodeBreakpoint* own = table_.FindCode(kd::LoadWord(*layout, *context, layout->pc_offset));
+    if (own == nullptr || !own->wanted()) continue;
+    processor_ = i;
+    hits_ = own->ids;
+    co_return co_await BeginStop();
+  }
+  co_return Result<void>{};
+}
+
 Task<void> GdbTarget::HandleStop(gdb::StopReply reply) {
   if (reply.kind == gdb::StopReply::Kind::kExited) {
     state_ = rpc::TargetState::kOffline;
@@ -178,7 +197,9 @@ Task<void> GdbTarget::HandleStop(gdb::StopReply reply) {
   const bool over = std::exchange(stepping_over_, false) && reply.watch == gdb::StopReply::Watch::kNone;
   const bool first = std::exchange(first_stop_, false);
   const std::uint32_t code = Explain(reply, stepped);
-  if ((over || first) && !break_in_wanted_ && !departure_) {
+  if (first) begun = co_await FindMissedHit();
+  if (!begun) co_return TellRefusal(begun.error());
+  if ((over || (first && hits_.empty())) && !break_in_wanted_ && !departure_) {
     Result<void> gone = co_await GoOn(false);
     static_cast<void>(gone);
     co_return;

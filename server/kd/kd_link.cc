@@ -358,7 +358,9 @@ void KdLink::Inherit(const JournalEntry& entry, Member driver, TimePoint kept_un
   driver_ = Holder{std::move(driver), std::chrono::system_clock::now(), Now(), kept_until};
   driver_epoch_ = entry.driver_epoch;
   entry_.target.debug_registers = entry.target.debug_registers;
-  target_->Inherit(entry.target);
+  TargetHeritage heritage = entry.target;
+  heritage.halted = entry.halted;
+  target_->Inherit(heritage);
   target_->SetDriver(Now(), driver_epoch_, false);
 }
 

@@ -25,6 +25,7 @@ struct TargetHeritage {
   bool debug_registers = false;               ///< data breakpoints may stand in the debug registers
   std::uint64_t stop_counter = 0;             ///< of the newest stop that was told
   std::uint64_t last_breakpoint_id = 0;
+  bool halted = false;  ///< it was stopped, for a client that knew
 };
 
 }  // namespace longwire

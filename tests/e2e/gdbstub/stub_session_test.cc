@@ -71,6 +71,13 @@ TEST_P(StubSession, BreakpointsAndStepsWork) {
       << outcome.out;
 }
 
+TEST_P(StubSession, DataBreakpointsStopBehindTheWrite) {
+  const std::string ticks = GetParam() == 'a' ? "lwdemo!g_Ticks" : "quartz!g_Ticks";
+  const Outcome outcome = Run("ba w8 " + ticks + ";g;r;bc *;qd");
+  EXPECT_EQ(outcome.exit_code, 0) << outcome.out;
+  EXPECT_THAT(outcome.out, HasSubstr("Breakpoint 0 hit"));
+}
+
 /// What one session left behind does not disturb the next, and the machine ran between them.
 TEST_P(StubSession, ASecondSessionFollowsTheFirst) {
   EXPECT_EQ(Run("bp nt!KdCheckBreakIn;qd").exit_code, 0);
