@@ -148,6 +148,7 @@ Console::Wait Console::WaitForTarget() {
 void Console::LoseTarget(const Error& error) {
   if (lost_) return;
   lost_ = error;
+  line_lost_ = true;
   output_.Error("kd: " + error.message);
   if (!input_.is_terminal()) exit_code_ = ExitCodeFor(error.code);
 }
@@ -197,6 +198,7 @@ bool Console::ReadCommand() {
     return false;
   }
   ShowTyped(answer.line);
+  line_lost_ = false;
   if (RunControlKey(answer.line)) return false;
   if (answer.line.find_first_not_of(" \t") == std::string::npos) {
     pending_ = Repeated(last_line_);
@@ -284,7 +286,7 @@ void Console::RunNext() {
   }
   Report report = output_.MakeReport();
   Result<CommandFlow> flow = table_.RunOne(session_, command, report);
-  if (!flow) report.Error(flow.error().message);
+  if (!flow) ReportFailure(flow.error(), report);
   output_.FinishCommand(command, report);
   if (session_.interrupt().raised()) DropCommands();
   TakeEvents();
@@ -299,6 +301,14 @@ void Console::RunNext() {
       output_.Note("The KD connection server ends.\n");
       break;
   }
+}
+
+/// To a reader it says nothing new that a command failed with the target, or found none in a line that lost
+/// it.
+void Console::ReportFailure(const Error& error, Report& report) {
+  TakeEvents();
+  const bool known = line_lost_ && (error.code == Errc::kTargetOffline || error.message == lost_->message);
+  if (!known || output_.json()) report.Error(error.message);
 }
 
 int Console::Leave() {

@@ -50,6 +50,7 @@ class Console {
   std::optional<std::string> AskUser(std::string_view prompt);
   void TakeEvents();
   void LoseTarget(const Error& error);
+  void ReportFailure(const Error& error, Report& report);
   int Leave();
 
   Session& session_;
@@ -64,6 +65,7 @@ class Console {
   bool unseen_stop_ = false;     ///< the target stopped while nobody waited for it
   bool prompt_running_ = false;  ///< Ctrl-C asked for a prompt although the target runs
   std::optional<Error> lost_;
+  bool line_lost_ = false;  ///< by the line that runs, or while it was typed
   int exit_code_ = 0;
 };
 

@@ -174,6 +174,11 @@ Result<void> FakeTarget::ClearBreakpoint(std::uint64_t id) {
 
 Result<void> FakeTarget::Resume(const ResumeOptions& options) {
   if (!stop_) return Error{Errc::kTargetRunning, "running"};
+  if (lost_at_resume_) {
+    lost_ = lost_at_resume_;
+    return *lost_;
+  }
+  if (lost_after_resume_) lost_ = lost_after_resume_;
   resumes_.push_back(options);
   (void)Note(options.step ? "Resume step" : "Resume");
   LeaveStop();
@@ -182,8 +187,10 @@ Result<void> FakeTarget::Resume(const ResumeOptions& options) {
 
 Result<std::optional<rpc::Event>> FakeTarget::WaitEvent(std::chrono::steady_clock::time_point) {
   if (events_.empty()) {
-    if (lost_) return *lost_;
-    return std::optional<rpc::Event>();
+    if (!lost_ || waits_before_loss_-- > 0) return std::optional<rpc::Event>();
+    LeaveStop();
+    state_ = rpc::TargetState::kOffline;
+    return *lost_;
   }
   rpc::Event event = std::move(events_.front());
   events_.pop_front();

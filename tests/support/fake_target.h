@@ -29,7 +29,13 @@ class FakeTarget final : public Target {
   }
   /// The next status of the link.
   void SetLinkStatus(rpc::LinkStatus status) { link_status_ = std::move(status); }
-  void Lose(Error error) { lost_ = std::move(error); }  ///< once the queue is empty
+  /// Once the queue is empty, and was found so as often.
+  void Lose(Error error, int waits = 0) {
+    lost_ = std::move(error);
+    waits_before_loss_ = waits;
+  }
+  void LoseAtResume(Error error) { lost_at_resume_ = std::move(error); }  ///< which fails with it
+  void LoseAfterResume(Error error) { lost_after_resume_ = std::move(error); }
 
   // ---- what happened ----
   const std::vector<std::string>& calls() const { return calls_; }  ///< "Resume step", "BreakIn", ...
@@ -96,7 +102,8 @@ class FakeTarget final : public Target {
   std::map<std::uint64_t, rpc::SetBreakpoint> breakpoints_;
   std::vector<ResumeOptions> resumes_;
   std::vector<std::string> calls_;
-  std::optional<Error> lost_;
+  std::optional<Error> lost_, lost_at_resume_, lost_after_resume_;
+  int waits_before_loss_ = 0;
   std::optional<bool> closed_;
   std::uint64_t next_breakpoint_ = 100;
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> msrs_;  ///< by processor and number
