@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "server/target/memory_requests.h"
+#include "server/target/not_halted.h"
 
 namespace longwire {
 namespace {
@@ -240,23 +241,11 @@ rpc::LinkStatus GdbTarget::Status() const {
   return status;
 }
 
-std::optional<Error> GdbTarget::NotHalted() const {
-  switch (state_) {
-    case rpc::TargetState::kHalted: return std::nullopt;
-    case rpc::TargetState::kRunning:
-      return Error{Errc::kTargetRunning, "the target is running; break in first"};
-    case rpc::TargetState::kSynchronizing:
-      return Error{Errc::kTargetRunning, "the target is not synchronized yet; wait for it, or break in"};
-    case rpc::TargetState::kOffline: break;
-  }
-  return Error{Errc::kTargetOffline, "no gdb stub answers on the link"};
-}
-
 Task<void> GdbTarget::Execute() {
   Work& work = *work_.current;
   kd::Bytes bulk;
   rpc::Answer answer = Error{Errc::kUnsupported, "a gdb stub cannot do this"};
-  if (auto error = NotHalted()) {
+  if (auto error = NotHalted(state_, "no gdb stub answers on the link")) {
     answer = *error;
   } else if (work.limit.cancelled) {
     answer = Error{Errc::kCancelled, "cancelled"};

@@ -69,7 +69,6 @@ class GdbTarget final : public LinkTarget, private GdbLine::Owner {
   Task<void> Execute();
   Task<rpc::Answer> ExecuteRegisters(Work& work, kd::Bytes& bulk);
   Task<rpc::Answer> ExecuteControl(Work& work);
-  std::optional<Error> NotHalted() const;
 
   // The machine (gdb_target_stops.cc).
   Task<void> Attach();

@@ -126,7 +126,6 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   Task<rpc::Answer> ExecuteControl(Work& work);
   Task<Result<void>> Resume(const rpc::Resume& request);
   Task<Result<void>> LeaveForGood(kd::Bytes request, const char* text);
-  std::optional<Error> NotHalted() const;
   std::uint32_t processors() const;
 
   // Other processors than the one that reported (kd_target_processors.cc).

@@ -3,6 +3,7 @@
 
 #include "server/kd/kd_target.h"
 #include "server/target/memory_requests.h"
+#include "server/target/not_halted.h"
 
 namespace longwire {
 namespace {
@@ -14,24 +15,12 @@ rpc::Answer DoneOr(const Result<void>& result) {
 
 }  // namespace
 
-std::optional<Error> KdTarget::NotHalted() const {
-  switch (state_) {
-    case rpc::TargetState::kHalted: return std::nullopt;
-    case rpc::TargetState::kRunning:
-      return Error{Errc::kTargetRunning, "the target is running; break in first"};
-    case rpc::TargetState::kSynchronizing:
-      return Error{Errc::kTargetRunning, "the target is not synchronized yet; wait for it, or break in"};
-    case rpc::TargetState::kOffline: break;
-  }
-  return Error{Errc::kTargetOffline, "no target answers on the link"};
-}
-
 /// Runs the piece of work in `work_.current` and answers it.
 Task<void> KdTarget::Execute() {
   Work& work = *work_.current;
   kd::Bytes bulk;
   rpc::Answer answer = Error{Errc::kUnsupported, "this request is not for a target"};
-  if (auto error = NotHalted()) {
+  if (auto error = NotHalted(state_, "no target answers on the link")) {
     answer = *error;
   } else if (work.limit.cancelled) {
     answer = Error{Errc::kCancelled, "cancelled"};
