@@ -31,6 +31,17 @@ Error LineError(const std::string& path, const std::string& what, int number) {
   return {Errc::kLinkFailed, what + " " + path + ": " + std::strerror(number) + ".", 0, number};
 }
 
+Error NoSuchSpeed(const std::string& path, std::uint32_t baud, int number) {
+  return LineError(path, "Cannot set " + std::to_string(baud) + " baud on", number);
+}
+
+/// The numbered rates end at what termios.h lists; this way any divisor the hardware has can be asked for.
+void PutSpeed(termios2& settings, std::uint32_t baud) {
+  settings.c_cflag &= ~static_cast<tcflag_t>(CBAUD | CIBAUD);
+  settings.c_cflag |= BOTHER;
+  settings.c_ispeed = settings.c_ospeed = baud;
+}
+
 Result<void> SetRaw(int line, const std::string& path, std::uint32_t baud) {
   termios2 settings{};
   if (::ioctl(line, TCGETS2, &settings) != 0) return LineError(path, "Not a serial line:", errno);
@@ -41,19 +52,26 @@ Result<void> SetRaw(int line, const std::string& path, std::uint32_t baud) {
   settings.c_cflag |= CS8 | CREAD | CLOCAL;
   settings.c_cc[VMIN] = 1;
   settings.c_cc[VTIME] = 0;
-  if (baud != 0) {
-    // The numbered rates end at what termios.h lists; this way any divisor the hardware has can be asked for.
-    settings.c_cflag &= ~static_cast<tcflag_t>(CBAUD | CIBAUD);
-    settings.c_cflag |= BOTHER;
-    settings.c_ispeed = settings.c_ospeed = baud;
-  }
-  if (::ioctl(line, TCSETS2, &settings) != 0) {
-    return LineError(path, "Cannot set " + std::to_string(baud) + " baud on", errno);
-  }
+  if (baud != 0) PutSpeed(settings, baud);
+  if (::ioctl(line, TCSETS2, &settings) != 0) return NoSuchSpeed(path, baud, errno);
   return {};
 }
 
 }  // namespace
+
+Result<void> SetSerialSpeed(int line, const std::string& path, std::uint32_t baud) {
+  termios2 before{};
+  if (::ioctl(line, TCGETS2, &before) != 0) return LineError(path, "Not a serial line:", errno);
+  termios2 settings = before;
+  PutSpeed(settings, baud);
+  if (::ioctl(line, TCSETS2, &settings) != 0) return NoSuchSpeed(path, baud, errno);
+  // Many drivers take the nearest rate their hardware has, and say nothing; 3 % is what a UART bears.
+  const bool told = ::ioctl(line, TCGETS2, &settings) == 0;
+  const std::uint64_t got = settings.c_ospeed, wanted = baud;
+  if (told && got * 100 >= wanted * 97 && got * 100 <= wanted * 103) return {};
+  ::ioctl(line, TCSETS2, &before);
+  return NoSuchSpeed(path, baud, EINVAL);
+}
 
 Result<int> OpenSerialLine(const std::string& path, std::uint32_t baud) {
   ScopedDescriptor line(::open(path.c_str(), O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC));

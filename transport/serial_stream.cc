@@ -12,6 +12,9 @@ class SerialStream final : public DescriptorStream<boost::asio::posix::stream_de
  public:
   using DescriptorStream::DescriptorStream;
   Awaitable<Result<void>> ShutdownWrite() override { co_return Result<void>(); }
+  Result<void> SetBaud(std::uint32_t baud) override {
+    return SetSerialSpeed(socket().native_handle(), peer().address, baud);
+  }
 };
 
 }  // namespace

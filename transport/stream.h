@@ -45,6 +45,9 @@ class Stream {
   /// Everything written before is delivered, then the peer reads 0. Streams that cannot half-close (serial)
   /// do nothing.
   virtual Awaitable<Result<void>> ShutdownWrite() = 0;
+  /// Changes the speed of a serial line, of which bytes on the way may be lost. kUnsupported: it is none;
+  /// kLinkFailed: the device does not run at this speed, and goes on at the one before.
+  virtual Result<void> SetBaud(std::uint32_t baud);
   /// Idempotent; pending calls end with kCancelled.
   virtual void Close() noexcept = 0;
   virtual const PeerInfo& peer() const noexcept = 0;

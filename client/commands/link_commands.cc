@@ -57,6 +57,7 @@ Result<CommandFlow> LinkInformation(Session& session, Arguments& arguments, Repo
               {"observers", Number(status->observers)},
               {"waiting", Number(status->waiting)},
               {"lost", status->lost},
+              {"baud", Number(status->baud)},
               {"target_bytes_received", Number(status->bytes_received)},
               {"target_bytes_sent", Number(status->bytes_sent)},
               {"packets_received", Number(status->packets_received)},
@@ -70,7 +71,8 @@ Result<CommandFlow> LinkInformation(Session& session, Arguments& arguments, Repo
               {"round_trips", Number(counters.round_trips)},
               {"bytes_received", Number(counters.bytes_received)},
               {"bytes_sent", Number(counters.bytes_sent)}},
-             "Link: " + EscapeTargetText(status->link) + "\n" + StateLine(*status) + "\n" + text);
+             "Link: " + EscapeTargetText(status->link) + "\n" + StateLine(*status) + "\n" +
+                 (status->baud != 0 ? "Speed: " + std::to_string(status->baud) + " baud\n" : "") + text);
   return CommandFlow::kPrompt;
 }
 
@@ -218,10 +220,25 @@ Result<CommandFlow> CycleRebootBreak(Session& session, Report& report) {
   return CommandFlow::kPrompt;
 }
 
+/// Ctrl-A: the next faster of the four speeds kernels are started with, the slowest behind the fastest.
+Result<CommandFlow> CycleLineSpeed(Session& session, Report& report) {
+  constexpr std::uint32_t kSpeeds[] = {19200, 38400, 57600, 115200};
+  Result<rpc::LinkStatus> status = session.target().LinkStatus();
+  if (!status) return status.error();
+  const auto* next = std::upper_bound(std::begin(kSpeeds), std::end(kSpeeds), status->baud);
+  rpc::Configure configure;
+  configure.baud = next == std::end(kSpeeds) ? kSpeeds[0] : *next;
+  if (Result<void> done = session.target().Configure(configure); !done) return done.error();
+  report.Row("line_speed", {{"baud", Number(*configure.baud)}},
+             "The line runs at " + std::to_string(*configure.baud) + " baud.");
+  return CommandFlow::kPrompt;
+}
+
 /// Control keys spelled out, for where a terminal or a pipe keeps them (remote-debugging.md 5.5).
 Result<CommandFlow> ControlKey(Session& session, Arguments& arguments, Report& report) {
   const std::string_view key = arguments.Word();
   if (Result<void> end = arguments.ExpectEnd(); !end) return end.error();
+  if (EqualsIgnoringCase(key, "a")) return CycleLineSpeed(session, report);
   if (EqualsIgnoringCase(key, "k")) return CycleRebootBreak(session, report);
   if (EqualsIgnoringCase(key, "b")) return CommandFlow::kQuit;
   if (EqualsIgnoringCase(key, "r")) {
@@ -246,7 +263,7 @@ Result<CommandFlow> ControlKey(Session& session, Arguments& arguments, Report& r
     return session.halted() ? CommandFlow::kPrompt : CommandFlow::kRunning;
   }
   return Error{Errc::kUsage,
-               "^ Syntax error in '.ctrl " + std::string(key) + "'; the keys are B, D, F, K, R and V"};
+               "^ Syntax error in '.ctrl " + std::string(key) + "'; the keys are A, B, D, F, K, R and V"};
 }
 
 }  // namespace
@@ -270,14 +287,14 @@ void AddLinkCommands(CommandTable& table) {
              MapDrivers,
              false,
              false});
-  table.Add(
-      {{".ctrl"},
-       ".ctrl B|D|F|K|R|V",
-       "Does what a control key does: leave, trace packets, break in, cycle the break at the next boot, "
-       "synchronize, verbose.",
-       ControlKey,
-       false,
-       false});
+  table.Add({{".ctrl"},
+             ".ctrl A|B|D|F|K|R|V",
+             "Does what a control key does: change the line speed, leave, trace packets, break in, cycle the "
+             "break at the next boot, "
+             "synchronize, verbose.",
+             ControlKey,
+             false,
+             false});
 }
 
 }  // namespace longwire

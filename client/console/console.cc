@@ -14,8 +14,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::uint32_t kWaitSecondsWithoutTerminal = 30;
 
 /// Control keys on a line of their own (remote-debugging.md 5.5).
-constexpr char kControlB = 0x02, kControlD = 0x04, kControlF = 0x06, kControlK = 0x0B, kControlR = 0x12,
-               kControlV = 0x16, kControlW = 0x17;
+constexpr char kControlA = 0x01, kControlB = 0x02, kControlD = 0x04, kControlF = 0x06, kControlK = 0x0B,
+               kControlR = 0x12, kControlV = 0x16, kControlW = 0x17;
 
 Result<std::string> ReadScript(const std::string& path) {
   std::ifstream file(path, std::ios::binary);
@@ -220,6 +220,7 @@ std::string Console::Repeated(const std::string& last) const {
 bool Console::RunControlKey(const std::string& line) {
   if (line.size() != 1) return false;
   switch (line[0]) {
+    case kControlA: pending_ = ".ctrl a"; break;
     case kControlB: leaving_ = true; return true;
     case kControlD: pending_ = ".ctrl d"; break;
     case kControlF:

@@ -87,7 +87,7 @@ Result<std::unique_ptr<Target>> ConnectTarget(const KernelString& kernel, const 
   rpc::Hello hello = MakeHello(options.software);
   if (options.observe) hello.role = rpc::Role::kObserver;
   hello.capabilities = {rpc::kRolesCapability, rpc::kScrollBackCapability, rpc::kStepProcessorCapability,
-                        rpc::kPacketTraceCapability};
+                        rpc::kPacketTraceCapability, rpc::kLineSpeedCapability};
   if (kernel.server) {
     DialOptions dial;
     dial.open = options.open;

@@ -376,6 +376,12 @@ Result<void> RemoteTarget::AnswerFile(const rpc::AnswerFile& answer, std::span<c
 Result<void> RemoteTarget::Configure(const rpc::Configure& options) {
   if (options.trace_packets && !client_->Has(rpc::kPacketTraceCapability))
     return Error{Errc::kUnsupported, "this version of the KD connection server does not trace packets"};
+  if (options.baud && !client_->Has(rpc::kLineSpeedCapability)) {
+    return Error{
+        Errc::kUnsupported,
+        "this version of the KD connection server does not change line speeds; open the link again with "
+        "another baud="};
+  }
   return Do(options);
 }
 Result<void> RemoteTarget::Reboot() { return Do(rpc::Reboot{}); }

@@ -125,6 +125,8 @@ class LinkMachine {
   std::optional<TimePoint> LastReceived() const { return last_received_; }
   const LinkCounters& counters() const { return counters_; }
   const Timers& timers() const { return timers_; }
+  /// For what is sent from now on: the line runs at another speed.
+  void SetTimers(const Timers& timers) { timers_ = timers; }
 
  private:
   enum class Expect : std::uint8_t { kReply, kAcknowledge };

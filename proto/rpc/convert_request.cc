@@ -111,6 +111,7 @@ void Put(const Configure& from, pb::Request* to) {
   if (from.break_on_reboot) wire->set_break_on_reboot(*from.break_on_reboot);
   if (from.stop_on_module) wire->set_stop_on_module(*from.stop_on_module);
   if (from.trace_packets) wire->set_trace_packets(*from.trace_packets);
+  if (from.baud) wire->set_baud(*from.baud);
 }
 void Put(const GetLinkStatus&, pb::Request* to) { to->mutable_get_link_status(); }
 void Put(const EndServer& from, pb::Request* to) { to->mutable_end_server()->set_force(from.force); }
@@ -193,6 +194,7 @@ Request Get(const pb::Configure& from) {
   if (from.has_break_on_reboot()) to.break_on_reboot = from.break_on_reboot();
   if (from.has_stop_on_module()) to.stop_on_module = from.stop_on_module();
   if (from.has_trace_packets()) to.trace_packets = from.trace_packets();
+  if (from.has_baud()) to.baud = from.baud();
   return to;
 }
 

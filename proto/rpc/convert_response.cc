@@ -51,6 +51,7 @@ void Put(const LinkStatus& from, pb::Response* to) {
   wire->set_waiting(from.waiting);
   wire->set_lost(from.lost);
   wire->set_kept_ms(from.kept_ms);
+  wire->set_baud(from.baud);
 }
 void Put(const ClientList& from, pb::Response* to) {
   pb::ClientList* wire = to->mutable_client_list();
@@ -148,6 +149,7 @@ Result<Answer> Get(const pb::LinkStatus& from) {
   to.waiting = from.waiting();
   to.lost = from.lost();
   to.kept_ms = from.kept_ms();
+  to.baud = from.baud();
   return Answer(std::move(to));
 }
 

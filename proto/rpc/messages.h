@@ -35,6 +35,8 @@ inline constexpr char kDiagnoseCapability[] = "diagnose";
 inline constexpr char kStepProcessorCapability[] = "step-processor";
 /// Configure::trace_packets is heeded, or refused.
 inline constexpr char kPacketTraceCapability[] = "packet-trace";
+/// Configure::baud is heeded, or refused.
+inline constexpr char kLineSpeedCapability[] = "line-speed";
 
 // ---- handshake
 // ------------------------------------------------------------------------------------------------
@@ -322,6 +324,9 @@ struct Configure {
   std::optional<bool> break_on_reboot;
   std::optional<bool> stop_on_module;  ///< `sxe ld`: report module loads and unloads as stops
   std::optional<bool> trace_packets;   ///< Ctrl-D: Output events tell the packets of the line
+  /// Ctrl-A: of the link's serial device until the link is closed. kUnsupported where it has none;
+  /// kLinkFailed: the device does not run at this speed, and goes on at the one before.
+  std::optional<std::uint32_t> baud;
 };
 struct GetLinkStatus {};
 struct LinkStatus {
@@ -334,6 +339,7 @@ struct LinkStatus {
   std::uint32_t observers = 0, waiting = 0;
   bool lost = false;          ///< the holder's connection is lost and its session kept
   std::uint64_t kept_ms = 0;  ///< for so long yet
+  std::uint32_t baud = 0;     ///< of a serial device; 0: the link has no such speed
 };
 /// `.endpsrv`. Answered by Done, or kBusy naming the other clients.
 struct EndServer {

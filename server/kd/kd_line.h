@@ -103,6 +103,7 @@ class KdLine {
   std::optional<kd::TimePoint> last_received() const { return machine_.LastReceived(); }
   const kd::LinkCounters& counters() const { return machine_.counters(); }
   const kd::Timers& timers() const { return machine_.timers(); }
+  void SetTimers(kd::Timers timers) { machine_.SetTimers(timers); }
   std::uint64_t exchanges() const { return exchanges_; }
 
  private:

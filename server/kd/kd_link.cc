@@ -18,6 +18,7 @@ constexpr std::chrono::milliseconds kLongestBackOff{2000};
 constexpr std::chrono::milliseconds kHaltLimit{2500};
 /// A guest that does not read its line: acknowledges pile up, at 16 bytes each.
 constexpr std::size_t kMaxOutgoing = 1u << 20;
+constexpr std::uint32_t kSlowestLine = 50, kFastestLine = 4'000'000;
 
 kd::TimePoint Now() { return std::chrono::steady_clock::now(); }
 
@@ -399,8 +400,29 @@ void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std
     entry_.target.debug_registers = true;
     Write();
   }
+  const auto* configure = std::get_if<rpc::Configure>(&request);
+  if (configure != nullptr && configure->baud) {
+    const Result<void> changed = SetBaud(*configure->baud);
+    if (!changed) return done(changed.error(), {});
+  }
   target_->Perform(Now(), ticket, std::move(request), std::move(bulk), std::move(done), observer);
   AfterWork();
+}
+
+/// Of the stream that is open, and of those to come.
+Result<void> KdLink::SetBaud(std::uint32_t baud) {
+  if (!port_ || port_->baud() == 0) {
+    return Error{Errc::kUnsupported,
+                 "this link has no line speed to change: only a serial device (com:port=...) has one"};
+  }
+  if (baud < kSlowestLine || baud > kFastestLine) return Error{Errc::kUsage, "no line runs at such a speed"};
+  if (stream_) {
+    Result<void> set = stream_->SetBaud(baud);
+    if (!set) return set;
+  }
+  port_->SetBaud(baud);
+  target_->SetBaud(Now(), baud);
+  return {};
 }
 
 void KdLink::Cancel(std::uint64_t ticket) {
@@ -417,6 +439,7 @@ rpc::LinkStatus KdLink::Status() const {
   rpc::LinkStatus status = target_->Status();
   status.link = name_;
   status.observers = static_cast<std::uint32_t>(observers_.size());
+  status.baud = port_ ? port_->baud() : 0;
   if (!driver_) return status;
   status.holder = driver_->name;
   status.lost = driver_->lost.has_value();

@@ -116,6 +116,7 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   /// What escapes from a coroutine of a link is our bug; it ends this link and no other.
   static std::function<void(std::exception_ptr)> Finished(std::shared_ptr<KdLink> self);
   void AfterWork();
+  Result<void> SetBaud(std::uint32_t baud);
   void ArmTimer();
   void Tell(const rpc::Event& event);
   void TellDriver(Why why);

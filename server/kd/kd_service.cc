@@ -111,8 +111,9 @@ Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
     const GreetingPlace place(greetings, *channel);
     rpc::Welcome welcome;
     welcome.software = options_.software;
-    welcome.capabilities = {rpc::kRolesCapability, rpc::kScrollBackCapability, rpc::kDiagnoseCapability,
-                            rpc::kStepProcessorCapability, rpc::kPacketTraceCapability};
+    welcome.capabilities = {rpc::kRolesCapability,       rpc::kScrollBackCapability,
+                            rpc::kDiagnoseCapability,    rpc::kStepProcessorCapability,
+                            rpc::kPacketTraceCapability, rpc::kLineSpeedCapability};
     if (options_.keep.count() > 0) welcome.capabilities.push_back(rpc::kResumeCapability);
     const Result<rpc::Hello> hello =
         co_await GreetClient(*channel, std::move(welcome), [&](const rpc::Hello& said, rpc::Welcome& answer) {

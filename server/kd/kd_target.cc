@@ -108,6 +108,16 @@ kd::Bytes KdTarget::TakeOutput() {
   return output;
 }
 
+/// A link that was not synchronized may have been so because of the speed.
+void KdTarget::SetBaud(kd::TimePoint now, std::uint32_t baud) {
+  line_.SetNow(now);
+  options_.bytes_per_second = baud / 10;
+  memory_.SetLineBytes(LineBytes(options_.bytes_per_second, options_.exact_reads));
+  line_.SetTimers(kd::Timers::ForSerial(baud));
+  watch_.Reset(line_.counters());
+  if (line_.attaching()) BeginAttach();
+}
+
 void KdTarget::TellTrace() {
   if (std::string text = trace_.TakeText(); !text.empty()) events_(rpc::Output{std::move(text), 0, 0});
 }

@@ -36,6 +36,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   void Tick(kd::TimePoint now) override;
   std::optional<kd::TimePoint> Deadline() const override;
   kd::Bytes TakeOutput() override;
+  void SetBaud(kd::TimePoint now, std::uint32_t baud) override;
 
   void Perform(kd::TimePoint now, std::uint64_t ticket, rpc::Request request, kd::Bytes bulk, Done done,
                bool observer = false) override;

@@ -50,6 +50,8 @@ class SerialPort final : public ConnectingPort {
   SerialPort(Executor executor, std::string path, std::uint32_t baud, bool reconnect)
       : ConnectingPort(std::move(executor), reconnect), path_(std::move(path)), baud_(baud) {}
   std::uint32_t bytes_per_second() const noexcept override { return baud_ / 10; }
+  std::uint32_t baud() const noexcept override { return baud_; }
+  void SetBaud(std::uint32_t baud) override { baud_ = baud; }
 
  private:
   Awaitable<Result<std::unique_ptr<Stream>>> Connect(Executor executor) override {

@@ -27,6 +27,10 @@ class LinkPort {
   virtual bool reconnects() const noexcept = 0;
   /// Bytes per second of the line, 0 when it is not paced.
   virtual std::uint32_t bytes_per_second() const noexcept = 0;
+  /// Of a serial device; 0: there is no such speed.
+  virtual std::uint32_t baud() const noexcept { return 0; }
+  /// For a port that has one: streams are opened with it from now on.
+  virtual void SetBaud(std::uint32_t baud) { static_cast<void>(baud); }
   /// Who speaks to a port that listens and is not let in for a wrong key; empty: nobody.
   virtual std::string refused() const { return {}; }
 };

@@ -50,6 +50,10 @@ class LinkTarget {
   virtual void Tick(kd::TimePoint now) = 0;
   virtual std::optional<kd::TimePoint> Deadline() const = 0;
   virtual kd::Bytes TakeOutput() = 0;
+  /// The line runs at another speed from now on; of what is on the way something may be lost.
+  virtual void SetBaud(kd::TimePoint now, std::uint32_t baud) {
+    static_cast<void>(now), static_cast<void>(baud);
+  }
 
   // ---- clients
   /// `done` is called exactly once, possibly before Perform returns. Break-in, answers to prompts and files,

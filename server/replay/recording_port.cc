@@ -121,6 +121,11 @@ class RecordingStream final : public Stream {
     return stream_->WriteAll(head, body);
   }
   Awaitable<Result<void>> ShutdownWrite() override { return stream_->ShutdownWrite(); }
+  Result<void> SetBaud(std::uint32_t baud) override {
+    const Result<void> set = stream_->SetBaud(baud);
+    if (set) file_->Note("the line runs at " + std::to_string(baud) + " baud");
+    return set;
+  }
   void Close() noexcept override { stream_->Close(); }
   const PeerInfo& peer() const noexcept override { return stream_->peer(); }
 
@@ -157,6 +162,8 @@ class RecordingPort final : public LinkPort {
   bool listens() const noexcept override { return port_->listens(); }
   bool reconnects() const noexcept override { return port_->reconnects(); }
   std::uint32_t bytes_per_second() const noexcept override { return port_->bytes_per_second(); }
+  std::uint32_t baud() const noexcept override { return port_->baud(); }
+  void SetBaud(std::uint32_t baud) override { port_->SetBaud(baud); }
 
  private:
   std::unique_ptr<LinkPort> port_;

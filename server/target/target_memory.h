@@ -19,6 +19,7 @@ class TargetMemory {
   /// `line_bytes`: what a small read is widened to, never across a page; a power of two, at most 2048.
   TargetMemory(MemorySource& source, BreakpointTable& breakpoints, std::size_t line_bytes)
       : source_(source), breakpoints_(breakpoints), line_bytes_(line_bytes) {}
+  void SetLineBytes(std::size_t line_bytes) { line_bytes_ = line_bytes; }
 
   kd::TimePoint now() const { return source_.now(); }
 

@@ -202,6 +202,11 @@ Result<void> FakeTarget::Configure(const rpc::Configure& options) {
   std::string text = "Configure";
   if (options.stop_on_module) text += *options.stop_on_module ? " module on" : " module off";
   if (options.trace_packets) text += *options.trace_packets ? " trace on" : " trace off";
+  if (options.baud) {
+    text += " baud " + std::to_string(*options.baud);
+    if (link_status_.baud == 0) return Error{Errc::kUnsupported, "this link has no line speed"};
+    link_status_.baud = *options.baud;
+  }
   if (options.break_on_reboot) text += *options.break_on_reboot ? " reboot on" : " reboot off";
   return Note(text);
 }

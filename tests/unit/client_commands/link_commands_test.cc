@@ -45,6 +45,24 @@ TEST_F(LinkCommands, ShowsWhatTheLinkDoes) {
   EXPECT_EQ(rows_[0].kind, "link");
 }
 
+TEST_F(LinkCommands, TheSpeedOfTheLineGoesRound) {
+  EXPECT_THAT((Run(".ctrl a"), error_), HasSubstr("no line speed"));
+  EXPECT_THAT(Run(".linkinfo"), testing::Not(HasSubstr("Speed:")));
+  rpc::LinkStatus status;
+  for (const auto& [before, after] : {std::pair{9600u, 19200u},
+                                      {19200u, 38400u},
+                                      {38400u, 57600u},
+                                      {57600u, 115200u},
+                                      {115200u, 19200u},
+                                      {921600u, 19200u}}) {
+    status.baud = before;
+    target_.SetLinkStatus(status);
+    EXPECT_EQ(Run(".ctrl a"), "The line runs at " + std::to_string(after) + " baud.\n");
+    EXPECT_EQ(error_, "");
+    EXPECT_THAT(Run(".linkinfo"), HasSubstr("\nSpeed: " + std::to_string(after) + " baud\n"));
+  }
+}
+
 TEST_F(LinkCommands, TheCacheIsShownLimitedAndEmptied) {
   EXPECT_EQ(Run(".cache 0n64"), "Max cache size is       65536 bytes (0x40 KB)\n");
   EXPECT_EQ(target_.memory_cache().limit_bytes, 65536u);

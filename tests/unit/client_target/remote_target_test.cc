@@ -122,7 +122,8 @@ class RemoteTargetTest : public testing::Test {
       co_return RpcClient::Opened{std::move(near), nullptr};
     };
     rpc::Hello hello;
-    hello.capabilities = {rpc::kStepProcessorCapability, rpc::kPacketTraceCapability};
+    hello.capabilities = {rpc::kStepProcessorCapability, rpc::kPacketTraceCapability,
+                          rpc::kLineSpeedCapability};
     Result<std::unique_ptr<RpcClient>> client = RpcClient::Open(opener, hello, interrupt_);
     ASSERT_TRUE(client) << client.error().message;
     target_ = std::make_unique<RemoteTarget>(std::move(*client), "test");
@@ -257,15 +258,20 @@ TEST_F(RemoteTargetTest, WhatAnOlderServerWouldIgnoreIsNotAskedOfIt) {
   rpc::Configure trace;
   trace.trace_packets = true;
   EXPECT_EQ(target_->Configure(trace).error().code, Errc::kUnsupported);
+  rpc::Configure speed;
+  speed.baud = 19200;
+  EXPECT_EQ(target_->Configure(speed).error().code, Errc::kUnsupported);
   EXPECT_EQ(service_->resumes + service_->settings, 0);
   EXPECT_EQ(target_->state(), rpc::TargetState::kHalted);
 
   service_ = std::make_shared<ScriptedService>();
-  service_->capabilities = {rpc::kStepProcessorCapability, rpc::kPacketTraceCapability};
+  service_->capabilities = {rpc::kStepProcessorCapability, rpc::kPacketTraceCapability,
+                            rpc::kLineSpeedCapability};
   Connect();
   EXPECT_TRUE(target_->Configure(trace));
+  EXPECT_TRUE(target_->Configure(speed));
   EXPECT_TRUE(target_->Resume(step));
-  EXPECT_EQ(service_->resumes + service_->settings, 2);
+  EXPECT_EQ(service_->resumes + service_->settings, 3);
 }
 
 TEST_F(RemoteTargetTest, LargeReadsAreSplitAndPipelined) {

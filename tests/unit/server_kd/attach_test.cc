@@ -163,6 +163,24 @@ TEST(Attach, SyncMeansRestartAndBreakpointsAreGone) {
   EXPECT_TRUE(told);
 }
 
+TEST(Attach, AnotherSpeedBeginsItAnewWithTimersToMatch) {
+  TargetSimulation sim;
+  sim.stub.stop_on_break_in = false;
+  sim.target.SetDriver(sim.now, 1, true);
+  sim.target.SetBreakIn(sim.now);
+  sim.target.Opened(sim.now);
+  sim.Run(std::chrono::seconds(60));
+  ASSERT_EQ(sim.target.state(), rpc::TargetState::kSynchronizing);
+  sim.stub.stop_on_break_in = true;
+  sim.target.SetBaud(sim.now, 19200);
+  const kd::Timers timers = kd::Timers::ForSerial(19200);
+  sim.Run(timers.listen + std::chrono::seconds(1));
+  ASSERT_EQ(sim.target.state(), rpc::TargetState::kHalted);
+  sim.target.Perform(sim.now, 900, rpc::ReadMsr{0, 0x10}, {}, [](rpc::Answer, kd::Bytes) {});
+  ASSERT_TRUE(sim.target.Deadline());
+  EXPECT_GE(*sim.target.Deadline() - sim.now, timers.acknowledge);
+}
+
 TEST(Attach, H60RebootRunsAtOnceAndTheNextStreamIsARestart) {
   TargetSimulation sim;
   sim.AttachHalted();
