@@ -290,8 +290,7 @@ void AddLinkCommands(CommandTable& table) {
   table.Add({{".ctrl"},
              ".ctrl A|B|D|F|K|R|V",
              "Does what a control key does: change the line speed, leave, trace packets, break in, cycle the "
-             "break at the next boot, "
-             "synchronize, verbose.",
+             "break at the next boot, synchronize, verbose.",
              ControlKey,
              false,
              false});

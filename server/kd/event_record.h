@@ -15,7 +15,8 @@ class EventRecord {
   struct Bounds {
     std::size_t events = 0, bytes = 0;
   };
-  static constexpr Bounds kConnected{4096, 2u << 20};
+  /// Enough for what a fast target prints until the loss of a silent connection is noticed.
+  static constexpr Bounds kConnected{16'384, 8u << 20};
   static constexpr Bounds kAway{65'536, 32u << 20};
 
   struct Numbered {
