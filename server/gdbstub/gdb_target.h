@@ -76,7 +76,7 @@ class GdbTarget final : public LinkTarget, private GdbLine::Owner {
   void TellRefusal(const Error& why);
   Task<Result<void>> ReadProcessors();
   Task<Result<void>> Identify(const gdb::StopReply& reply);
-  Task<Result<void>> FindMissedHit();
+  Task<Result<bool>> FindMissedHit();
   Task<void> HandleStop(gdb::StopReply reply);
   Task<Result<void>> BeginStop();
   std::uint32_t Explain(const gdb::StopReply& reply, bool stepped);

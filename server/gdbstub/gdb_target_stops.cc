@@ -167,9 +167,9 @@ std::uint32_t GdbTarget::Explain(const gdb::StopReply& reply, bool stepped) {
 
 /// After a restart of the server: the processor that ran into a breakpoint of before while nobody listened.
 /// A stub that is asked anew tells of its first processor.
-Task<Result<void>> GdbTarget::FindMissedHit() {
+Task<Result<bool>> GdbTarget::FindMissedHit() {
   const kd::ContextLayout* layout = kd::FindContextLayout(registers_.machine());
-  if (table_.code().empty() || layout == nullptr) co_return Result<void>{};
+  if (table_.code().empty() || layout == nullptr) co_return false;
   for (std::uint16_t i = 0; i < registers_.threads().size(); ++i) {
     Result<kd::Bytes> context = co_await registers_.GetContext(i);
     if (!context) co_return context.error();
@@ -177,9 +177,11 @@ Task<Result<void>> GdbTarget::FindMissedHit() {
     if (own == nullptr || !own->wanted()) continue;
     processor_ = i;
     hits_ = own->ids;
-    co_return co_await BeginStop();
+    Result<void> begun = co_await BeginStop();
+    if (!begun) co_return begun.error();
+    co_return true;
   }
-  co_return Result<void>{};
+  co_return false;
 }
 
 Task<void> GdbTarget::HandleStop(gdb::StopReply reply) {
@@ -197,9 +199,10 @@ Task<void> GdbTarget::HandleStop(gdb::StopReply reply) {
   const bool over = std::exchange(stepping_over_, false) && reply.watch == gdb::StopReply::Watch::kNone;
   const bool first = std::exchange(first_stop_, false);
   const std::uint32_t code = Explain(reply, stepped);
-  if (first) begun = co_await FindMissedHit();
-  if (!begun) co_return TellRefusal(begun.error());
-  if ((over || (first && hits_.empty())) && !break_in_wanted_ && !departure_) {
+  Result<bool> missed = false;
+  if (first) missed = co_await FindMissedHit();
+  if (!missed) co_return TellRefusal(missed.error());
+  if ((over || (first && !*missed)) && !break_in_wanted_ && !departure_) {
     Result<void> gone = co_await GoOn(false);
     static_cast<void>(gone);
     co_return;

@@ -104,7 +104,7 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   rpc::LinkStatus Status() const;
   void SetBreakIn();
 
-  static constexpr std::chrono::milliseconds kReleaseLimit{4000};
+  static constexpr std::chrono::milliseconds kReleaseLimit{5000};
 
  private:
   static Awaitable<void> Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream> stream);

@@ -109,9 +109,13 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   Task<Result<void>> HandleException(bool first);
   Task<Result<void>> HandleModule();
   Task<Result<void>> Publish();
+  void TellStop(rpc::StopEvent event);
   Task<void> PublishAgain();
   Task<void> Depart();
   void BeginStop(const kd::StateChange& change);
+  /// The target answered, though not as wished; anything else is trouble of the line and ends what is under
+  /// way.
+  static bool IsAnswer(const Error& error);
   void Remember(bool ReportBefore::*what);
   Task<Result<std::optional<rpc::Bugcheck>>> ReadBugcheck();
   Task<Result<void>> Expedite(rpc::StopEvent& event);

@@ -6,7 +6,8 @@ namespace longwire {
 
 /// The code of the exception that stopped the machine, also when its processor reports for another reason.
 std::uint32_t KdTarget::StopCode() const {
-  return reporter_ && !ReporterIsElsewhere() ? reporter_->code : stop_->code();
+  const bool reporters = reporter_ && !ReporterIsElsewhere() && stop_->exception() != nullptr;
+  return reporters ? reporter_->code : stop_->code();
 }
 
 /// Makes the report of another processor the current stop; nothing is published.
@@ -30,6 +31,10 @@ Task<Result<void>> KdTarget::TakeOver(std::uint32_t processor) {
   }
   Result<kd::StateChange> change = kd::DecodeStateChange(*report);
   if (!change) co_return change.error();
+  if (!std::holds_alternative<kd::ExceptionReport>(change->report))
+    co_return Error{
+        Errc::kTargetRefused,
+        "the target reported something else when told to switch to processor " + std::to_string(processor)};
   last_state_change_ = std::move(*report);
   BeginStop(*change);
   if (stop_->processor() == processor) co_return Result<void>{};
@@ -64,7 +69,10 @@ Task<Result<void>> KdTarget::StepOther(std::uint32_t processor, bool handled) {
   if (const auto error = CannotStep(processor)) co_return *error;
   Result<void> taken = co_await TakeOver(processor);
   if (!taken) co_return taken;
-  co_return co_await GoOn(true, handled, true);
+  Result<void> gone = co_await GoOn(true, handled, true);
+  // Clients know only of the reporter; it is not the current processor any more.
+  if (!gone && stop_) publish_again_ = true;
+  co_return gone;
 }
 
 /// With the continue of another processor the machine does not run yet: the reporter of the stop comes back
@@ -101,7 +109,7 @@ Task<Result<void>> KdTarget::LetGoOfReporter() {
   const std::uint64_t pc = stop_->program_counter = reporter.program_counter;
   if (!reporter.stepped_from) co_return co_await GoOn(false, reporter.handled, false);
   Result<bool> skipped = co_await SkipHardBreakpoint();
-  if (!skipped) co_return skipped.error();
+  if (!skipped && !IsAnswer(skipped.error())) co_return skipped.error();
   Result<void> planted = co_await planter_.PlantMissing(pc);
   if (!planted) co_return planted;
   for (const std::uint64_t out : {pc, *reporter.stepped_from}) {

@@ -142,6 +142,9 @@ Task<Result<void>> KdTarget::Resume(const rpc::Resume& request) {
   if (request.temporary_breakpoints.size() > kd::kBreakpointSlots) {
     co_return Error{Errc::kLimitExceeded, "the target has room for 32 breakpoints"};
   }
+  if (request.step && request.processor) {
+    if (const auto error = CannotStep(*request.processor)) co_return *error;
+  }
   for (const std::uint64_t address : request.temporary_breakpoints) {
     Result<void> added = co_await planter_.AddTemporary(address);
     if (added) continue;

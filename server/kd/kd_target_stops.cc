@@ -14,13 +14,6 @@ constexpr std::uint64_t kAssumedStreamBytes = 16;
 /// Break-ins of a departure.
 constexpr int kLeaveTries = 3;
 
-/// The target answered, though not as wished; anything else is trouble of the line and ends what is under
-/// way.
-bool IsAnswer(const Error& error) {
-  return error.code == Errc::kTargetRefused || error.code == Errc::kMalformed ||
-         error.code == Errc::kUnsupported || error.code == Errc::kUnreadable || error.code == Errc::kUsage;
-}
-
 rpc::ModuleChange Describe(const kd::LoadSymbolsReport& report) {
   rpc::ModuleChange change;
   change.unload = report.unload;
@@ -46,6 +39,11 @@ rpc::ExceptionRecord Describe(const kd::ExceptionReport& report) {
 }
 
 }  // namespace
+
+bool KdTarget::IsAnswer(const Error& error) {
+  return error.code == Errc::kTargetRefused || error.code == Errc::kMalformed ||
+         error.code == Errc::kUnsupported || error.code == Errc::kUnreadable || error.code == Errc::kUsage;
+}
 
 /// Takes a report as the current stop.
 void KdTarget::BeginStop(const kd::StateChange& change) {
@@ -250,6 +248,12 @@ Task<Result<void>> KdTarget::Publish() {
   rpc::StopEvent event;
   Result<void> expedited = co_await Expedite(event);
   if (!expedited) co_return expedited;
+  TellStop(std::move(event));
+  co_return Result<void>{};
+}
+
+/// `event` has what was expedited.
+void KdTarget::TellStop(rpc::StopEvent event) {
   event.reason = rpc::StopEvent::Reason::kException;
   if (const auto* symbols = std::get_if<kd::LoadSymbolsReport>(&stop_->change.report)) {
     event.reason = rpc::StopEvent::Reason::kModule;
@@ -274,16 +278,14 @@ Task<Result<void>> KdTarget::Publish() {
   state_ = rpc::TargetState::kHalted;
   published_ = event;
   events_(std::move(event));
-  co_return Result<void>{};
 }
 
 /// A stop that came about without a run: a step over a hard-coded breakpoint, another processor. The target
-/// does not report it, so that a failing line only delays it; each further try waits for the line.
+/// does not report it, so it is told even when the line fails: clients ask for what is missing.
 Task<void> KdTarget::PublishAgain() {
   if (!stop_) co_return;
-  Result<void> published = co_await planter_.Settle();
-  if (published) published = co_await Publish();
-  publish_again_ = !published;
+  Result<void> published = co_await Publish();
+  if (!published) TellStop({});
 }
 
 Task<Result<void>> KdTarget::SetProgramCounter(std::uint64_t address) {

@@ -68,6 +68,16 @@ TEST_F(Heritage, AHitThatNobodySawIsTold) {
   EXPECT_EQ(Stops()[0].program_counter, kCode + 0x40);
 }
 
+TEST_F(Heritage, TheEndOfAStepThatNobodySawIsTold) {
+  stub.program_counter = kCode + 0x40;
+  PlacedBreakpoint temporary = kCodePoint;
+  temporary.id = 0;
+  OpenAgain({temporary}, false);
+  ASSERT_EQ(Stops().size(), 1u);
+  EXPECT_EQ(Stops()[0].program_counter, kCode + 0x40);
+  EXPECT_TRUE(target.Breakpoints().empty());
+}
+
 TEST_F(Heritage, ADataBreakpointThatTheStubDoesNotTakeIsGone) {
   stub.instead = [](std::string_view asked) {
     return asked.starts_with("Z2") ? std::optional<std::string>("E22") : std::nullopt;

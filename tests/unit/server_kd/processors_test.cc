@@ -74,6 +74,37 @@ TEST_F(OtherProcessorTest, StepsWhileTheReporterOfTheStopIsLetGo) {
   EXPECT_EQ(continued, (std::vector<std::uint16_t>{1, 0}));
 }
 
+TEST_F(OtherProcessorTest, ASwitchAnsweredWithAnotherReportIsRefused) {
+  sim.stub.mute.insert(Api::kSwitchProcessor);
+  std::optional<rpc::Answer> answer;
+  sim.target.Perform(sim.now, 900, rpc::SwitchProcessor{1}, {},
+                     [&](rpc::Answer given, kd::Bytes) { answer = given; });
+  sim.Run(std::chrono::milliseconds(500));
+  sim.stub.LoadSymbols("\\odd.sys", 0xFFFFF80000100000);
+  sim.Run(std::chrono::seconds(1));
+  ASSERT_TRUE(answer && std::holds_alternative<Error>(*answer));
+  EXPECT_NE(sim.Go(true).as<rpc::Done>(), nullptr);
+  EXPECT_EQ(kd::Load64(sim.stub.contexts[0], 0xF8), kCode + 1);
+}
+
+TEST_F(OtherProcessorTest, AStepThatFailsBehindTheSwitchTellsWhereItStands) {
+  sim.SetBreakpoint(kThere + 4);  // taken out by the report, and planted again before the step
+  sim.stub.mute = {Api::kWriteBreakpoint};
+  sim.events.clear();
+  rpc::Resume resume;
+  resume.stop_counter = sim.target.stop()->stop_counter;
+  resume.driver_epoch = 1;
+  resume.step = true;
+  resume.processor = 1;
+  std::optional<rpc::Answer> answer;
+  sim.target.Perform(sim.now, 900, resume, {}, [&](rpc::Answer given, kd::Bytes) { answer = given; });
+  sim.Run(std::chrono::seconds(30));
+  ASSERT_TRUE(answer && std::holds_alternative<Error>(*answer));
+  ASSERT_TRUE(sim.target.stop().has_value());
+  EXPECT_EQ(sim.target.stop()->processor, 1u) << "that is the current one by now";
+  EXPECT_TRUE(traces.empty());
+}
+
 TEST_F(OtherProcessorTest, AReporterThatComesBackAsWokenIsLetGoToo) {
   reporter_code = kd::kExceptionWakeDebugger;
   EXPECT_NE(Step(1).as<rpc::Done>(), nullptr);
