@@ -58,6 +58,7 @@ void KdTarget::BeginAttach() {
   ran_at_attach_.reset();
   break_ins_at_attach_ = line_.counters().break_ins_sent;
   resets_at_attach_ = line_.counters().resets_received;
+  dropped_at_attach_ = line_.counters().dropped;
   using Mode = kd::LinkMachine::AttachMode;
   line_.Attach(std::exchange(options_.left_halted, false) ? Mode::kReset : Mode::kBreakIn);
 }

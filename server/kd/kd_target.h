@@ -191,6 +191,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   std::optional<std::uint16_t> traced_;  ///< the processor that was told to step and did not report since
   std::optional<Reporter> reporter_;     ///< from a switch until it is let go of
   std::uint64_t break_ins_at_attach_ = 0, resets_at_attach_ = 0;
+  std::uint64_t dropped_at_attach_ = 0;
   std::vector<std::uint64_t> hits_;  ///< breakpoints of the stop in `stop_`
   bool stop_is_break_in_ = false;
   std::optional<rpc::Bugcheck> stop_bugcheck_;

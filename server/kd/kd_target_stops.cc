@@ -89,6 +89,14 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   const bool pass_by = symbols && !first_stop_ && facts_.machine != kd::Machine::kUnknown &&
                        !options_.break_on_reboot && !stop_on_module_;
   bool identified_now = false;
+  // Before anything is asked of the target: a RESET that a lost answer needs says nothing of how it was
+  // found. A reply, which nobody waits for, is the last of an earlier debugger's: only a stopped target
+  // repeats one.
+  if (first_stop_ && !symbols && !ran_at_attach_) {
+    ran_at_attach_ = line_.counters().break_ins_sent > break_ins_at_attach_ &&
+                     line_.counters().resets_received == resets_at_attach_ &&
+                     line_.counters().dropped == dropped_at_attach_;
+  }
   if (!facts_.identified && !pass_by) {
     SetState(rpc::TargetState::kSynchronizing);
     Result<void> identified = co_await IdentifyTarget(line_, memory_, facts_, *change);
@@ -178,11 +186,7 @@ Task<Result<void>> KdTarget::HandleException(bool first) {
     const std::uint64_t break_in_address = facts_.DataField(kd::dd::kBreakpointWithStatus);
     const bool at_break_in =
         plain_break && (break_in_address == 0 || stop_->program_counter == break_in_address);
-    if (!ran_at_attach_) {
-      ran_at_attach_ = line_.counters().break_ins_sent > break_ins_at_attach_ &&
-                       line_.counters().resets_received == resets_at_attach_;
-    }
-    if (!keep_halted_ && !break_in_wanted_ && *ran_at_attach_ && at_break_in) {
+    if (!keep_halted_ && !break_in_wanted_ && ran_at_attach_.value_or(false) && at_break_in) {
       Result<void> gone = co_await GoOn(false, true, true);
       first_stop_ = !gone.has_value();
       co_return gone;

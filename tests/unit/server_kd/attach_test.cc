@@ -163,6 +163,21 @@ TEST(Attach, SyncMeansRestartAndBreakpointsAreGone) {
   EXPECT_TRUE(told);
 }
 
+TEST(Attach, ARunningTargetWhoseFirstAnswerIsLostRunsOnAllTheSame) {
+  TargetSimulation sim;
+  sim.stub.mute = {kd::Api::kGetVersion};
+  sim.target.Opened(sim.now);
+  sim.Run(std::chrono::seconds(3));
+  sim.stub.mute.clear();
+  sim.Run(std::chrono::seconds(20));
+  EXPECT_TRUE(sim.target.description().has_value());
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kRunning);
+  EXPECT_TRUE(sim.stub.running);
+  rpc::LinkStatus status;
+  if (const auto* got = sim.Ask(rpc::GetLinkStatus{}).as<rpc::LinkStatus>()) status = *got;
+  EXPECT_GT(status.resets, 0u) << "the answer was not lost";
+}
+
 TEST(Attach, AnotherSpeedBeginsItAnewWithTimersToMatch) {
   TargetSimulation sim;
   sim.stub.stop_on_break_in = false;
