@@ -163,6 +163,20 @@ TEST(Attach, SyncMeansRestartAndBreakpointsAreGone) {
   EXPECT_TRUE(told);
 }
 
+TEST(Attach, ATargetThatRepeatsAReplyToAnEarlierDebuggerStaysStopped) {
+  TargetSimulation sim;
+  sim.target.Opened(sim.now);
+  sim.Run(std::chrono::seconds(3));
+  ASSERT_EQ(sim.target.state(), rpc::TargetState::kRunning);
+  sim.target.Lost(sim.now, Error{Errc::kLinkFailed, "closed"});
+  sim.target.Opened(sim.now);
+  sim.target.Receive(sim.now, kd::EncodeDataPacket(kd::PacketType::kStateManipulate, kd::kInitialPacketId,
+                                                   kd::EncodeGetVersion()));
+  sim.Run(std::chrono::seconds(3));
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
+  EXPECT_FALSE(sim.stub.running);
+}
+
 TEST(Attach, ARunningTargetWhoseFirstAnswerIsLostRunsOnAllTheSame) {
   TargetSimulation sim;
   sim.stub.mute = {kd::Api::kGetVersion};
