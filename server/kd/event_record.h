@@ -8,15 +8,17 @@
 namespace longwire {
 
 /// The newest events of one session, numbered, so that a client which lost its connection can be told what it
-/// missed. Bounded: debug output goes first, with a mark of its size, then whatever is oldest. While the
-/// client is away the bounds are wider: a minute of a target that prints without pause.
+/// missed. Bounded: debug output goes first, with a mark of its size, then whatever is oldest.
 class EventRecord {
  public:
   struct Bounds {
     std::size_t events = 0, bytes = 0;
   };
-  /// Enough for what a fast target prints until the loss of a silent connection is noticed.
-  static constexpr Bounds kConnected{16'384, 8u << 20};
+  /// An observer: of many, each costs as much.
+  static constexpr Bounds kWatching{4096, 2u << 20};
+  /// The driver: what a fast target prints until the loss of a silent connection is noticed.
+  static constexpr Bounds kDriving{16'384, 8u << 20};
+  /// A driver that is away: a minute of a target that prints without pause.
   static constexpr Bounds kAway{65'536, 32u << 20};
 
   struct Numbered {
@@ -25,7 +27,7 @@ class EventRecord {
   };
 
   /// From now on; what is kept already stays until the next Append().
-  void SetAway(bool away) { bounds_ = away ? kAway : kConnected; }
+  void SetBounds(Bounds bounds) { bounds_ = bounds; }
   /// The number of the event in the session.
   std::uint64_t Append(rpc::Event event);
   std::uint64_t last() const { return last_; }
@@ -46,7 +48,7 @@ class EventRecord {
   void DropOne();
   void NoteDropped(std::uint64_t number, std::uint64_t bytes);
 
-  Bounds bounds_ = kConnected;
+  Bounds bounds_ = kWatching;
   std::deque<Numbered> events_;
   std::size_t bytes_ = 0;
   std::uint64_t last_ = 0;

@@ -172,7 +172,6 @@ void KdLink::AfterWork() {
     if (outgoing_.size() > kMaxOutgoing) stream_->Close();
     if (idle) timers_->wake_writer.cancel();
   }
-  // What was answered in this turn leaves after it, so a client never knows more than the journal.
   Write();
   ArmTimer();
 }
@@ -194,7 +193,11 @@ void KdLink::ArmTimer() {
 }
 
 void KdLink::Tell(const rpc::Event& event) {
-  if (const auto* output = std::get_if<rpc::Output>(&event)) scroll_back_.Append(Now(), *output);
+  if (const auto* output = std::get_if<rpc::Output>(&event)) {
+    scroll_back_.Append(Now(), *output);
+  } else {
+    Write();  // first: a client never knows more than the journal
+  }
   // A subscriber may leave while it is told.
   if (driver_ && driver_->subscriber != nullptr) driver_->subscriber->OnLinkEvent(event);
   const auto observers = observers_;
@@ -210,6 +213,7 @@ const KdLink::Member* KdLink::FindObserver(std::uint64_t id) const {
 }
 
 void KdLink::TellDriver(Why why) {
+  Write();  // first, as in Tell()
   rpc::DriverChanged changed{{}, driver_epoch_, why};
   if (driver_) {
     changed.driver = driver_->name;
@@ -404,6 +408,13 @@ void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std
   if (configure != nullptr && configure->baud) {
     const Result<void> changed = SetBaud(*configure->baud);
     if (!changed) return done(changed.error(), {});
+  }
+  if (set != nullptr || std::holds_alternative<rpc::ClearBreakpoint>(request)) {
+    // Answers leave at once; see Tell().
+    done = [weak = weak_from_this(), done = std::move(done)](rpc::Answer answer, kd::Bytes data) {
+      if (const auto self = weak.lock()) self->Write();
+      done(std::move(answer), std::move(data));
+    };
   }
   target_->Perform(Now(), ticket, std::move(request), std::move(bulk), std::move(done), observer);
   AfterWork();

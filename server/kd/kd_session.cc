@@ -48,7 +48,6 @@ void KdSession::Connect(std::shared_ptr<RpcChannel> channel, std::uint64_t seen)
   kept_until_.reset();
   keep_timer_->timer.cancel();
   if (!identity_.token.empty()) {
-    events_.SetAway(false);
     for (auto& missed : events_.After(seen)) Send(rpc::Envelope{missed.number, std::move(missed.event), {}});
   }
   if (was_lost && Drives()) link_->ReturnDriver();
@@ -92,7 +91,6 @@ void KdSession::Disconnected(const Error& why) {
   }
   service_.Log("client " + name() + " lost: " + why.message + " Its session is kept for " +
                std::to_string(identity_.keep_ms / 1000) + " s.");
-  events_.SetAway(Drives());  // of many observers, each would cost as much
   kept_until_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(identity_.keep_ms);
   if (Drives()) link_->LoseDriver(*kept_until_);
   keep_timer_->timer.expires_at(*kept_until_);
@@ -232,6 +230,11 @@ void KdSession::Send(rpc::Envelope envelope, RpcChannel::Lane lane) {
   }
 }
 
+EventRecord::Bounds KdSession::RecordBounds() const {
+  if (!Drives()) return EventRecord::kWatching;
+  return channel_ ? EventRecord::kDriving : EventRecord::kAway;
+}
+
 void KdSession::OnLinkEvent(const rpc::Event& event) {
   if (over_) return;
   const auto* driver = std::get_if<rpc::DriverChanged>(&event);
@@ -248,7 +251,10 @@ void KdSession::OnLinkEvent(const rpc::Event& event) {
   const auto emit = [this](rpc::Event one) {
     const bool numbered = !identity_.token.empty();
     rpc::Envelope envelope{0, one, {}};
-    if (numbered) envelope.id = events_.Append(std::move(one));
+    if (numbered) {
+      events_.SetBounds(RecordBounds());
+      envelope.id = events_.Append(std::move(one));
+    }
     Send(std::move(envelope));
   };
   if (output != nullptr) {

@@ -99,6 +99,7 @@ class KdSession : public std::enable_shared_from_this<KdSession>, private KdLink
   void Answer(std::uint64_t id, rpc::Answer answer, std::vector<std::byte> bulk);
   bool AnsweredBefore(std::uint64_t id, const rpc::Request& request, bool resent);
   void Send(rpc::Envelope envelope, RpcChannel::Lane lane = RpcChannel::Lane::kNormal);
+  EventRecord::Bounds RecordBounds() const;
   void LeaveLink(Parting parting, KdLink::Why reason);
   void CancelWork(KdLink& link);
 

@@ -1,4 +1,8 @@
 // A server that is killed and started again.
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+
 #include "tests/contract/server_kd/survival_bench.h"
 #include "tests/support/temporary_directory.h"
 
@@ -25,8 +29,46 @@ class Restart : public testing::Test {
     bench.service = std::make_unique<KdService>(bench.context.get_executor(), std::move(options));
     bench.service->Restore("here");
   }
+  /// What a server that was killed now would leave behind.
+  JournalEntry Journal() const {
+    for (const auto& file : std::filesystem::directory_iterator(directory_.path())) {
+      if (file.path().extension() != ".journal") continue;
+      std::ifstream in(file.path());
+      const std::string text((std::istreambuf_iterator<char>(in)), {});
+      auto entry = ParseJournalEntry(text);
+      EXPECT_TRUE(entry) << text;
+      if (entry) return std::move(*entry);
+    }
+    return {};
+  }
   TemporaryDirectory directory_;
 };
+
+TEST_F(Restart, NoClientKnowsMoreThanTheJournal) {
+  Bench bench(Options());
+  bench.service->Restore("here");
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    JournalEntry entry;  // at the last write
+    Client alice(bench.context, *bench.service, false, [&] { entry = Journal(); });
+    co_await alice.GreetFully("alice");
+    const rpc::StopEvent stop = co_await OpenHalted(alice);
+    EXPECT_EQ(entry.token, alice.welcome.resume_token);
+    EXPECT_EQ(entry.driver_epoch, stop.driver_epoch);
+    EXPECT_TRUE(entry.halted);
+    const auto set = co_await alice.Ask(kWish);
+    CO_ASSERT_TRUE(std::get_if<rpc::Value>(&set) != nullptr);
+    EXPECT_EQ(entry.target.breakpoints.size(), 1u);
+    co_await alice.Ask(rpc::ClearBreakpoint{std::get_if<rpc::Value>(&set)->value});
+    EXPECT_TRUE(entry.target.breakpoints.empty());
+    co_await alice.Ask(rpc::Resume{stop.stop_counter, stop.driver_epoch});
+    EXPECT_FALSE(entry.halted);
+    bench.machine->target.Stop(kd::kExceptionBreakpoint, kPoint);
+    co_await Deliver(*bench.machine);
+    co_await alice.Await<rpc::StopEvent>();
+    EXPECT_TRUE(entry.halted);
+    EXPECT_EQ(entry.target.stop_counter, stop.stop_counter + 1);
+  });
+}
 
 TEST_F(Restart, TheClientResumesWithItsBreakpoints) {
   Bench bench(Options());

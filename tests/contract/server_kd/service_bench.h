@@ -34,12 +34,39 @@ class ForeignStream final : public Stream {
   PeerInfo peer_{"192.0.2.7:4000"};
 };
 
+/// Looks at the world each time something is about to be written.
+class WatchedStream final : public Stream {
+ public:
+  WatchedStream(std::unique_ptr<Stream> inner, std::function<void()> look)
+      : inner_(std::move(inner)), look_(std::move(look)) {}
+  Awaitable<Result<std::size_t>> ReadSome(std::span<std::byte> out) override { return inner_->ReadSome(out); }
+  Awaitable<Result<void>> WriteAll(std::span<const std::byte> head,
+                                   std::span<const std::byte> body) override {
+    look_();
+    return inner_->WriteAll(head, body);
+  }
+  std::size_t TryWrite(std::span<const std::byte> data) noexcept override {
+    look_();
+    return inner_->TryWrite(data);
+  }
+  Awaitable<Result<void>> ShutdownWrite() override { return inner_->ShutdownWrite(); }
+  void Close() noexcept override { inner_->Close(); }
+  const PeerInfo& peer() const noexcept override { return inner_->peer(); }
+
+ private:
+  std::unique_ptr<Stream> inner_;
+  std::function<void()> look_;
+};
+
 /// A client of the service: sends requests, waits for answers, keeps events.
 class Client {
  public:
-  Client(asio::io_context& context, KdService& service, bool foreign = false) {
+  /// `look`: called before each write of the service.
+  Client(asio::io_context& context, KdService& service, bool foreign = false,
+         std::function<void()> look = {}) {
     auto [ours, theirs] = MakeMemoryStreams(context.get_executor(), 64u << 10);
     if (foreign) theirs = std::make_unique<ForeignStream>(std::move(theirs));
+    if (look) theirs = std::make_unique<WatchedStream>(std::move(theirs), std::move(look));
     channel = RpcChannel::Make(context.get_executor(), std::move(ours));
     asio::co_spawn(context, service.Serve(std::move(theirs)), asio::detached);
   }

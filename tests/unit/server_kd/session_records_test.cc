@@ -31,7 +31,7 @@ TEST(EventRecord, OutputGoesFirstAndLeavesAMark) {
   EXPECT_EQ(record.NextAfter(0), 1u) << "no event but output is gone";
   std::uint64_t told = 0;
   const auto missed = record.After(0);
-  EXPECT_LE(missed.size(), EventRecord::kConnected.events);
+  EXPECT_LE(missed.size(), EventRecord::kWatching.events);
   EXPECT_TRUE(std::holds_alternative<rpc::Resumed>(missed.front().event));
   for (const auto& one : missed) {
     if (const auto* output = std::get_if<rpc::Output>(&one.event))
@@ -43,7 +43,7 @@ TEST(EventRecord, OutputGoesFirstAndLeavesAMark) {
 TEST(EventRecord, OutputThatIsGoneWithNothingPrintedSinceIsMarkedAtTheEnd) {
   EventRecord record;
   record.Append(Text("abc"));
-  for (std::uint64_t i = 0; i < EventRecord::kConnected.events; ++i) record.Append(rpc::Resumed{i});
+  for (std::uint64_t i = 0; i < EventRecord::kWatching.events; ++i) record.Append(rpc::Resumed{i});
   const auto missed = record.After(0);
   const auto* mark = std::get_if<rpc::Output>(&missed.back().event);
   ASSERT_NE(mark, nullptr);
@@ -52,7 +52,7 @@ TEST(EventRecord, OutputThatIsGoneWithNothingPrintedSinceIsMarkedAtTheEnd) {
 
 TEST(EventRecord, OutputThatWasSeenIsNotMissed) {
   EventRecord record;
-  const std::uint64_t count = EventRecord::kConnected.events + 100;
+  const std::uint64_t count = EventRecord::kWatching.events + 100;
   for (std::uint64_t i = 0; i < count; ++i) record.Append(Text("12345"));
   const auto missed = record.After(count - 10);
   ASSERT_EQ(missed.size(), 10u);
@@ -63,7 +63,7 @@ TEST(EventRecord, OutputThatWasSeenIsNotMissed) {
 
 TEST(EventRecord, AMinuteOfOutputIsKeptForAClientThatIsAway) {
   EventRecord record;
-  record.SetAway(true);
+  record.SetBounds(EventRecord::kAway);
   constexpr int kLines = 40'000;
   for (int i = 0; i < kLines; ++i) record.Append(Text("a line of the usual length, as drivers print them\n"));
   const auto missed = record.After(0);
@@ -73,7 +73,7 @@ TEST(EventRecord, AMinuteOfOutputIsKeptForAClientThatIsAway) {
 
 TEST(EventRecord, EventsThatAreGoneShowAsAGap) {
   EventRecord record;
-  for (std::uint64_t i = 1; i <= EventRecord::kConnected.events + 10; ++i) record.Append(rpc::Resumed{i});
+  for (std::uint64_t i = 1; i <= EventRecord::kWatching.events + 10; ++i) record.Append(rpc::Resumed{i});
   EXPECT_EQ(record.NextAfter(0), 11u);
   EXPECT_EQ(record.After(0).front().number, 11u);
   EXPECT_EQ(record.NextAfter(100), 101u);
