@@ -5,13 +5,13 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <variant>
 #include <vector>
 
 #include "proto/address_space.h"
 #include "proto/diagnosis.h"
 #include "proto/error.h"
 #include "proto/plan/plan.h"
+#include "proto/rpc/one_of.h"
 
 /// The messages between a smart client and a KD connection server, as values. docs/protocol.md describes the
 /// wire; convert.cc translates to and from protobuf, and nothing above it sees a protobuf type.
@@ -384,11 +384,11 @@ struct Diagnose {
   std::string link;  ///< as in OpenLink
 };
 
-using Request = std::variant<OpenLink, CloseLink, ReadMemory, WriteMemory, RunPlan, GetContext, SetContext,
-                             ReadControlSpace, WriteControlSpace, ReadMsr, WriteMsr, ReadIo, WriteIo,
-                             SetBreakpoint, ClearBreakpoint, Resume, BreakIn, SwitchProcessor, AnswerPrompt,
-                             AnswerFile, Reboot, Crash, Resynchronize, Configure, GetLinkStatus, EndServer,
-                             TakeDriver, HandOver, ListClients, EvictClient, Diagnose>;
+using Request =
+    OneOf<OpenLink, CloseLink, ReadMemory, WriteMemory, RunPlan, GetContext, SetContext, ReadControlSpace,
+          WriteControlSpace, ReadMsr, WriteMsr, ReadIo, WriteIo, SetBreakpoint, ClearBreakpoint, Resume,
+          BreakIn, SwitchProcessor, AnswerPrompt, AnswerFile, Reboot, Crash, Resynchronize, Configure,
+          GetLinkStatus, EndServer, TakeDriver, HandOver, ListClients, EvictClient, Diagnose>;
 
 struct Done {};
 struct Bytes {};  ///< the bulk part is the answer
@@ -396,8 +396,8 @@ struct Value {
   std::uint64_t value = 0;
 };
 
-using Answer = std::variant<Done, Bytes, Value, LinkOpened, MemoryRead, MemoryWritten, PlanResult, LinkStatus,
-                            Error, ClientList>;
+using Answer = OneOf<Done, Bytes, Value, LinkOpened, MemoryRead, MemoryWritten, PlanResult, LinkStatus, Error,
+                     ClientList>;
 struct Response {
   Answer answer;
 };
@@ -470,13 +470,13 @@ struct LinkQueued {
   std::string link;
 };
 
-using Event = std::variant<StopEvent, Resumed, Output, PromptRequested, ModuleChanged, FileRequested,
-                           LinkChanged, DriverChanged, ClientChanged, LinkQueued, DiagnosedStep>;
+using Event = OneOf<StopEvent, Resumed, Output, PromptRequested, ModuleChanged, FileRequested, LinkChanged,
+                    DriverChanged, ClientChanged, LinkQueued, DiagnosedStep>;
 
 // ---- envelope
 // ----------------------------------------------------------------------------------------------------
 
-using Message = std::variant<Hello, Welcome, Reject, Goodbye, Keepalive, Cancel, Request, Response, Event>;
+using Message = OneOf<Hello, Welcome, Reject, Goodbye, Keepalive, Cancel, Request, Response, Event>;
 
 /// The outer message. A request has an id unlike those of the session's other requests; its response echoes
 /// it. With the capability "resume" an event has its number in the session as id.

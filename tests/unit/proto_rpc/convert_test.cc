@@ -37,9 +37,9 @@ void CheckRoundTrip(Wrap wrap, Unwrap unwrap) {
   }
 }
 
-template <class Outer, class Variant, std::size_t... kIndex>
+template <class Outer, class Kinds, std::size_t... kIndex>
 void CheckAll(std::index_sequence<kIndex...>) {
-  (CheckRoundTrip<std::variant_alternative_t<kIndex, Variant>>(
+  (CheckRoundTrip<std::variant_alternative_t<kIndex, typename Kinds::Variant>>(
        [](const auto& value) {
          if constexpr (std::is_same_v<Outer, Response>) {
            return Message(Response{Answer(value)});
@@ -47,7 +47,7 @@ void CheckAll(std::index_sequence<kIndex...>) {
            return Message(Outer(value));
          }
        },
-       [](const Message& message) -> const std::variant_alternative_t<kIndex, Variant>* {
+       [](const Message& message) -> const std::variant_alternative_t<kIndex, typename Kinds::Variant>* {
          const Outer* outer = std::get_if<Outer>(&message);
          if (!outer) return nullptr;
          if constexpr (std::is_same_v<Outer, Response>) {
@@ -75,15 +75,15 @@ TEST(Convert, HandshakeMessagesRoundTrip) {
 }
 
 TEST(Convert, EveryRequestRoundTrips) {
-  CheckAll<Request, Request>(std::make_index_sequence<std::variant_size_v<Request>>());
+  CheckAll<Request, Request>(std::make_index_sequence<std::variant_size_v<Request::Variant>>());
 }
 
 TEST(Convert, EveryAnswerRoundTrips) {
-  CheckAll<Response, Answer>(std::make_index_sequence<std::variant_size_v<Answer>>());
+  CheckAll<Response, Answer>(std::make_index_sequence<std::variant_size_v<Answer::Variant>>());
 }
 
 TEST(Convert, EveryEventRoundTrips) {
-  CheckAll<Event, Event>(std::make_index_sequence<std::variant_size_v<Event>>());
+  CheckAll<Event, Event>(std::make_index_sequence<std::variant_size_v<Event::Variant>>());
 }
 
 TEST(Convert, NumberedEventsAndRequestsSentAgainKeepTheirMarks) {

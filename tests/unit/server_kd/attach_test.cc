@@ -187,9 +187,9 @@ TEST(Attach, ARunningTargetWhoseFirstAnswerIsLostRunsOnAllTheSame) {
   EXPECT_TRUE(sim.target.description().has_value());
   EXPECT_EQ(sim.target.state(), rpc::TargetState::kRunning);
   EXPECT_TRUE(sim.stub.running);
-  rpc::LinkStatus status;
-  if (const auto* got = sim.Ask(rpc::GetLinkStatus{}).as<rpc::LinkStatus>()) status = *got;
-  EXPECT_GT(status.resets, 0u) << "the answer was not lost";
+  const auto answer = sim.Ask(rpc::GetLinkStatus{});
+  ASSERT_NE(answer.as<rpc::LinkStatus>(), nullptr);
+  EXPECT_GT(answer.as<rpc::LinkStatus>()->resets, 0u) << "the answer was not lost";
 }
 
 TEST(Attach, AnotherSpeedBeginsItAnewWithTimersToMatch) {
