@@ -60,6 +60,8 @@ Task<rpc::Answer> KdTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {
     if (done && layout != nullptr && processor == stop_->processor()) {
       stop_->program_counter = kd::LoadWord(*layout, work.bulk, layout->pc_offset);
       if (published_) published_->context = work.bulk;
+    } else if (done && layout != nullptr && reporter_ && processor == reporter_->processor) {
+      reporter_->program_counter = kd::LoadWord(*layout, work.bulk, layout->pc_offset);
     }
     co_return DoneOr(done);
   }

@@ -184,6 +184,23 @@ TEST_F(OtherProcessorTest, AReporterThatWasMovedGoesOnWhereItWasMovedTo) {
   EXPECT_EQ(kd::Load64(sim.stub.contexts[0], 0xF8), kCode + 0x300);
 }
 
+TEST_F(OtherProcessorTest, AReporterThatWasMovedWhileAnotherIsLookedAtGoesOnThereToo) {
+  sim.Ask(rpc::SwitchProcessor{1});
+  kd::Bytes context = sim.stub.contexts[0];
+  kd::Store(std::span(context), 0xF8, kCode + 0x300);
+  EXPECT_NE(sim.Ask(rpc::SetContext{0}, context).as<rpc::Done>(), nullptr);
+  sim.stub.on_continue = [&](bool, std::uint64_t) {
+    traces.push_back(false);
+    if (traces.size() > 1) return;
+    sim.stub.Stop(kd::kExceptionBreakpoint, kCode, 0);
+    sim.stub.contexts[0] = context;  // the report alone says the place before
+  };
+  sim.Go();
+  EXPECT_EQ(traces.size(), 2u);
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kRunning);
+  EXPECT_EQ(kd::Load64(sim.stub.contexts[0], 0xF8), kCode + 0x300);
+}
+
 TEST_F(OtherProcessorTest, AnotherStopOfTheReporterIsTold) {
   sim.stub.on_continue = [this](bool trace, std::uint64_t) {
     traces.push_back(trace);
