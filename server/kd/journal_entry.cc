@@ -82,8 +82,11 @@ bool ParseLine(std::string_view key, std::string_view value, JournalEntry& entry
   if (key == "client") return ParseNumber(value, entry.client);
   if (key == "keep-ms") return ParseNumber(value, entry.keep_ms);
   if (key == "epoch") return ParseNumber(value, entry.driver_epoch);
-  if (key == "halted") return ParseFlag(value, entry.halted);
+  if (key == "halted") return ParseFlag(value, entry.target.halted);
   if (key == "stops") return ParseNumber(value, entry.target.stop_counter);
+  if (key == "baud") return ParseNumber(value, entry.baud);
+  if (key == "stop-on-module") return ParseFlag(value, entry.target.stop_on_module);
+  if (key == "break-on-reboot") return ParseFlag(value, entry.target.break_on_reboot);
   if (key == "debug-registers") return ParseFlag(value, entry.target.debug_registers);
   if (key == "last-breakpoint") return ParseNumber(value, entry.target.last_breakpoint_id);
   if (key == "token") {
@@ -108,7 +111,9 @@ std::string FormatJournalEntry(const JournalEntry& entry) {
   text += "token " + Hex(entry.token) + "\n";
   text += number("needs-key", entry.needs_key) + number("client", entry.client) +
           number("keep-ms", entry.keep_ms) + number("epoch", entry.driver_epoch) +
-          number("halted", entry.halted) + number("stops", entry.target.stop_counter) +
+          number("baud", entry.baud) + number("halted", entry.target.halted) +
+          number("stops", entry.target.stop_counter) + number("stop-on-module", entry.target.stop_on_module) +
+          number("break-on-reboot", entry.target.break_on_reboot) +
           number("debug-registers", entry.target.debug_registers) +
           number("last-breakpoint", entry.target.last_breakpoint_id);
   std::size_t count = 0;

@@ -20,11 +20,11 @@ struct JournalEntry {
   std::vector<std::byte> token;  ///< of the driver's session; empty: it ends with its connection
   std::uint64_t keep_ms = 0;     ///< how long that session is kept
   std::uint64_t driver_epoch = 0;
-  bool halted = false;
+  std::uint32_t baud = 0;  ///< of the line, if a client changed it
   TargetHeritage target;
 
-  static constexpr std::size_t kMaxBytes = 64u << 10;
-  static constexpr std::size_t kMaxBreakpoints = 256;
+  static constexpr std::size_t kMaxBytes = 256u << 10;
+  static constexpr std::size_t kMaxBreakpoints = 2048;  ///< more are not kept
 };
 
 /// Lines of text, the last one `end`.

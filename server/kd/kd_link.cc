@@ -232,7 +232,7 @@ void KdLink::TellDriver(Why why) {
 void KdLink::SetDriver(Member driver, Why why) {
   std::erase_if(observers_, [&driver](const Member& observer) { return observer.id == driver.id; });
   driver_ = Holder{std::move(driver), std::chrono::system_clock::now(), std::nullopt, std::nullopt};
-  ++driver_epoch_;
+  BeginEpoch();
   TellDriver(why);
   target_->SetDriver(Now(), driver_epoch_, true);
   AfterWork();
@@ -254,11 +254,18 @@ void KdLink::ReturnDriver() {
   AfterWork();
 }
 
+/// What one driver asked for is not for the next.
+void KdLink::BeginEpoch() {
+  ++driver_epoch_;
+  entry_.target.stop_on_module = false;
+}
+
 /// Nobody drives from here on; `done` when the breakpoints are out, or kReleaseLimit has passed.
 void KdLink::Vacate(std::function<void()> done) {
   leaving_ = true;
   if (driver_) driver_->subscriber = nullptr;
-  target_->SetDriver(Now(), ++driver_epoch_, false);
+  BeginEpoch();
+  target_->SetDriver(Now(), driver_epoch_, false);
   auto once = std::make_shared<std::function<void()>>(std::move(done));
   const auto finish = [self = shared_from_this(), once] {
     if (!*once) return;
@@ -295,6 +302,7 @@ void KdLink::Leave(bool resume) {
 
 void KdLink::Release(Parting parting, Why why, std::function<void()> done) {
   if (leaving_ || closed_) return done();
+  if (driver_) driver_->token.clear();  // who said goodbye does not come back, not even after a kill
   Vacate([self = shared_from_this(), why, done = std::move(done)] {
     self->TellDriver(why);
     done();
@@ -362,11 +370,12 @@ void KdLink::Keep(std::unique_ptr<LinkJournal> journal, JournalEntry template_en
 void KdLink::Inherit(const JournalEntry& entry, Member driver, TimePoint kept_until) {
   driver_ = Holder{std::move(driver), std::chrono::system_clock::now(), Now(), kept_until};
   driver_epoch_ = entry.driver_epoch;
-  entry_.target.debug_registers = entry.target.debug_registers;
-  TargetHeritage heritage = entry.target;
-  heritage.halted = entry.halted;
-  target_->Inherit(heritage);
+  entry_.target = entry.target;
   target_->SetDriver(Now(), driver_epoch_, false);
+  target_->Inherit(entry.target);
+  if (entry.baud == 0) return;
+  const Result<void> set = SetBaud(entry.baud);
+  static_cast<void>(set);  // another device by now
 }
 
 void KdLink::EndJournal() {
@@ -378,6 +387,15 @@ void KdLink::EndJournal() {
 
 void KdLink::Write() {
   if (!journal_ || closed_) return;
+  TargetHeritage& target = entry_.target;
+  target.breakpoints = target_->Breakpoints();
+  for (const PlacedBreakpoint& one : target.breakpoints)
+    target.last_breakpoint_id = std::max(target.last_breakpoint_id, one.id);
+  // While it is attached to anew, nobody knows more than before.
+  const rpc::TargetState state = target_->state();
+  if (state == rpc::TargetState::kHalted || state == rpc::TargetState::kRunning)
+    target.halted = state == rpc::TargetState::kHalted;
+  if (const auto& stop = target_->stop()) target.stop_counter = stop->stop_counter;
   JournalEntry entry = entry_;
   if (driver_) {
     entry.driver = driver_->name;
@@ -386,14 +404,10 @@ void KdLink::Write() {
     entry.keep_ms = driver_->keep_ms;
   }
   entry.driver_epoch = driver_epoch_;
-  entry.halted = target_->state() == rpc::TargetState::kHalted;
-  entry.target.breakpoints = target_->Breakpoints();
-  if (const auto& stop = target_->stop()) entry_.target.stop_counter = stop->stop_counter;
-  entry.target.stop_counter = entry_.target.stop_counter;
+  entry.target = entry_.target;
   const Result<void> written = journal_->Write(entry);
-  if (written) return;
-  journal_failed_(written.error());
-  journal_.reset();  // said once
+  if (written || !journal_failed_) return;
+  std::exchange(journal_failed_, nullptr)(written.error());  // said once, tried again each time
 }
 
 void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std::byte> bulk,
@@ -404,9 +418,8 @@ void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std
     entry_.target.debug_registers = true;
     Write();
   }
-  const auto* configure = std::get_if<rpc::Configure>(&request);
-  if (configure != nullptr && configure->baud) {
-    const Result<void> changed = SetBaud(*configure->baud);
+  if (const auto* configure = std::get_if<rpc::Configure>(&request)) {
+    const Result<void> changed = Configure(*configure);
     if (!changed) return done(changed.error(), {});
   }
   if (set != nullptr || std::holds_alternative<rpc::ClearBreakpoint>(request)) {
@@ -417,6 +430,24 @@ void KdLink::Perform(std::uint64_t ticket, rpc::Request request, std::vector<std
     };
   }
   target_->Perform(Now(), ticket, std::move(request), std::move(bulk), std::move(done), observer);
+  AfterWork();
+}
+
+/// The target does the rest.
+Result<void> KdLink::Configure(const rpc::Configure& wish) {
+  if (wish.baud) {
+    Result<void> set = SetBaud(*wish.baud);
+    if (!set) return set;
+  }
+  if (wish.stop_on_module) entry_.target.stop_on_module = *wish.stop_on_module;
+  if (wish.break_on_reboot) entry_.target.break_on_reboot = *wish.break_on_reboot;
+  Write();
+  return {};
+}
+
+void KdLink::SetBreakOnReboot(bool on) {
+  entry_.target.break_on_reboot = on;
+  target_->SetBreakOnReboot(on);
   AfterWork();
 }
 
@@ -432,6 +463,7 @@ Result<void> KdLink::SetBaud(std::uint32_t baud) {
     if (!set) return set;
   }
   port_->SetBaud(baud);
+  entry_.baud = baud;
   target_->SetBaud(Now(), baud);
   return {};
 }

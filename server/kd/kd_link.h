@@ -103,6 +103,7 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   LinkTarget& target() { return *target_; }
   rpc::LinkStatus Status() const;
   void SetBreakIn();
+  void SetBreakOnReboot(bool on);
 
   static constexpr std::chrono::milliseconds kReleaseLimit{5000};
 
@@ -116,10 +117,12 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   /// What escapes from a coroutine of a link is our bug; it ends this link and no other.
   static std::function<void(std::exception_ptr)> Finished(std::shared_ptr<KdLink> self);
   void AfterWork();
+  Result<void> Configure(const rpc::Configure& wish);
   Result<void> SetBaud(std::uint32_t baud);
   void ArmTimer();
   void Tell(const rpc::Event& event);
   void TellDriver(Why why);
+  void BeginEpoch();
   void Vacate(std::function<void()> done);
   void Leave(bool resume);
   static Awaitable<void> HaltAndLeave(std::shared_ptr<KdLink> self);
@@ -144,7 +147,7 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   std::optional<kd::TimePoint> armed_for_;
   ScrollBack scroll_back_;
   std::unique_ptr<LinkJournal> journal_;
-  JournalEntry entry_;  ///< what does not change, and what once set stays so
+  JournalEntry entry_;  ///< as last written, but for what is asked of others each time
   std::function<void(const Error&)> journal_failed_;
   std::unique_ptr<LinkTarget> target_;  ///< last: reports events from its constructor on
 };

@@ -185,7 +185,6 @@ Awaitable<Result<KdService::Opening>> KdService::OpenFresh(KernelLink parsed, st
   if (!back_end) co_return back_end.error();
   TargetOptions target = OptionsFor(FormatKernelLink(parsed));
   target.break_in = request.break_in;
-  target.break_on_reboot = request.break_on_reboot;
   target.left_halted = left_halted_.erase(device) != 0;
   std::unique_ptr<Stream> stream;
   LinkPort* const port = back_end->port.get();
@@ -454,7 +453,10 @@ void KdService::RestoreLink(LinkJournal::Found found) {
 
   entry.keep_ms = std::min(entry.keep_ms, static_cast<std::uint64_t>(options_.keep.count()));
   const bool keep = !entry.token.empty() && entry.keep_ms != 0;
-  if (!keep) entry.target.breakpoints.clear();
+  if (!keep) {
+    entry.target.breakpoints.clear();
+    entry.target.stop_on_module = entry.target.break_on_reboot = false;
+  }
   const std::string device = DeviceOf(*parsed);
   const auto link =
       MakeLink(*parsed, device, std::move(*back_end), OptionsFor(entry.link), std::move(found.journal));

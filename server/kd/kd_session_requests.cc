@@ -215,6 +215,7 @@ Awaitable<void> KdSession::OpenLink(std::shared_ptr<KdSession> self, std::uint64
     }
   }
   const bool drives = self->Drives();
+  if (drives) self->link_->SetBreakOnReboot(request.break_on_reboot);
   self->service_.Log("link " + self->link_->name() + (drives ? " opened by " : " observed by ") +
                      self->name());
   rpc::LinkOpened opened = self->Snapshot();

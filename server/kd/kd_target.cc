@@ -36,6 +36,8 @@ KdTarget::~KdTarget() = default;
 
 void KdTarget::Inherit(const TargetHeritage& heritage) {
   stop_counter_ = heritage.stop_counter;
+  stop_on_module_ = heritage.stop_on_module;
+  options_.break_on_reboot = heritage.break_on_reboot;
   table_.Inherit(heritage);
   debug_registers_unknown_ = heritage.debug_registers;
 }
@@ -381,7 +383,11 @@ bool KdTarget::AwaitsTrap() const {
 
 void KdTarget::SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present) {
   line_.SetNow(now);
-  if (epoch != driver_epoch_) trace_.Switch(false);  // who drove before asked for it
+  if (epoch != driver_epoch_) {
+    // Who drove before asked for it.
+    trace_.Switch(false);
+    stop_on_module_ = false;
+  }
   driver_epoch_ = epoch;
   driver_present_ = present;
   if (published_) published_->driver_epoch = epoch;

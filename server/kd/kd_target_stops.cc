@@ -136,10 +136,10 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
 Task<Result<void>> KdTarget::HandleModule() {
   const auto& report = std::get<kd::LoadSymbolsReport>(stop_->change.report);
   ++module_counter_;
+  if (report.UnloadsAll()) ForgetBreakpoints();  // before anyone knows
   events_(rpc::ModuleChanged{Describe(report), module_counter_});
   if (report.UnloadsAll()) {
     // The next image announces itself; it is another target as far as breakpoints and debugger data go.
-    ForgetBreakpoints();
     facts_.identified = false;
     facts_.data.reset();
     restarted_ = true;

@@ -25,7 +25,9 @@ struct TargetHeritage {
   bool debug_registers = false;               ///< data breakpoints may stand in the debug registers
   std::uint64_t stop_counter = 0;             ///< of the newest stop that was told
   std::uint64_t last_breakpoint_id = 0;
-  bool halted = false;  ///< it was stopped, for a client that knew
+  bool halted = false;           ///< it was stopped, for a client that knew
+  bool stop_on_module = false;   ///< asked for by the driver
+  bool break_on_reboot = false;  ///< likewise
 };
 
 }  // namespace longwire

@@ -54,18 +54,18 @@ TEST_F(Restart, NoClientKnowsMoreThanTheJournal) {
     const rpc::StopEvent stop = co_await OpenHalted(alice);
     EXPECT_EQ(entry.token, alice.welcome.resume_token);
     EXPECT_EQ(entry.driver_epoch, stop.driver_epoch);
-    EXPECT_TRUE(entry.halted);
+    EXPECT_TRUE(entry.target.halted);
     const auto set = co_await alice.Ask(kWish);
     CO_ASSERT_TRUE(std::get_if<rpc::Value>(&set) != nullptr);
     EXPECT_EQ(entry.target.breakpoints.size(), 1u);
     co_await alice.Ask(rpc::ClearBreakpoint{std::get_if<rpc::Value>(&set)->value});
     EXPECT_TRUE(entry.target.breakpoints.empty());
     co_await alice.Ask(rpc::Resume{stop.stop_counter, stop.driver_epoch});
-    EXPECT_FALSE(entry.halted);
+    EXPECT_FALSE(entry.target.halted);
     bench.machine->target.Stop(kd::kExceptionBreakpoint, kPoint);
     co_await Deliver(*bench.machine);
     co_await alice.Await<rpc::StopEvent>();
-    EXPECT_TRUE(entry.halted);
+    EXPECT_TRUE(entry.target.halted);
     EXPECT_EQ(entry.target.stop_counter, stop.stop_counter + 1);
   });
 }
@@ -99,6 +99,60 @@ TEST_F(Restart, TheClientResumesWithItsBreakpoints) {
     const auto hit = co_await again.Await<rpc::StopEvent>();
     CO_ASSERT_TRUE(hit.has_value());
     EXPECT_EQ(hit->breakpoints, std::vector<std::uint64_t>{std::get_if<rpc::Value>(&set)->value});
+  });
+}
+
+TEST_F(Restart, WhatWasAskedForIsNotForgotten) {
+  Bench bench(Options());
+  bench.service->Restore("here");
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    JournalEntry entry;  // at the last write
+    Client alice(bench.context, *bench.service, false, [&] { entry = Journal(); });
+    co_await alice.GreetFully("alice");
+    rpc::OpenLink open = Open();
+    open.break_on_reboot = true;
+    const auto opened = co_await alice.Ask(open);
+    CO_ASSERT_TRUE(std::get_if<rpc::LinkOpened>(&opened) != nullptr);
+    co_await alice.Await<rpc::StopEvent>();
+    rpc::Configure configure;
+    configure.stop_on_module = true;
+    co_await alice.Ask(configure);
+    EXPECT_TRUE(entry.target.stop_on_module);
+    EXPECT_TRUE(entry.target.break_on_reboot);
+    co_await Kill(bench);
+    EXPECT_TRUE(Journal().target.break_on_reboot);
+    Client again(bench.context, *bench.service);
+    co_await again.GreetFully("alice", rpc::Role::kDriver, &alice);
+    const auto stopped = co_await again.Await<rpc::StopEvent>();
+    CO_ASSERT_TRUE(stopped.has_value());
+    co_await again.Ask(rpc::Resume{stopped->stop_counter, stopped->driver_epoch});
+    bench.machine->target.LoadSymbols("\\late.sys", 0xFFFFF80000100000);
+    co_await Deliver(*bench.machine);
+    const auto module = co_await again.Await<rpc::StopEvent>();
+    CO_ASSERT_TRUE(module.has_value());
+    EXPECT_EQ(module->reason, rpc::StopEvent::Reason::kModule);
+  });
+}
+
+TEST_F(Restart, AServerThatIsKilledWhileItAttachesForgetsNothing) {
+  Bench bench(Options());
+  bench.service->Restore("here");
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.GreetFully("alice");
+    co_await OpenHalted(alice);
+    co_await alice.Ask(kWish);
+    const JournalEntry before = Journal();
+    EXPECT_TRUE(before.target.halted);
+    bench.machine->target.mute = {kd::Api::kGetVersion};
+    co_await Kill(bench);
+    co_await Pause(50ms);
+    const JournalEntry after = Journal();
+    EXPECT_TRUE(after.target.halted);
+    EXPECT_EQ(after.target.stop_counter, before.target.stop_counter);
+    EXPECT_EQ(after.target.last_breakpoint_id, before.target.last_breakpoint_id);
+    EXPECT_EQ(after.target.breakpoints.size(), 1u);
+    EXPECT_EQ(after.token, before.token);
   });
 }
 

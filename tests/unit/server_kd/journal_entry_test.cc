@@ -13,7 +13,10 @@ JournalEntry Sample() {
   entry.token.assign(32, std::byte{0xA5});
   entry.keep_ms = 60'000;
   entry.driver_epoch = 3;
-  entry.halted = true;
+  entry.baud = 57'600;
+  entry.target.halted = true;
+  entry.target.stop_on_module = true;
+  entry.target.break_on_reboot = true;
   entry.target.stop_counter = 17;
   entry.target.last_breakpoint_id = 4;
   entry.target.debug_registers = true;
@@ -34,7 +37,10 @@ TEST(JournalEntry, ComesBackAsWritten) {
   EXPECT_EQ(back->token, entry.token);
   EXPECT_EQ(back->keep_ms, 60'000u);
   EXPECT_EQ(back->driver_epoch, 3u);
-  EXPECT_TRUE(back->halted);
+  EXPECT_EQ(back->baud, 57'600u);
+  EXPECT_TRUE(back->target.halted);
+  EXPECT_TRUE(back->target.stop_on_module);
+  EXPECT_TRUE(back->target.break_on_reboot);
   EXPECT_FALSE(back->needs_key);
   EXPECT_EQ(back->target.stop_counter, 17u);
   EXPECT_EQ(back->target.last_breakpoint_id, 4u);
@@ -65,7 +71,7 @@ TEST(JournalEntry, BadValuesAreRefusedAndUnknownLinesPassedOver) {
 
 TEST(JournalEntry, TooManyBreakpointsAreBounded) {
   JournalEntry entry = Sample();
-  entry.target.breakpoints.resize(1000, entry.target.breakpoints[0]);
+  entry.target.breakpoints.resize(JournalEntry::kMaxBreakpoints + 1000, entry.target.breakpoints[0]);
   const std::string text = FormatJournalEntry(entry);
   EXPECT_LE(text.size(), JournalEntry::kMaxBytes);
   const auto back = ParseJournalEntry(text);
