@@ -30,21 +30,33 @@ bool IsOutput(const EventRecord::Numbered& one) { return std::holds_alternative<
 std::uint64_t EventRecord::Append(rpc::Event event) {
   bytes_ += SizeOf(event);
   events_.push_back({++last_, std::move(event)});
-  while (!events_.empty() && (events_.size() > bounds_.events || bytes_ > bounds_.bytes)) DropOne();
+  Trim();
   return last_;
 }
 
-void EventRecord::DropOne() {
-  auto victim = std::find_if(events_.begin(), events_.end(), IsOutput);
-  if (victim == events_.end()) {
-    victim = events_.begin();
-    lost_through_ = victim->number;
-  } else {
-    const auto& output = std::get<rpc::Output>(victim->event);
-    NoteDropped(victim->number, output.skipped + output.text.size());
+/// In one pass: bounds that became narrower may cost tens of thousands.
+void EventRecord::Trim() {
+  const auto over = [this](std::size_t count) { return count > bounds_.events || bytes_ > bounds_.bytes; };
+  std::size_t count = events_.size();
+  auto end = events_.begin();
+  for (; end != events_.end() && over(count); ++end) {
+    if (!IsOutput(*end)) continue;
+    const auto& output = std::get<rpc::Output>(end->event);
+    NoteDropped(end->number, output.skipped + output.text.size());
+    bytes_ -= SizeOf(end->event);
+    --count;
   }
-  bytes_ -= SizeOf(victim->event);
-  events_.erase(victim);
+  auto kept = end;
+  for (auto at = end; at != events_.begin();) {
+    if (IsOutput(*--at)) continue;
+    if (--kept != at) *kept = std::move(*at);
+  }
+  events_.erase(events_.begin(), kept);
+  while (!events_.empty() && over(events_.size())) {
+    lost_through_ = events_.front().number;
+    bytes_ -= SizeOf(events_.front().event);
+    events_.pop_front();
+  }
 }
 
 /// The oldest output is dropped first, so numbers rise.

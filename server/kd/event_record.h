@@ -45,7 +45,7 @@ class EventRecord {
   };
   static constexpr std::size_t kMaxDropped = 65'536;
 
-  void DropOne();
+  void Trim();
   void NoteDropped(std::uint64_t number, std::uint64_t bytes);
 
   Bounds bounds_ = kWatching;

@@ -71,6 +71,33 @@ TEST(EventRecord, AMinuteOfOutputIsKeptForAClientThatIsAway) {
   EXPECT_EQ(std::get<rpc::Output>(missed.front().event).skipped, 0u);
 }
 
+TEST(EventRecord, NarrowerBoundsCostOutputOnly) {
+  EventRecord record;
+  record.SetBounds(EventRecord::kAway);
+  constexpr std::uint64_t kPairs = 4000;
+  for (std::uint64_t i = 1; i <= kPairs; ++i) {
+    record.Append(Text("four"));
+    rpc::LinkChanged changed;
+    changed.text = "change " + std::to_string(i) + ", longer than a string keeps in place";
+    record.Append(std::move(changed));
+  }
+  record.SetBounds(EventRecord::kWatching);
+  record.Append(Text("last"));
+  EXPECT_EQ(record.NextAfter(0), 1u);
+  std::uint64_t changes = 0, told = 0, last = 0;
+  for (const auto& one : record.After(0)) {
+    EXPECT_GT(one.number, last);
+    last = one.number;
+    if (const auto* output = std::get_if<rpc::Output>(&one.event))
+      told += output->text.size() + output->skipped;
+    const auto* changed = std::get_if<rpc::LinkChanged>(&one.event);
+    if (changed == nullptr) continue;
+    EXPECT_EQ(changed->text, "change " + std::to_string(++changes) + ", longer than a string keeps in place");
+  }
+  EXPECT_EQ(changes, kPairs);
+  EXPECT_EQ(told, (kPairs + 1) * 4);
+}
+
 TEST(EventRecord, EventsThatAreGoneShowAsAGap) {
   EventRecord record;
   for (std::uint64_t i = 1; i <= EventRecord::kWatching.events + 10; ++i) record.Append(rpc::Resumed{i});
