@@ -139,8 +139,6 @@ void Breakpoints::SetAgain() {
     session_.Note("Unable to insert breakpoint " + std::to_string(breakpoint->id) + ": " +
                   planted.error().message + "\n");
   }
-  if (Result<void> asked = AskForModuleStops(); !asked)
-    session_.Note("Unable to ask for stops at module loads: " + asked.error().message + "\n");
   if (set > 0) session_.Note("Breakpoints set again: " + std::to_string(set) + "\n");
 }
 

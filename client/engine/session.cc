@@ -102,7 +102,10 @@ void Session::Announce(std::string_view kind, const Fields& fields, std::string_
 }
 
 void Session::OnEvent(const rpc::Event& event) {
-  if (std::exchange(renewals_, target_.renewals()) != target_.renewals()) breakpoints_->MarkUprooted();
+  if (std::exchange(renewals_, target_.renewals()) != target_.renewals()) {
+    breakpoints_->MarkUprooted();
+    wishes_forgotten_ = true;
+  }
   auto forget_all = [this] {
     symbols_->modules().Clear();
     known_module_counter_ = ~std::uint64_t{0};
@@ -115,9 +118,10 @@ void Session::OnEvent(const rpc::Event& event) {
     if (target_.stop()) EnterStop();
     if (target_.stop()) breakpoints_->SetAgain();
   } else if (std::holds_alternative<rpc::Resumed>(event)) {
-    if (target_.stop()) return;
-    processor_registers_.clear();
-    ResetScope();
+    if (!target_.stop()) {
+      processor_registers_.clear();
+      ResetScope();
+    }
   } else if (auto* link = std::get_if<rpc::LinkChanged>(&event)) {
     if (link->state == rpc::TargetState::kSynchronizing || link->state == rpc::TargetState::kOffline) {
       processor_registers_.clear();
@@ -129,6 +133,18 @@ void Session::OnEvent(const rpc::Event& event) {
     // Who begins to drive at a stop sees no other one before the target runs.
     if (target_.stop()) breakpoints_->SetAgain();
   }
+  WishAgain();
+}
+
+/// A server that knows us as a new driver, of a target that may run.
+void Session::WishAgain() {
+  if (!wishes_forgotten_ || !target_.driving()) return;
+  wishes_forgotten_ = false;
+  rpc::Configure configure;
+  configure.break_on_reboot = options_.reboot_break != RebootBreak::kNone;
+  Result<void> asked = target_.Configure(configure);
+  if (asked) asked = breakpoints_->AskForModuleStops();
+  if (!asked) Note("Unable to ask for stops at module loads and reboots: " + asked.error().message + "\n");
 }
 
 void Session::QueueCommands(std::string_view commands) {

@@ -194,6 +194,7 @@ class Session {
   Result<std::uint64_t> NamedValue(std::string_view name);
   Result<std::uint64_t> PseudoRegister(std::string_view name);
   void EnterStop();
+  void WishAgain();
 
   Target& target_;
   Interrupt& interrupt_;
@@ -219,6 +220,7 @@ class Session {
   PromptSource prompt_source_;
   EventSink event_sink_;
   unsigned renewals_ = 0;  ///< of the target, as of the last event
+  bool wishes_forgotten_ = false;
   LineSource line_source_;
   SessionLog log_;
 };

@@ -257,7 +257,7 @@ void KdLink::ReturnDriver() {
 /// What one driver asked for is not for the next.
 void KdLink::BeginEpoch() {
   ++driver_epoch_;
-  entry_.target.stop_on_module = false;
+  entry_.target.stop_on_module = entry_.target.break_on_reboot = false;
 }
 
 /// Nobody drives from here on; `done` when the breakpoints are out, or kReleaseLimit has passed.
@@ -328,6 +328,7 @@ Awaitable<void> KdLink::HaltAndLeave(std::shared_ptr<KdLink> self) {
 void KdLink::ChangeDriver(Member to, Why why, std::function<void(bool)> done) {
   const std::uint64_t id = to.id;
   std::optional<Member> former;
+  if (driver_ && driver_->lost) driver_->token.clear();  // as in Release()
   if (driver_ && !driver_->lost) former = static_cast<const Member&>(*driver_);
   Vacate([self = shared_from_this(), id, why, done = std::move(done)] {
     const Member* member = self->closed_ ? nullptr : self->FindObserver(id);
@@ -375,7 +376,7 @@ void KdLink::Inherit(const JournalEntry& entry, Member driver, TimePoint kept_un
   target_->Inherit(entry.target);
   if (entry.baud == 0) return;
   const Result<void> set = SetBaud(entry.baud);
-  static_cast<void>(set);  // another device by now
+  static_cast<void>(set);  // a port without a speed
 }
 
 void KdLink::EndJournal() {
@@ -404,7 +405,6 @@ void KdLink::Write() {
     entry.keep_ms = driver_->keep_ms;
   }
   entry.driver_epoch = driver_epoch_;
-  entry.target = entry_.target;
   const Result<void> written = journal_->Write(entry);
   if (written || !journal_failed_) return;
   std::exchange(journal_failed_, nullptr)(written.error());  // said once, tried again each time

@@ -147,7 +147,7 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   std::optional<kd::TimePoint> armed_for_;
   ScrollBack scroll_back_;
   std::unique_ptr<LinkJournal> journal_;
-  JournalEntry entry_;  ///< as last written, but for what is asked of others each time
+  JournalEntry entry_;  ///< what is known of the link; Write() adds its driver
   std::function<void(const Error&)> journal_failed_;
   std::unique_ptr<LinkTarget> target_;  ///< last: reports events from its constructor on
 };

@@ -231,7 +231,8 @@ std::shared_ptr<KdLink> KdService::MakeLink(const KernelLink& parsed, const std:
     const auto* net = std::get_if<NetLink>(&parsed);
     entry.needs_key = net != nullptr && net->key_file.empty();
     link->Keep(std::move(journal), std::move(entry), [warn = options_.warn, name](const Error& error) {
-      warn("the journal of " + name + " is lost: " + error.message);
+      warn("the journal of " + name + " cannot be written: " + error.message +
+           "; a server restarted now may not know this link as it is");
     });
   }
   links_[device] = link;

@@ -37,7 +37,7 @@ KdTarget::~KdTarget() = default;
 void KdTarget::Inherit(const TargetHeritage& heritage) {
   stop_counter_ = heritage.stop_counter;
   stop_on_module_ = heritage.stop_on_module;
-  options_.break_on_reboot = heritage.break_on_reboot;
+  break_on_reboot_ = heritage.break_on_reboot;
   table_.Inherit(heritage);
   debug_registers_unknown_ = heritage.debug_registers;
 }
@@ -301,7 +301,7 @@ bool KdTarget::PerformAtOnce(Work& work) {
     return true;
   }
   if (const auto* configure = std::get_if<rpc::Configure>(&work.request)) {
-    if (configure->break_on_reboot) options_.break_on_reboot = *configure->break_on_reboot;
+    if (configure->break_on_reboot) break_on_reboot_ = *configure->break_on_reboot;
     if (configure->stop_on_module) stop_on_module_ = *configure->stop_on_module;
     if (configure->trace_packets) trace_.Switch(*configure->trace_packets);
     return answer({});
@@ -386,7 +386,7 @@ void KdTarget::SetDriver(kd::TimePoint now, std::uint64_t epoch, bool present) {
   if (epoch != driver_epoch_) {
     // Who drove before asked for it.
     trace_.Switch(false);
-    stop_on_module_ = false;
+    stop_on_module_ = break_on_reboot_ = false;
   }
   driver_epoch_ = epoch;
   driver_present_ = present;

@@ -52,7 +52,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   const std::optional<rpc::StopEvent>& stop() const override { return published_; }
   rpc::LinkStatus Status() const override;
   void SetBreakIn(kd::TimePoint now) override;
-  void SetBreakOnReboot(bool on) override { options_.break_on_reboot = on; }
+  void SetBreakOnReboot(bool on) override { break_on_reboot_ = on; }
 
  private:
   struct Departure {
@@ -175,7 +175,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   ReportBefore before_;
   std::uint64_t stop_counter_ = 0, module_counter_ = 0, driver_epoch_ = 0;
   bool driver_present_ = false;
-  bool stop_on_module_ = false;
+  bool stop_on_module_ = false, break_on_reboot_ = false;  ///< wishes of the driver
   /// What a target that said it restarted may still have of ours, and nobody knows any more.
   bool debug_registers_unknown_ = false;
   std::vector<std::uint32_t> handles_unknown_;  ///< of code breakpoints

@@ -87,7 +87,7 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   const bool symbols = std::holds_alternative<kd::LoadSymbolsReport>(change->report);
   // Hundreds of load-symbols reports come while a target boots; they are answered at once (Q15).
   const bool pass_by = symbols && !first_stop_ && facts_.machine != kd::Machine::kUnknown &&
-                       !options_.break_on_reboot && !stop_on_module_;
+                       !break_on_reboot_ && !stop_on_module_;
   bool identified_now = false;
   // Before anything is asked of the target: a RESET that a lost answer needs says nothing of how it was
   // found. A reply, which nobody waits for, is the last of an earlier debugger's: only a stopped target
@@ -145,7 +145,7 @@ Task<Result<void>> KdTarget::HandleModule() {
     restarted_ = true;
   } else {
     // What was asked for is a stop, whatever the module; the filters of the client are for the others.
-    stop_is_break_in_ = (restarted_ && options_.break_on_reboot) || (first_stop_ && break_in_wanted_);
+    stop_is_break_in_ = (restarted_ && break_on_reboot_) || (first_stop_ && break_in_wanted_);
     if (stop_on_module_ || stop_is_break_in_) co_return co_await Publish();
   }
   Result<void> planted = co_await planter_.PlantMissing(std::nullopt);

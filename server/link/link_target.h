@@ -21,7 +21,6 @@ struct TargetOptions {
   bool exact_reads = false;  ///< a recording answers what was asked when it was made, and nothing else
   bool break_in = false;     ///< stay stopped after the attach
   bool left_halted = false;  ///< we left this target stopped: attaching begins with a RESET, and it stays so
-  bool break_on_reboot = false;
   std::function<void(const std::string&)> log = [](const std::string&) {};
   kd::Duration plan_time = std::chrono::seconds(10);
   kd::Duration prompt_patience =

@@ -34,6 +34,11 @@ class FakeTarget final : public Target {
     lost_ = std::move(error);
     waits_before_loss_ = waits;
   }
+  /// What was set and asked for is forgotten.
+  void Renew() {
+    breakpoints_.clear();
+    ++renewals_;
+  }
   void LoseAtResume(Error error) { lost_at_resume_ = std::move(error); }  ///< which fails with it
   void LoseAfterResume(Error error) { lost_after_resume_ = std::move(error); }
 
@@ -74,6 +79,7 @@ class FakeTarget final : public Target {
   Result<std::uint64_t> SetBreakpoint(const rpc::SetBreakpoint& breakpoint) override;
   Result<void> ClearBreakpoint(std::uint64_t id) override;
   Result<void> Resume(const ResumeOptions& options) override;
+  unsigned renewals() const override { return renewals_; }
   void BreakIn() override { calls_.push_back("BreakIn"); }
   Result<std::optional<rpc::Event>> WaitEvent(std::chrono::steady_clock::time_point deadline) override;
   Result<void> SwitchProcessor(std::uint32_t) override { return Note("SwitchProcessor"); }
@@ -104,6 +110,7 @@ class FakeTarget final : public Target {
   std::vector<std::string> calls_;
   std::optional<Error> lost_, lost_at_resume_, lost_after_resume_;
   int waits_before_loss_ = 0;
+  unsigned renewals_ = 0;
   std::optional<bool> closed_;
   std::uint64_t next_breakpoint_ = 100;
   std::map<std::pair<std::uint32_t, std::uint32_t>, std::uint64_t> msrs_;  ///< by processor and number

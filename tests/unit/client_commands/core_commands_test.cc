@@ -283,6 +283,21 @@ TEST_F(CommandTest, ModuleFiltersTellTheServer) {
   EXPECT_THAT(target_.calls(), testing::Contains("Configure module off"));
 }
 
+TEST_F(CommandTest, WhatWasAskedForIsAskedAgainOfWhoForgotItAlsoWhileTheTargetRuns) {
+  Run("bu late!Entry");
+  session_->options().reboot_break = RebootBreak::kInitialization;
+  const std::size_t before = target_.calls().size();
+  target_.Run();
+  target_.Renew();
+  rpc::DriverChanged back;
+  back.self = true;
+  session_->OnEvent(back);
+  const std::vector<std::string> since(target_.calls().begin() + before, target_.calls().end());
+  EXPECT_EQ(since, (std::vector<std::string>{"Configure reboot on", "Configure module on"}));
+  session_->OnEvent(back);
+  EXPECT_EQ(target_.calls().size(), before + 2) << "once";
+}
+
 TEST(EscapeTargetText, MakesControlCharactersVisible) {
   EXPECT_EQ(EscapeTargetText("a\x1b[31mb\r\n\tc\x07"), "a\\x1b[31mb\n\tc\\x07");
   EXPECT_EQ(EscapeTargetText("\xC2\x9B"
