@@ -1,4 +1,5 @@
 // A server that is killed and started again.
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -153,6 +154,46 @@ TEST_F(Restart, AServerThatIsKilledWhileItAttachesForgetsNothing) {
     EXPECT_EQ(after.target.last_breakpoint_id, before.target.last_breakpoint_id);
     EXPECT_EQ(after.target.breakpoints.size(), 1u);
     EXPECT_EQ(after.token, before.token);
+  });
+}
+
+TEST_F(Restart, AGoodbyeIsNotUndoneByAKill) {
+  Bench bench(Options());
+  bench.service->Restore("here");
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.GreetFully("alice");
+    co_await OpenHalted(alice);
+    co_await alice.Ask(kWish);
+    EXPECT_FALSE(Journal().token.empty());
+    bench.machine->target.mute = {kd::Api::kRestoreBreakpoint};  // so that it takes its time
+    EXPECT_TRUE(alice.channel->Enqueue(rpc::Envelope{0, rpc::Goodbye{}, {}}));
+    co_await Until([&] { return bench.log.back().find("said goodbye") != std::string::npos; });
+    const JournalEntry entry = Journal();
+    EXPECT_EQ(entry.target.breakpoints.size(), 1u) << "which the next server would take out";
+    EXPECT_TRUE(entry.token.empty()) << "nobody comes back";
+  });
+}
+
+TEST_F(Restart, AJournalThatCannotBeWrittenIsTriedAgain) {
+  Bench bench(Options());
+  bench.service->Restore("here");
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service);
+    co_await alice.GreetFully("alice");
+    const rpc::StopEvent stop = co_await OpenHalted(alice);
+    const std::string elsewhere = directory_.path() + ".away";
+    std::filesystem::rename(directory_.path(), elsewhere);
+    co_await alice.Ask(kWish);
+    co_await alice.Ask(rpc::SetBreakpoint{rpc::BreakpointKind::kCode, kPoint + 0x10, 1});
+    const auto complaints = std::count_if(bench.log.begin(), bench.log.end(), [](const std::string& line) {
+      return line.find("cannot be written") != std::string::npos;
+    });
+    EXPECT_EQ(complaints, 1) << "said once";
+    std::filesystem::rename(elsewhere, directory_.path());
+    EXPECT_TRUE(Journal().target.breakpoints.empty());
+    co_await alice.Ask(rpc::Resume{stop.stop_counter, stop.driver_epoch});
+    EXPECT_EQ(Journal().target.breakpoints.size(), 2u);
   });
 }
 
