@@ -1,5 +1,4 @@
 // A server that is killed and started again.
-#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -168,7 +167,7 @@ TEST_F(Restart, AGoodbyeIsNotUndoneByAKill) {
     EXPECT_FALSE(Journal().token.empty());
     bench.machine->target.mute = {kd::Api::kRestoreBreakpoint};  // so that it takes its time
     EXPECT_TRUE(alice.channel->Enqueue(rpc::Envelope{0, rpc::Goodbye{}, {}}));
-    co_await Until([&] { return bench.log.back().find("said goodbye") != std::string::npos; });
+    co_await Until([&] { return bench.Logged("said goodbye") != 0; });
     const JournalEntry entry = Journal();
     EXPECT_EQ(entry.target.breakpoints.size(), 1u) << "which the next server would take out";
     EXPECT_TRUE(entry.token.empty()) << "nobody comes back";
@@ -186,10 +185,7 @@ TEST_F(Restart, AJournalThatCannotBeWrittenIsTriedAgain) {
     std::filesystem::rename(directory_.path(), elsewhere);
     co_await alice.Ask(kWish);
     co_await alice.Ask(rpc::SetBreakpoint{rpc::BreakpointKind::kCode, kPoint + 0x10, 1});
-    const auto complaints = std::count_if(bench.log.begin(), bench.log.end(), [](const std::string& line) {
-      return line.find("cannot be written") != std::string::npos;
-    });
-    EXPECT_EQ(complaints, 1) << "said once";
+    EXPECT_EQ(bench.Logged("cannot be written"), 1u) << "said once";
     std::filesystem::rename(elsewhere, directory_.path());
     EXPECT_TRUE(Journal().target.breakpoints.empty());
     co_await alice.Ask(rpc::Resume{stop.stop_counter, stop.driver_epoch});

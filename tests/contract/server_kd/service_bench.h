@@ -1,9 +1,11 @@
 #pragma once
 
+#include <algorithm>
 #include <boost/asio/detached.hpp>
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "server/kd/kd_service.h"
@@ -171,6 +173,11 @@ struct Bench {
       return MakeKdBackEnd(std::make_unique<MachinePort>(executor, machine), link);
     };
     service = std::make_unique<KdService>(context.get_executor(), std::move(options));
+  }
+  /// Lines of the log with that in them.
+  std::size_t Logged(std::string_view text) const {
+    return std::count_if(log.begin(), log.end(),
+                         [text](const std::string& line) { return line.find(text) != std::string::npos; });
   }
   ~Bench() {
     service.reset();
