@@ -181,6 +181,7 @@ void LinkMachine::Deliver(TimePoint now, Framer::Item item) {
   resetting_.reset();
   if (outstanding_ && !outstanding_->acknowledged && outstanding_->expect == Expect::kAcknowledge) {
     // The target is past the packet and will not acknowledge it any more (8.2): its next new packet says so.
+    ++counters_.acknowledges_implied;
     OnAcknowledge(now, next_tx_);
   }
   quiet_since_command_ = false;
@@ -454,6 +455,7 @@ void LinkMachine::TickOutstanding(TimePoint now) {
   if (!outstanding_->acknowledged) {
     CountSilence();
     if (RunsSilently()) {
+      ++counters_.acknowledges_implied;
       OnAcknowledge(now, next_tx_);
     } else {
       TransmitAgain(now);

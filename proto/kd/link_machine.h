@@ -28,6 +28,8 @@ struct LinkCounters {
   std::uint64_t checksum_errors = 0;
   std::uint64_t framing_errors = 0;  ///< bad count, trailer, or cut packets
   std::uint64_t dropped = 0;         ///< good packets nobody waits for, of unknown type or stray replies
+  std::uint64_t acknowledges_implied =
+      0;  ///< of packets without a reply: by the target's next, or by silence
   std::uint64_t break_ins_sent = 0;
   std::uint64_t junk_bytes = 0;
 };
@@ -71,7 +73,8 @@ class LinkMachine {
     kReset,    ///< for a target that is known to be stopped: the same, but a RESET comes first and at once
   };
   /// While nothing at all comes the turns of an attach become rarer after so many, and again after as many:
-  /// twice and then four times Timers::alternation, but no more than kRarestTurn unless that is longer.
+  /// twice and then four times Timers::alternation, but no more than kRarestTurn unless that is longer;
+  /// and not to the millisecond.
   static constexpr int kEagerTurns = 6;
   static constexpr std::chrono::seconds kRarestTurn{8};
 

@@ -57,6 +57,7 @@ void KdTarget::Opened(kd::TimePoint now) {
 
 void KdTarget::BeginAttach() {
   first_stop_ = true;
+  before_.continued.reset();  // who is attached to anew is shown where it is
   ran_at_attach_.reset();
   break_ins_at_attach_ = line_.counters().break_ins_sent;
   resets_at_attach_ = line_.counters().resets_received;
@@ -171,6 +172,7 @@ void KdTarget::OnRestarted() {
   facts_.data.reset();
   ForgetBreakpoints();
   ForgetStop();
+  before_ = {};
   stepping_over_ = false;
   ForgetReporter();
   ForgetQuestions();

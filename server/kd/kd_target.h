@@ -63,9 +63,19 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   };
   /// The report to which something was done that its bytes do not tell: sent again, it is still that stop.
   struct ReportBefore {
+    /// The Continue that ended the stop, as far as anybody knows.
+    struct Continued {
+      std::uint32_t status = 0;
+      bool trace = false;
+      std::uint64_t program_counter = 0;
+      bool lifted = false;   ///< the own breakpoint that was reported was not planted
+      bool implied = false;  ///< its acknowledge was only concluded
+      int repeats = 0;       ///< since the stop was told
+    };
     kd::Bytes payload;
-    bool continued = false;  ///< silently
-    bool moved = false;      ///< its program counter; the registers say where it is
+    bool stepped_over = false;  ///< the trap of a silent step, which nobody is told of
+    bool moved = false;         ///< its program counter; the registers say where it is
+    std::optional<Continued> continued;
   };
   /// The processor whose report stopped the machine, while another is the current one: it reports again when
   /// that one is continued, and the machine runs when it is continued itself (5.6).
@@ -116,7 +126,6 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   /// The target answered, though not as wished; anything else is trouble of the line and ends what is under
   /// way.
   static bool IsAnswer(const Error& error);
-  void Remember(bool ReportBefore::*what);
   Task<Result<std::optional<rpc::Bugcheck>>> ReadBugcheck();
   Task<Result<void>> Expedite(rpc::StopEvent& event);
   Task<Result<void>> GoOn(bool step, bool handled, bool by_user);
@@ -124,6 +133,11 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   std::uint32_t ContinueStatus(bool handled) const;
   Task<Result<bool>> SkipHardBreakpoint();
   Task<Result<void>> SetProgramCounter(std::uint64_t address);
+
+  // Reports that are sent again (kd_target_repeats.cc).
+  ReportBefore& Remember();
+  Task<Result<bool>> WasNeverLeft();
+  Task<Result<void>> ContinueAgain();
 
   // Requests (kd_target_requests.cc).
   Task<void> Execute();

@@ -54,7 +54,7 @@ Task<rpc::Answer> KdTarget::ExecuteRegisters(Work& work, kd::Bytes& bulk) {
   if (const auto* set = std::get_if<rpc::SetContext>(&work.request)) {
     if (!check(set->processor)) co_return none;
     const auto processor = static_cast<std::uint16_t>(set->processor);
-    if (processor == stop_->processor()) Remember(&ReportBefore::moved);
+    if (processor == stop_->processor()) Remember().moved = true;
     Result<void> done = co_await registers_.SetContext(processor, work.bulk);
     const kd::ContextLayout* layout = facts_.layout();
     if (done && layout != nullptr && processor == stop_->processor()) {

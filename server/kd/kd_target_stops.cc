@@ -70,11 +70,6 @@ void KdTarget::BeginStop(const kd::StateChange& change) {
                     stop_->report.valid ? stop_->report.instruction_count : kAssumedStreamBytes);
 }
 
-void KdTarget::Remember(bool ReportBefore::*what) {
-  if (before_.payload != last_state_change_) before_ = ReportBefore{.payload = last_state_change_};
-  before_.*what = true;
-}
-
 Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   // After a RESET a stopped target reports its stop again.
   if (state_ == rpc::TargetState::kHalted && payload == last_state_change_) co_return;
@@ -118,8 +113,19 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   }
   const bool again = IsReportedAgain();
   if (!again && stop_->code() != kd::kExceptionWakeDebugger) reporter_.reset();
+  bool never_left = false;
+  if (done) {
+    const Result<bool> looked = co_await WasNeverLeft();
+    if (looked) {
+      never_left = *looked;
+    } else {
+      done = looked.error();
+    }
+  }
   if (!done) {
     // The target reports again.
+  } else if (never_left) {
+    done = co_await ContinueAgain();
   } else if (again) {
     done = co_await LetGoOfReporter();
   } else if (symbols) {
@@ -158,11 +164,11 @@ Task<Result<void>> KdTarget::HandleException(bool first) {
   const CodeBreakpoint* own = table_.FindCode(stop_->program_counter);
   const bool at_own = own != nullptr && own->wanted() && code == kd::kExceptionBreakpoint;
   // What the stop is stays true until it is dealt with: a failing line makes the target report it again.
-  const bool stepped = (stepping_over_ || before_.continued) && code == kd::kExceptionSingleStep;
+  const bool stepped = (stepping_over_ || before_.stepped_over) && code == kd::kExceptionSingleStep;
   if (stepped && hits_.empty()) {
     Result<void> planted = co_await planter_.PlantMissing(std::nullopt);
     if (!planted) co_return planted;
-    Remember(&ReportBefore::continued);
+    Remember().stepped_over = true;
     Result<void> gone = co_await Continue(kd::kContinue, false, false);
     stepping_over_ = !gone.has_value();
     co_return gone;
@@ -300,7 +306,7 @@ Task<Result<void>> KdTarget::SetProgramCounter(std::uint64_t address) {
   for (std::size_t i = 0; i < layout->pointer_size; ++i) {
     (*context)[layout->pc_offset + i] = static_cast<std::byte>(address >> (8 * i));
   }
-  Remember(&ReportBefore::moved);
+  Remember().moved = true;
   Result<void> set = co_await registers_.SetContext(stop_->processor(), std::move(*context));
   if (set) stop_->program_counter = address;
   co_return set;
@@ -371,11 +377,15 @@ Task<Result<void>> KdTarget::Continue(std::uint32_t status, bool trace, bool by_
   const std::uint64_t pc = stop_->program_counter;
   const std::uint64_t dr7 = table_.Dr7(stop_->dr7);
   kd::Bytes request = kd::EncodeContinue2(facts_.machine, stop_->processor(), status, trace, dr7);
+  const CodeBreakpoint* own = table_.FindCode(stop_->change.program_counter);
+  const bool lifted = own != nullptr && own->wanted() && own->handle == 0;
+  const std::uint64_t implied = line_.counters().acknowledges_implied;
   Result<kd::Bytes> sent = co_await line_.Command(std::move(request));
   if (!sent) {
     stepping_over_ = false;
     co_return sent.error();
   }
+  Remember().continued = {status, trace, pc, lifted, line_.counters().acknowledges_implied != implied, 0};
   if (trace) traced_ = stop_->processor();
   if (!ReporterIsElsewhere()) reporter_.reset();
   stale_.OnResume(line_.now(), pc, by_user);

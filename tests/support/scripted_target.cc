@@ -241,6 +241,7 @@ void ScriptedTarget::Receive(kd::ByteView bytes) {
       OnAcknowledged();
       continue;
     }
+    if (Loses(*item)) continue;
     SendControl(kd::PacketType::kAcknowledge, item->id);
     if (item->id != expect_rx_) continue;
     expect_rx_ = kdnet_ ? expect_rx_ + 2 : expect_rx_ ^ 1;
@@ -250,6 +251,14 @@ void ScriptedTarget::Receive(kd::ByteView bytes) {
       answers.emplace_back(item->type, item->payload);
     }
   }
+}
+
+bool ScriptedTarget::Loses(const kd::Framer::Item& item) {
+  if (item.type != kd::PacketType::kStateManipulate ||
+      lost.erase(static_cast<kd::Api>(kd::Load32(item.payload, 0))) == 0)
+    return false;
+  Send(kd::PacketType::kStateChange64, last_state_);
+  return true;
 }
 
 void ScriptedTarget::OnControl(const kd::Framer::Item& item) {

@@ -53,6 +53,7 @@ class ScriptedTarget {
   std::set<kd::Api> mute;                      ///< acknowledged and not answered
   std::set<kd::Api> held;                      ///< acknowledged, carried out by CarryOutHeld()
   std::set<kd::Api> unanswered;                ///< carried out, and the reply is lost
+  std::set<kd::Api> lost;                      ///< the next is not heard; the stop is reported again instead
   std::uint32_t most_read = 3944;              ///< longer reads are clipped and succeed
   std::optional<std::uint32_t> claimed_bytes;  ///< what reads say they gave, whatever they gave
   bool whole_reads = false;                    ///< a read that meets an absent page gives nothing at all
@@ -73,6 +74,7 @@ class ScriptedTarget {
   void GiveUp();   ///< the same of a target that keeps what it has: it only gave the host up for a while
   /// Numbers packets as on KDNET from now on, as a target that has just started.
   void NumberAsKdnet();
+  void ReportAgain() { Send(kd::PacketType::kStateChange64, last_state_); }
   /// Sends what waits for its acknowledge once more.
   void Retransmit() {
     if (awaiting_ack_) Transmit();
@@ -99,6 +101,7 @@ class ScriptedTarget {
   void OnControl(const kd::Framer::Item& item);
   void OnAcknowledged();
   void SendControl(kd::PacketType type, std::uint32_t id);
+  bool Loses(const kd::Framer::Item& item);
   void OnManipulate(const kd::Bytes& payload);
   void CarryOut(const Seen& seen, const kd::Bytes& payload);
   void Reply(kd::Bytes head, std::uint32_t status, kd::ByteView data = {});

@@ -1,0 +1,50 @@
+// A stopped target sends its report again after a RESET, a RESEND, or for want of an acknowledge
+// (kd-protocol.md 1.7). What was done to that stop meanwhile, the bytes of the report do not tell.
+#include "server/kd/kd_target.h"
+
+namespace longwire {
+namespace {
+
+/// A target that is continued so often and still says the same is shown where it is.
+constexpr int kMostRepeats = 8;
+
+}  // namespace
+
+/// What is known of the current report.
+KdTarget::ReportBefore& KdTarget::Remember() {
+  if (before_.payload != last_state_change_) before_ = ReportBefore{.payload = last_state_change_};
+  return before_;
+}
+
+/// Whether the target stands where it stood, because the Continue never arrived: a late acknowledge passed
+/// for that of the Continue, or the report itself, sent again, did. A target that went and came back may
+/// report the same bytes, so it takes something that rules this out.
+Task<Result<bool>> KdTarget::WasNeverLeft() {
+  if (!before_.continued || before_.payload != last_state_change_) co_return false;
+  const ReportBefore::Continued& continued = *before_.continued;
+  if (continued.repeats >= kMostRepeats) co_return false;
+  // Asked in any case: a target that never took the Continue awaits the packet id of that, and would
+  // throw away another Continue with the next. Only a missing reply brings the ids together again (1.5).
+  Result<kd::Bytes> context = co_await registers_.GetContext(stop_->processor());
+  if (!context && !IsAnswer(context.error())) co_return context.error();
+  const std::uint32_t code = stop_->code();
+  const bool trap_without_cause = code == kd::kExceptionSingleStep && !continued.trace && hits_.empty();
+  const bool not_planted = code == kd::kExceptionBreakpoint && continued.lifted;
+  if (continued.implied && (trap_without_cause || not_planted)) co_return true;
+  const kd::ContextLayout* layout = facts_.layout();
+  if (!before_.moved || !context || layout == nullptr) co_return false;
+  // A report puts the program counter of its processor where it says.
+  const std::uint64_t at = kd::LoadWord(*layout, *context, layout->pc_offset);
+  const bool still_moved = at == continued.program_counter && at != stop_->change.program_counter;
+  co_return still_moved;
+}
+
+Task<Result<void>> KdTarget::ContinueAgain() {
+  const ReportBefore::Continued continued = *before_.continued;
+  stop_->program_counter = continued.program_counter;
+  Result<void> gone = co_await Continue(continued.status, continued.trace, false);
+  if (gone) before_.continued->repeats = continued.repeats + 1;
+  co_return gone;
+}
+
+}  // namespace longwire
