@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "proto/rpc/frame.h"
+#include "proto/shared_moment.h"
 #include "transport/send_queue.h"
 
 namespace longwire {
@@ -31,7 +32,8 @@ struct Core : std::enable_shared_from_this<Core> {
         stream(std::move(over)),
         limits(within),
         timer(executor),
-        input(kInputBytes) {}
+        input(kInputBytes),
+        calm(0) {}
 
   Executor executor;
   std::unique_ptr<Stream> stream;
@@ -43,6 +45,9 @@ struct Core : std::enable_shared_from_this<Core> {
   bool reading = false, greeted = false;
   std::size_t hello_bytes = 0;  ///< received before the Welcome
   Clock::time_point last_received, last_sent;
+  int keepalives = 0;              ///< sent since the last other message, up to kCalmAfter
+  bool peer_takes_calm = false;    ///< it says itself when its next keepalive comes
+  std::chrono::milliseconds calm;  ///< what it takes longer than the usual
 
   SendQueue queue;
   SendQueue::Batch batch;
@@ -53,6 +58,9 @@ struct Core : std::enable_shared_from_this<Core> {
   bool closed = false, silent = false;
   std::optional<Error> write_error;
 
+  bool Calm() const { return peer_takes_calm && keepalives >= ChannelLimits::kCalmAfter; }
+  std::chrono::milliseconds Interval() const { return Calm() ? limits.calm : limits.keepalive; }
+  std::chrono::milliseconds Patience() const { return limits.silence + calm; }
   std::size_t Outgoing() const { return queue.bytes() + batch.size(); }
 };
 using CorePointer = std::shared_ptr<Core>;
@@ -64,6 +72,15 @@ void CloseCore(Core& core) {
   core.timer.cancel();
   for (const auto& drain : core.drains) drain->cancel();
   core.stream->Close();
+}
+
+void Tick(const CorePointer& core);
+
+void Arm(const CorePointer& core, Clock::time_point at) {
+  core->timer.expires_at(at);
+  core->timer.async_wait([core](const boost::system::error_code& error) {
+    if (!error) Tick(core);
+  });
 }
 
 // ---- sending
@@ -118,6 +135,13 @@ void Flush(const CorePointer& core) {
   if (!core->writing) NotifyDrained(*core);
 }
 
+/// Whoever hears something else counts on the usual keepalive behind it.
+void BeLively(const CorePointer& core) {
+  const bool calm = core->Calm();
+  core->keepalives = 0;
+  if (calm) Arm(core, std::min(core->timer.expiry(), Clock::now() + core->limits.keepalive));
+}
+
 Result<void> Enqueue(const CorePointer& core, rpc::Envelope envelope, bool urgent) {
   if (core->closed) return Error{Errc::kCancelled, "The connection was closed on this side."};
   if (core->write_error) return *core->write_error;
@@ -133,6 +157,7 @@ Result<void> Enqueue(const CorePointer& core, rpc::Envelope envelope, bool urgen
                                            " bytes are waiting to be sent."};
   }
   if (std::holds_alternative<rpc::Welcome>(envelope.message)) core->greeted = true;
+  if (!std::holds_alternative<rpc::Keepalive>(envelope.message)) BeLively(core);
   core->queue.Push(std::move(frame), urgent);
   if (core->writing || core->flush_posted) return {};
   // The first message after one of the peer is what the peer waits for; others of the same turn of the
@@ -165,41 +190,33 @@ Awaitable<Result<void>> Drain(CorePointer core, std::chrono::milliseconds limit)
 // ---- time
 // ------------------------------------------------------------------------------------------------------
 
-/// `due`, up to a quarter of a keepalive later: the keepalives of all channels leave together then, and a
-/// process with many of them sleeps in between.
-Clock::time_point TogetherWithOthers(const Core& core, Clock::time_point due) {
-  const auto step = std::chrono::duration_cast<Clock::duration>(core.limits.keepalive) / 4;
-  if (step.count() == 0) return due;
-  const auto over = due.time_since_epoch() % step;
-  return over.count() == 0 ? due : due + (step - over);
-}
-
 /// One timer for both duties. It is not touched when messages pass; it looks at what happened when it
 /// expires.
 void Tick(const CorePointer& core) {
   if (core->closed) return;
   const auto now = Clock::now();
-  auto next = now + core->limits.keepalive;
-  auto silent_at = now + core->limits.silence;
+  auto next = now + core->Interval();
+  auto silent_at = now + core->Patience();
   if (core->reading) {
-    if (now - core->last_received >= core->limits.silence) {
+    if (now - core->last_received >= core->Patience()) {
       core->silent = true;
       core->stream->Close();
       return;
     }
-    silent_at = core->last_received + core->limits.silence;
+    silent_at = core->last_received + core->Patience();
   }
   if (!core->writing && !core->write_error) {
-    if (now - core->last_sent >= core->limits.keepalive) {
-      (void)Enqueue(core, {0, rpc::Keepalive{}, {}}, true);
+    if (now - core->last_sent >= core->Interval()) {
+      core->keepalives = std::min(core->keepalives + 1, ChannelLimits::kCalmAfter);
+      const rpc::Keepalive keepalive{static_cast<std::uint32_t>(core->Interval().count())};
+      (void)Enqueue(core, {0, keepalive, {}}, true);
       core->last_sent = now;
     }
-    next = std::min(next, core->last_sent + core->limits.keepalive);
+    next = std::min(next, core->last_sent + core->Interval());
   }
-  core->timer.expires_at(std::min(TogetherWithOthers(*core, next), silent_at));
-  core->timer.async_wait([core](const boost::system::error_code& error) {
-    if (!error) Tick(core);
-  });
+  Arm(core,
+      std::min(SharedMoment(next, std::chrono::duration_cast<Clock::duration>(core->limits.keepalive) / 4),
+               silent_at));
 }
 
 // ---- receiving
@@ -208,7 +225,7 @@ void Tick(const CorePointer& core) {
 Error StreamEnded(const Core& core, bool inside) {
   if (core.silent) {
     return {Errc::kTimedOut, "Nothing was heard from " + core.stream->peer().address + " for " +
-                                 std::to_string(core.limits.silence.count()) +
+                                 std::to_string(core.Patience().count()) +
                                  " ms; the peer or the network is gone."};
   }
   if (core.closed) return {Errc::kCancelled, "The connection was closed on this side."};
@@ -298,11 +315,21 @@ Awaitable<Result<void>> ReadBulk(Core& core, std::span<std::byte> bulk, std::siz
   co_return Result<void>();
 }
 
+void OnKeepalive(Core& core, const rpc::Keepalive& keepalive) {
+  const std::chrono::milliseconds next(keepalive.next_ms);
+  core.peer_takes_calm = keepalive.next_ms != 0;
+  core.calm =
+      std::max(std::chrono::milliseconds(0), std::min(next, core.limits.calm) - core.limits.keepalive);
+}
+
 /// Whether a message is the owner's; the others are the channel's own business.
 bool IsForOwner(const CorePointer& core, const Result<rpc::Envelope>& envelope) {
+  core->calm = std::chrono::milliseconds(0);
   if (envelope) {
     if (std::holds_alternative<rpc::Welcome>(envelope->message)) core->greeted = true;
-    return !std::holds_alternative<rpc::Keepalive>(envelope->message);
+    const auto* keepalive = std::get_if<rpc::Keepalive>(&envelope->message);
+    if (keepalive != nullptr) OnKeepalive(*core, *keepalive);
+    return keepalive == nullptr;
   }
   if (envelope.error().code != Errc::kUnsupported || !core->greeted) return true;
   // A newer peer: its requests get an answer, anything else is passed over.

@@ -11,10 +11,14 @@ namespace longwire {
 
 struct ChannelLimits {
   std::size_t queued_bytes = 64u << 20;  ///< outgoing; above it Enqueue refuses
-  std::chrono::milliseconds keepalive{
-      1000};                                ///< sent when nothing else was for this long, or a quarter longer
-  std::chrono::milliseconds silence{3000};  ///< nothing received for this long, and PeerInfo::slowness: the
-                                            ///< peer is gone
+  /// Sent when nothing else was for this long, or a quarter longer.
+  std::chrono::milliseconds keepalive{1000};
+  /// Instead of `keepalive` for an end that has said nothing else for kCalmAfter of them, if its peer knows
+  /// of this.
+  std::chrono::milliseconds calm{2500};
+  /// Nothing received for this long, and PeerInfo::slowness, and what a calm peer takes longer: it is gone.
+  std::chrono::milliseconds silence{3000};
+  static constexpr int kCalmAfter = 8;
 };
 
 /// A Stream plus framing plus a bounded outgoing queue. Belongs to one executor. Keepalives are sent and

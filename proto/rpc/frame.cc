@@ -74,7 +74,7 @@ void Put(const Goodbye& from, pb::Envelope* to) {
   to->mutable_goodbye()->set_code(static_cast<std::uint32_t>(from.code));
   to->mutable_goodbye()->set_text(from.text);
 }
-void Put(const Keepalive&, pb::Envelope* to) { to->mutable_keepalive(); }
+void Put(const Keepalive& from, pb::Envelope* to) { to->mutable_keepalive()->set_next_ms(from.next_ms); }
 void Put(const Cancel& from, pb::Envelope* to) { to->mutable_cancel()->set_id(from.id); }
 void Put(const Request& from, pb::Envelope* to) { ToWire(from, to->mutable_request()); }
 void Put(const Response& from, pb::Envelope* to) { ToWire(from, to->mutable_response()); }
@@ -139,7 +139,7 @@ Result<void> GetMessage(const pb::Envelope& from, Message& to) {
     case pb::Envelope::kGoodbye:
       to = Goodbye{ErrcFromWire(from.goodbye().code()), from.goodbye().text()};
       return {};
-    case pb::Envelope::kKeepalive: to = Keepalive{}; return {};
+    case pb::Envelope::kKeepalive: to = Keepalive{from.keepalive().next_ms()}; return {};
     case pb::Envelope::kCancel: to = Cancel{from.cancel().id()}; return {};
     case pb::Envelope::kRequest:
       if (from.id() == 0) return Malformed("id");

@@ -79,7 +79,10 @@ struct Goodbye {
   std::string text;
 };
 
-struct Keepalive {};
+/// Of who sent nothing else for a while.
+struct Keepalive {
+  std::uint32_t next_ms = 0;  ///< when the next follows at the latest; 0: said by an older peer
+};
 
 /// Takes back request `id`: it is answered with kCancelled as soon as it can be. Overtakes the queue.
 struct Cancel {

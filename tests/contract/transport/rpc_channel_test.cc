@@ -1,5 +1,6 @@
 #include "transport/rpc_channel.h"
 
+#include <boost/asio/detached.hpp>
 #include <boost/asio/experimental/awaitable_operators.hpp>
 
 #include "proto/rpc/frame.h"
@@ -167,6 +168,65 @@ TEST_F(RpcChannelTest, KeepalivesHoldAnIdleConnection) {
     const auto& got = std::get<0>(result);
     CO_ASSERT_OK(got);
     EXPECT_EQ(TextOf(*got), "late");
+  });
+}
+
+constexpr ChannelLimits kQuick{
+    .keepalive = milliseconds(10), .calm = milliseconds(30), .silence = milliseconds(2000)};
+
+/// When the next keepalive comes, as the keepalive that follows in `peer` says.
+Awaitable<std::uint32_t> NextSays(Stream& peer) {
+  std::vector<std::byte> frame;
+  for (;;) {
+    std::byte byte{};
+    if (!co_await peer.ReadSome(std::span(&byte, 1))) co_return 0;
+    frame.push_back(byte);
+    if (frame.size() < rpc::kFrameHeaderBytes) continue;
+    const auto header = rpc::DecodeFrameHeader(std::span(frame).first<rpc::kFrameHeaderBytes>(), true);
+    if (!header || frame.size() < rpc::kFrameHeaderBytes + header->envelope_bytes) continue;
+    const auto envelope = rpc::DecodeEnvelope(std::span(frame).subspan(rpc::kFrameHeaderBytes));
+    frame.clear();
+    if (!envelope) co_return 0;
+    if (const auto* keepalive = std::get_if<rpc::Keepalive>(&envelope->message)) co_return keepalive->next_ms;
+  }
+}
+
+TEST_F(RpcChannelTest, WhoSaysNothingKeepsAliveMoreRarelyUntilItSaysSomething) {
+  Run([this]() -> Awaitable<void> {
+    const auto [channel, peer] = MakeHalf(kQuick);
+    auto reading = [](RpcChannel& from) -> Awaitable<void> { (void)co_await from.Receive(); };
+    boost::asio::co_spawn(context_, reading(*channel), boost::asio::detached);
+    CO_ASSERT_OK(co_await peer->WriteAll(Wire({0, rpc::Keepalive{10}, {}})));
+    int usual = 0;
+    while (co_await NextSays(*peer) == 10) ++usual;
+    EXPECT_GE(usual, ChannelLimits::kCalmAfter - 1);
+    EXPECT_EQ(co_await NextSays(*peer), 30u);
+    CO_ASSERT_OK(channel->Enqueue(TextEvent("something")));
+    EXPECT_EQ(co_await NextSays(*peer), 10u) << "behind anything else";
+    channel->Close();
+  });
+}
+
+TEST_F(RpcChannelTest, AnOlderPeerIsNeverKeptWaiting) {
+  Run([this]() -> Awaitable<void> {
+    const auto [channel, peer] = MakeHalf(kQuick);
+    auto reading = [](RpcChannel& from) -> Awaitable<void> { (void)co_await from.Receive(); };
+    boost::asio::co_spawn(context_, reading(*channel), boost::asio::detached);
+    CO_ASSERT_OK(co_await peer->WriteAll(Wire({0, rpc::Keepalive{}, {}})));
+    for (int i = 0; i < 2 * ChannelLimits::kCalmAfter; ++i) EXPECT_EQ(co_await NextSays(*peer), 10u);
+    channel->Close();
+  });
+}
+
+TEST_F(RpcChannelTest, ACalmPeerIsWaitedForWithinTheLimit) {
+  Run([this]() -> Awaitable<void> {
+    const ChannelLimits limits{
+        .keepalive = milliseconds(10), .calm = milliseconds(400), .silence = milliseconds(40)};
+    const auto [channel, peer] = MakeHalf(limits);
+    CO_ASSERT_OK(co_await peer->WriteAll(Wire({0, rpc::Keepalive{~std::uint32_t{0}}, {}})));
+    const auto begin = std::chrono::steady_clock::now();
+    CO_EXPECT_ERROR(co_await channel->Receive(), Errc::kTimedOut);
+    EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(420));
   });
 }
 
