@@ -2,8 +2,14 @@
 #include <algorithm>
 
 #include "proto/kd/link_machine.h"
+#include "proto/shared_moment.h"
 
 namespace longwire::kd {
+namespace {
+
+constexpr std::chrono::milliseconds kPatientStep{500};
+
+}  // namespace
 
 void LinkMachine::Attach(TimePoint now, AttachMode mode) {
   const bool reset = mode == AttachMode::kReset;
@@ -33,6 +39,8 @@ void LinkMachine::TickAttach(TimePoint now) {
     return;
   }
   attach_->deadline = now + AttachInterval();
+  // Many links wait for targets that are switched off, and none of them is in a hurry any more.
+  if (attach_->unanswered >= kEagerTurns) attach_->deadline = SharedMoment(attach_->deadline, kPatientStep);
   ++attach_->unanswered;
   if (attach_->reset_next) {
     SendReset(now);

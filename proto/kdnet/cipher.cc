@@ -1,8 +1,9 @@
 #include "proto/kdnet/cipher.h"
 
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 
 #include <algorithm>
 #include <memory>
@@ -24,11 +25,36 @@ Bytes Join(ByteView first, ByteView second) {
   return bytes;
 }
 
+// To look an algorithm up by its name takes longer than to run it over a datagram.
+const EVP_CIPHER* Cipher() {
+  static const EVP_CIPHER* const kCipher = EVP_CIPHER_fetch(nullptr, "AES-256-CBC", nullptr);
+  Need(kCipher != nullptr);
+  return kCipher;
+}
+
+using MacContext = std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)>;
+
+/// HMAC with SHA-256, without a key.
+const EVP_MAC_CTX* MacPattern() {
+  static const EVP_MAC_CTX* const kPattern = [] {
+    const std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr),
+                                                                EVP_MAC_free);
+    Need(mac != nullptr);
+    MacContext context(EVP_MAC_CTX_new(mac.get()), EVP_MAC_CTX_free);
+    char digest[] = "SHA256";
+    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                     OSSL_PARAM_construct_end()};
+    Need(context != nullptr && EVP_MAC_CTX_set_params(context.get(), parameters) == 1);
+    return context.release();
+  }();
+  return kPattern;
+}
+
 Bytes Crypt(const Block& key, const Tag& vector, ByteView text, bool encrypt) {
   const std::unique_ptr<EVP_CIPHER_CTX, decltype(&EVP_CIPHER_CTX_free)> context(EVP_CIPHER_CTX_new(),
                                                                                 EVP_CIPHER_CTX_free);
   Need(context != nullptr);
-  Need(EVP_CipherInit_ex(context.get(), EVP_aes_256_cbc(), nullptr, Raw(key), Raw(vector), encrypt) == 1);
+  Need(EVP_CipherInit_ex(context.get(), Cipher(), nullptr, Raw(key), Raw(vector), encrypt) == 1);
   EVP_CIPHER_CTX_set_padding(context.get(), 0);
   Bytes out(text.size() + kCipherBlockSize);
   int size = 0;
@@ -49,11 +75,13 @@ Block Sha256(ByteView first, ByteView second) {
 }
 
 Tag Authenticate(const Block& key, ByteView first, ByteView second) {
-  const Bytes text = Join(first, second);
+  const MacContext context(EVP_MAC_CTX_dup(MacPattern()), EVP_MAC_CTX_free);
   Block hash{};
-  unsigned size = 0;
-  Need(HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), Raw(text), text.size(), Raw(hash.data()),
-            &size) != nullptr);
+  std::size_t size = 0;
+  Need(context != nullptr && EVP_MAC_init(context.get(), Raw(key), key.size(), nullptr) == 1 &&
+       EVP_MAC_update(context.get(), Raw(first), first.size()) == 1 &&
+       EVP_MAC_update(context.get(), Raw(second), second.size()) == 1 &&
+       EVP_MAC_final(context.get(), Raw(hash.data()), &size, hash.size()) == 1);
   Tag tag{};
   std::copy_n(hash.begin(), tag.size(), tag.begin());
   return tag;

@@ -7,6 +7,8 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "proto/shared_moment.h"
+
 namespace longwire {
 namespace {
 
@@ -117,7 +119,7 @@ Awaitable<void> KdLink::Run(std::shared_ptr<KdLink> self, std::unique_ptr<Stream
 }
 
 Awaitable<void> KdLink::BackOff(std::shared_ptr<KdLink> self, std::chrono::milliseconds& span) {
-  self->timers_->back_off.expires_after(span);
+  self->timers_->back_off.expires_at(SharedMoment(Now() + span, span / 4));
   co_await self->timers_->back_off.async_wait(kAwait);
   span = std::min(span * 2, kLongestBackOff);
 }

@@ -16,6 +16,7 @@
 #include "proto/kd/packet.h"
 #include "proto/kdnet/frames.h"
 #include "proto/kdnet/host_session.h"
+#include "proto/shared_moment.h"
 #include "server/link/kdnet_socket.h"
 #include "server/link/net_key.h"
 
@@ -157,7 +158,8 @@ class KdnetEnd final : public KdnetSocket::Listener, public std::enable_shared_f
           const auto version = kVersions[turn++ % std::size(kVersions)];
           self->socket_->Send(entry.endpoint(), self->session_.Poke(version));
         }
-        self->poke_.expires_after(interval);
+        const auto due = std::chrono::steady_clock::now() + interval;
+        self->poke_.expires_at(SharedMoment(due, kPokeInterval));
         co_await self->poke_.async_wait(kAwait);
       }
       interval = std::min(interval * 2, kRarestPoke);

@@ -2,6 +2,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "tests/unit/proto_kd/simulated_host.h"
 
 namespace longwire::kd::testing {
@@ -102,6 +104,20 @@ TEST(KdHost, H35_TurnsBecomeRarerWhileNothingComes) {
   host.machine.BreakIn(host.now);
   host.Advance(seconds(10));
   EXPECT_GE(host.Sent().size(), 6u);
+}
+
+TEST(KdHost, H35_RareTurnsOfManyLinksComeTogether) {
+  std::vector<TimePoint> turns;
+  for (int link = 0; link < 20; ++link) {
+    SimulatedHost host;
+    host.now += std::chrono::milliseconds(10) * link;
+    host.machine.Attach(host.now, LinkMachine::AttachMode::kBreakIn);
+    host.Advance(seconds(100) - std::chrono::milliseconds(10) * link);
+    turns.push_back(host.machine.Deadline().value_or(TimePoint{}));
+  }
+  std::ranges::sort(turns);
+  const auto [end, last] = std::ranges::unique(turns);
+  EXPECT_LE(end - turns.begin(), 2) << "moments at which a process with these links wakes";
 }
 
 TEST(KdHost, H35_ListeningNeverSendsUnasked) {
