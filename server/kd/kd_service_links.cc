@@ -473,7 +473,7 @@ void KdService::RestoreLink(LinkJournal::Found found) {
   session->Inherit(link);
   sessions_.push_back(session);
   Warn(what + "taken back; " +
-       (keep ? std::to_string(entry.target.breakpoints.size()) + " breakpoints are kept for " +
+       (keep ? "its breakpoints (" + std::to_string(entry.target.breakpoints.size()) + ") are kept for " +
                    std::to_string(entry.keep_ms / 1000) + " s"
              : std::string("its breakpoints are taken out")));
   link->Start(nullptr);

@@ -68,9 +68,10 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
       std::uint32_t status = 0;
       bool trace = false;
       std::uint64_t program_counter = 0;
-      bool lifted = false;   ///< the own breakpoint that was reported was not planted
-      bool implied = false;  ///< its acknowledge was only concluded
-      int repeats = 0;       ///< since the stop was told
+      bool lifted = false;                  ///< the own breakpoint that was reported was not planted
+      std::optional<std::uint64_t> spared;  ///< the own breakpoint at the program counter, if not planted
+      bool implied = false;                 ///< its acknowledge was only concluded
+      int repeats = 0;                      ///< since the stop was told
     };
     kd::Bytes payload;
     bool stepped_over = false;  ///< the trap of a silent step, which nobody is told of
@@ -136,6 +137,9 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
 
   // Reports that are sent again (kd_target_repeats.cc).
   ReportBefore& Remember();
+  bool IsRepeated() const { return before_.continued && before_.payload == last_state_change_; }
+  ReportBefore::Continued DescribeContinue(std::uint32_t status, bool trace);
+  Task<Result<void>> LiftRepeated();
   Task<Result<bool>> WasNeverLeft();
   Task<Result<void>> ContinueAgain();
 

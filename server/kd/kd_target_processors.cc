@@ -37,6 +37,8 @@ Task<Result<void>> KdTarget::TakeOver(std::uint32_t processor) {
         "the target reported something else when told to switch to processor " + std::to_string(processor)};
   last_state_change_ = std::move(*report);
   BeginStop(*change);
+  Result<void> lifted = co_await LiftRepeated();
+  if (!lifted) co_return lifted;
   if (stop_->processor() == processor) co_return Result<void>{};
   publish_again_ = true;
   co_return Error{Errc::kTargetRefused, "the target reported processor " +

@@ -39,9 +39,35 @@ Task<Result<bool>> KdTarget::WasNeverLeft() {
   co_return still_moved;
 }
 
+/// A report that was made anew took breakpoints out of the target, one that was only sent again did not.
+Task<Result<void>> KdTarget::LiftRepeated() {
+  if (!IsRepeated()) co_return Result<void>{};
+  const std::uint64_t from = stop_->change.program_counter;
+  for (const std::uint64_t at : table_.CodeAddresses()) {
+    if (at - from >= stop_->stream_bytes()) continue;
+    Result<void> lifted = co_await planter_.Lift(at);
+    if (!lifted) co_return lifted;
+  }
+  co_return Result<void>{};
+}
+
+KdTarget::ReportBefore::Continued KdTarget::DescribeContinue(std::uint32_t status, bool trace) {
+  const auto not_planted = [this](std::uint64_t address) {
+    const CodeBreakpoint* own = table_.FindCode(address);
+    return own != nullptr && own->wanted() && own->handle == 0;
+  };
+  ReportBefore::Continued continued{.status = status, .trace = trace};
+  continued.program_counter = stop_->program_counter;
+  continued.lifted = not_planted(stop_->change.program_counter);
+  if (not_planted(stop_->program_counter)) continued.spared = stop_->program_counter;
+  return continued;
+}
+
 Task<Result<void>> KdTarget::ContinueAgain() {
   const ReportBefore::Continued continued = *before_.continued;
   stop_->program_counter = continued.program_counter;
+  Result<void> planted = co_await planter_.PlantMissing(continued.spared);
+  if (!planted) co_return planted;
   Result<void> gone = co_await Continue(continued.status, continued.trace, false);
   if (gone) before_.continued->repeats = continued.repeats + 1;
   co_return gone;

@@ -9,8 +9,6 @@ namespace {
 
 constexpr std::uint64_t kPage = MemoryCache::kPageBytes;
 constexpr std::uint64_t kCodeBytes = 64;
-/// Reported instruction bytes of machines whose control report is not trusted (2.5).
-constexpr std::uint64_t kAssumedStreamBytes = 16;
 /// Break-ins of a departure.
 constexpr int kLeaveTries = 3;
 
@@ -66,8 +64,7 @@ void KdTarget::BeginStop(const kd::StateChange& change) {
   const bool at_own = own != nullptr && own->wanted();
   if (at_own && stop_->code() == kd::kExceptionBreakpoint) hits_ = own->ids;
   if (stop_->code() == kd::kExceptionSingleStep) hits_ = table_.DataHits(stop_->report.dr6);
-  table_.OnReported(stop_->program_counter,
-                    stop_->report.valid ? stop_->report.instruction_count : kAssumedStreamBytes);
+  if (!IsRepeated()) table_.OnReported(stop_->program_counter, stop_->stream_bytes());
 }
 
 Task<void> KdTarget::HandleStop(kd::Bytes payload) {
@@ -116,12 +113,10 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
   bool never_left = false;
   if (done) {
     const Result<bool> looked = co_await WasNeverLeft();
-    if (looked) {
-      never_left = *looked;
-    } else {
-      done = looked.error();
-    }
+    never_left = looked && *looked;
+    if (!looked) done = looked.error();
   }
+  if (done && !never_left) done = co_await LiftRepeated();
   if (!done) {
     // The target reports again.
   } else if (never_left) {
@@ -377,15 +372,15 @@ Task<Result<void>> KdTarget::Continue(std::uint32_t status, bool trace, bool by_
   const std::uint64_t pc = stop_->program_counter;
   const std::uint64_t dr7 = table_.Dr7(stop_->dr7);
   kd::Bytes request = kd::EncodeContinue2(facts_.machine, stop_->processor(), status, trace, dr7);
-  const CodeBreakpoint* own = table_.FindCode(stop_->change.program_counter);
-  const bool lifted = own != nullptr && own->wanted() && own->handle == 0;
+  ReportBefore::Continued continued = DescribeContinue(status, trace);
   const std::uint64_t implied = line_.counters().acknowledges_implied;
   Result<kd::Bytes> sent = co_await line_.Command(std::move(request));
   if (!sent) {
     stepping_over_ = false;
     co_return sent.error();
   }
-  Remember().continued = {status, trace, pc, lifted, line_.counters().acknowledges_implied != implied, 0};
+  continued.implied = line_.counters().acknowledges_implied != implied;
+  Remember().continued = continued;
   if (trace) traced_ = stop_->processor();
   if (!ReporterIsElsewhere()) reporter_.reset();
   stale_.OnResume(line_.now(), pc, by_user);

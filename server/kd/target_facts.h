@@ -38,6 +38,12 @@ struct Stop {
   const kd::ExceptionReport* exception() const { return std::get_if<kd::ExceptionReport>(&change.report); }
   std::uint32_t code() const { return exception() != nullptr ? exception()->code : 0; }
   std::uint16_t processor() const { return change.processor; }
+  /// How much code the target takes breakpoints out of when it reports (2.5): what it reports of it, or as
+  /// much as is usual where the control report is not trusted.
+  std::uint64_t stream_bytes() const {
+    constexpr std::uint64_t kUsual = 16;
+    return report.valid ? report.instruction_count : kUsual;
+  }
 };
 
 }  // namespace longwire

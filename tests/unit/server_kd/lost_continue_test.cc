@@ -61,6 +61,24 @@ TEST(LostContinue, FromAnOwnBreakpointIsSentAgainAsItWas) {
   EXPECT_EQ(sim.stub.breakpoints.size(), 1u) << "planted again";
 }
 
+TEST(LostContinue, LeavesTheBreakpointsThatWerePlantedForIt) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.Go();
+  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40);
+  sim.Run();
+  const std::uint64_t near = sim.SetBreakpoint(kCode + 0x44);
+  sim.stub.lost = {Api::kContinue2};
+  sim.Go();
+  sim.Run(kResetSpan);
+  ASSERT_TRUE(sim.stub.running);
+  EXPECT_EQ(sim.stub.breakpoints.size(), 1u);
+  sim.stub.Stop(kd::kExceptionAccessViolation, kCode + 0x200);
+  sim.Run();
+  sim.Ask(rpc::ClearBreakpoint{near});
+  EXPECT_TRUE(sim.stub.breakpoints.empty()) << "one that nobody knows of";
+}
+
 TEST(LostContinue, IsNotOneThatCameBackToItsBreakpoint) {
   TargetSimulation sim;
   sim.AttachHalted();
@@ -72,6 +90,21 @@ TEST(LostContinue, IsNotOneThatCameBackToItsBreakpoint) {
   sim.stub.on_continue = [&](bool, std::uint64_t) { sim.stub.Stop(kd::kExceptionBreakpoint, kCode + 0x300); };
   sim.Go();
   EXPECT_EQ(sim.Events<rpc::StopEvent>().size(), 2u) << "the same bytes are another hit";
+}
+
+TEST(LostContinue, ThatCannotBeToldFromAnotherHitLeavesNothingBehindEither) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.Go();
+  sim.stub.Stop(kd::kExceptionAccessViolation, kCode + 0x40);
+  sim.Run();
+  const std::uint64_t near = sim.SetBreakpoint(kCode + 0x44);
+  sim.stub.lost = {Api::kContinue2};
+  sim.Go();
+  sim.Run(kResetSpan);
+  ASSERT_EQ(sim.Events<rpc::StopEvent>().size(), 2u);
+  sim.Ask(rpc::ClearBreakpoint{near});
+  EXPECT_TRUE(sim.stub.breakpoints.empty()) << "one that nobody knows of";
 }
 
 TEST(LostContinue, ATargetThatTakesNoneIsShownWhereItIs) {
