@@ -152,7 +152,7 @@ Task<Result<void>> BreakpointPlanter::RemoveTemporary() {
   co_return Result<void>{};
 }
 
-Task<Result<void>> BreakpointPlanter::PlantMissing(std::optional<std::uint64_t> except) {
+Task<Result<void>> BreakpointPlanter::PlantMissing(std::vector<std::uint64_t> except) {
   for (const std::uint64_t address : table_.CodeAddresses()) {
     const CodeBreakpoint* point = table_.FindCode(address);
     if (point != nullptr && !point->wanted()) {
@@ -162,7 +162,8 @@ Task<Result<void>> BreakpointPlanter::PlantMissing(std::optional<std::uint64_t> 
       table_.EraseCode(address);
       continue;
     }
-    if (point == nullptr || point->handle != 0 || address == except) continue;
+    if (point == nullptr || point->handle != 0 || std::ranges::find(except, address) != except.end())
+      continue;
     Result<void> planted = co_await Plant(address);
     if (!planted && IsLinkError(planted.error())) co_return planted;
   }

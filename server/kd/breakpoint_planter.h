@@ -27,7 +27,7 @@ class BreakpointPlanter {
   Task<Result<void>> Settle();
   /// Plants what the reports of the target took out, except at `except`, and takes out what nobody wants. A
   /// refusal of the target skips that one.
-  Task<Result<void>> PlantMissing(std::optional<std::uint64_t> except);
+  Task<Result<void>> PlantMissing(std::vector<std::uint64_t> except);
   /// Takes out, and removes from `handles`, what an earlier table had planted in a target that said it
   /// restarted. One that did refuses, and nothing is written: its table is empty (3.6).
   Task<Result<void>> TakeOut(std::vector<std::uint32_t>& handles);

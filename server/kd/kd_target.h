@@ -68,10 +68,10 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
       std::uint32_t status = 0;
       bool trace = false;
       std::uint64_t program_counter = 0;
-      bool lifted = false;                  ///< the own breakpoint that was reported was not planted
-      std::optional<std::uint64_t> spared;  ///< the own breakpoint at the program counter, if not planted
-      bool implied = false;                 ///< its acknowledge was only concluded
-      int repeats = 0;                      ///< since the stop was told
+      std::vector<std::uint64_t> out;  ///< own breakpoints that were not planted
+      bool stepping_over = false;      ///< off one of them, silently
+      bool implied = false;            ///< its acknowledge was only concluded
+      int repeats = 0;                 ///< since the stop was told
     };
     kd::Bytes payload;
     bool stepped_over = false;  ///< the trap of a silent step, which nobody is told of
@@ -141,6 +141,8 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   ReportBefore::Continued DescribeContinue(std::uint32_t status, bool trace);
   Task<Result<void>> LiftRepeated();
   Task<Result<bool>> WasNeverLeft();
+  bool IsTrapOfBefore() const;
+  bool IsBreakpointThatWasOut() const;
   Task<Result<void>> ContinueAgain();
 
   // Requests (kd_target_requests.cc).

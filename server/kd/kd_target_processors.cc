@@ -83,6 +83,8 @@ Task<Result<void>> KdTarget::ContinueOther(bool step, bool handled) {
   const auto error = CannotStep(stop_->processor());
   if (step && error) co_return *error;
   const std::optional<std::uint64_t> from = step ? std::optional(stop_->program_counter) : std::nullopt;
+  std::vector<std::uint64_t> out;
+  if (from) out.push_back(*from);
   reporter_->handled = handled;
   reporter_->stepped_from = from;
   reporter_->left = true;
@@ -90,7 +92,7 @@ Task<Result<void>> KdTarget::ContinueOther(bool step, bool handled) {
     Result<void> lifted = co_await planter_.Lift(*from);
     if (!lifted) co_return lifted;
   }
-  Result<void> planted = co_await planter_.PlantMissing(from);
+  Result<void> planted = co_await planter_.PlantMissing(std::move(out));
   if (!planted) co_return planted;
   co_return co_await Continue(kd::kContinue, step, true);
 }
@@ -112,10 +114,12 @@ Task<Result<void>> KdTarget::LetGoOfReporter() {
   if (!reporter.stepped_from) co_return co_await GoOn(false, reporter.handled, false);
   Result<bool> skipped = co_await SkipHardBreakpoint();
   if (!skipped && !IsAnswer(skipped.error())) co_return skipped.error();
-  Result<void> planted = co_await planter_.PlantMissing(pc);
+  std::vector<std::uint64_t> out(1, pc);
+  out.push_back(*reporter.stepped_from);
+  Result<void> planted = co_await planter_.PlantMissing(out);
   if (!planted) co_return planted;
-  for (const std::uint64_t out : {pc, *reporter.stepped_from}) {
-    Result<void> lifted = co_await planter_.Lift(out);
+  for (const std::uint64_t address : out) {
+    Result<void> lifted = co_await planter_.Lift(address);
     if (!lifted) co_return lifted;
   }
   co_return co_await Continue(ContinueStatus(reporter.handled), false, false);

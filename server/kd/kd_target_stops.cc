@@ -109,13 +109,13 @@ Task<void> KdTarget::HandleStop(kd::Bytes payload) {
     debug_registers_unknown_ = !done;
   }
   const bool again = IsReportedAgain();
-  if (!again && stop_->code() != kd::kExceptionWakeDebugger) reporter_.reset();
   bool never_left = false;
   if (done) {
     const Result<bool> looked = co_await WasNeverLeft();
     never_left = looked && *looked;
     if (!looked) done = looked.error();
   }
+  if (!never_left && !again && stop_->code() != kd::kExceptionWakeDebugger) reporter_.reset();
   if (done && !never_left) done = co_await LiftRepeated();
   if (!done) {
     // The target reports again.
@@ -149,7 +149,7 @@ Task<Result<void>> KdTarget::HandleModule() {
     stop_is_break_in_ = (restarted_ && break_on_reboot_) || (first_stop_ && break_in_wanted_);
     if (stop_on_module_ || stop_is_break_in_) co_return co_await Publish();
   }
-  Result<void> planted = co_await planter_.PlantMissing(std::nullopt);
+  Result<void> planted = co_await planter_.PlantMissing({});
   if (!planted) co_return planted;
   co_return co_await Continue(kd::kContinue, false, true);
 }
@@ -161,7 +161,7 @@ Task<Result<void>> KdTarget::HandleException(bool first) {
   // What the stop is stays true until it is dealt with: a failing line makes the target report it again.
   const bool stepped = (stepping_over_ || before_.stepped_over) && code == kd::kExceptionSingleStep;
   if (stepped && hits_.empty()) {
-    Result<void> planted = co_await planter_.PlantMissing(std::nullopt);
+    Result<void> planted = co_await planter_.PlantMissing({});
     if (!planted) co_return planted;
     Remember().stepped_over = true;
     Result<void> gone = co_await Continue(kd::kContinue, false, false);
@@ -348,11 +348,13 @@ Task<Result<void>> KdTarget::GoOn(bool step, bool handled, bool by_user) {
   const std::uint64_t pc = stop_->program_counter;
   const CodeBreakpoint* own = table_.FindCode(pc);
   const bool over = own != nullptr && handled;
+  std::vector<std::uint64_t> out;
   if (own != nullptr) {
+    out.push_back(pc);
     Result<void> lifted = co_await planter_.Lift(pc);
     if (!lifted) co_return lifted;
   }
-  Result<void> planted = co_await planter_.PlantMissing(own != nullptr ? std::optional(pc) : std::nullopt);
+  Result<void> planted = co_await planter_.PlantMissing(std::move(out));
   if (!planted) co_return planted;
   stepping_over_ = over && !step;
   const bool trace = step || stepping_over_;
@@ -418,7 +420,11 @@ Task<void> KdTarget::Depart() {
       Result<void> identified = co_await IdentifyTarget(line_, memory_, facts_, *change);
       if (!identified) co_return;
     }
+    last_state_change_ = std::move(*report);
     BeginStop(*change);
+    const Result<bool> never_left = co_await WasNeverLeft();
+    if (!never_left) co_return;
+    if (*never_left) stop_->program_counter = before_.continued->program_counter;
   }
   Result<void> settled = co_await planter_.Settle();
   if (!settled) co_return;

@@ -254,9 +254,15 @@ void ScriptedTarget::Receive(kd::ByteView bytes) {
 }
 
 bool ScriptedTarget::Loses(const kd::Framer::Item& item) {
-  if (item.type != kd::PacketType::kStateManipulate ||
-      lost.erase(static_cast<kd::Api>(kd::Load32(item.payload, 0))) == 0)
-    return false;
+  if (item.type != kd::PacketType::kStateManipulate) return false;
+  const auto api = static_cast<kd::Api>(kd::Load32(item.payload, 0));
+  if (upset.erase(api) != 0) {
+    next_tx_ = expect_rx_ = kd::kInitialPacketId;
+    SendControl(kd::PacketType::kReset, 0);
+    Send(kd::PacketType::kStateChange64, last_state_);
+    return true;
+  }
+  if (lost.erase(api) == 0) return false;
   Send(kd::PacketType::kStateChange64, last_state_);
   return true;
 }

@@ -6,6 +6,7 @@ namespace {
 constexpr std::uint64_t kCode = TargetSimulation::kCode;
 /// The ids of both ends are apart then, which a missing reply shows and a RESET mends.
 constexpr std::chrono::seconds kResetSpan{12};
+constexpr std::uint64_t kStepped = 0x4000;  ///< Dr6 of a trap
 using kd::Api;
 
 // The Continue does not arrive, and the report of the stop, sent again, passes for its acknowledge.
@@ -28,7 +29,7 @@ TEST(LostContinue, FromATrapIsSentAgainAsItWas) {
   TargetSimulation sim;
   sim.AttachHalted();
   sim.Go();
-  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40);
+  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
   sim.Run();
   sim.events.clear();
   sim.stub.lost = {Api::kContinue2};
@@ -61,11 +62,79 @@ TEST(LostContinue, FromAnOwnBreakpointIsSentAgainAsItWas) {
   EXPECT_EQ(sim.stub.breakpoints.size(), 1u) << "planted again";
 }
 
-TEST(LostContinue, LeavesTheBreakpointsThatWerePlantedForIt) {
+TEST(LostContinue, IsFollowedByAnotherThatFails) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.SetBreakpoint(kCode + 0x100);
+  sim.Go();
+  sim.stub.Stop(kd::kExceptionBreakpoint, kCode + 0x100);
+  sim.Run();
+  sim.events.clear();
+  sim.stub.lost = {Api::kContinue2};
+  std::vector<bool> traces;
+  sim.stub.on_continue = [&](bool trace, std::uint64_t) {
+    traces.push_back(trace);
+    if (trace) sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x101, 0, kStepped);
+  };
+  sim.Go();
+  sim.stub.upset = {Api::kContinue2};
+  sim.Run(2 * kResetSpan);
+  EXPECT_TRUE(sim.stub.upset.empty());
+  EXPECT_EQ(traces, (std::vector{true, false}));
+  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty()) << "the silent step is not the user's";
+  EXPECT_EQ(sim.target.state(), rpc::TargetState::kRunning);
+}
+
+TEST(LostContinue, FromATrapAtAnOwnBreakpointIsSentAgainAsItWas) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.Go();
+  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
+  sim.Run();
+  sim.SetBreakpoint(kCode + 0x40);
+  sim.events.clear();
+  sim.stub.lost = {Api::kContinue2};
+  std::vector<bool> traces;
+  sim.stub.on_continue = [&](bool trace, std::uint64_t) {
+    traces.push_back(trace);
+    if (trace) sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x41, 0, kStepped);
+  };
+  sim.Go();
+  sim.Run(kResetSpan);
+  EXPECT_EQ(traces, (std::vector{true, false})) << "off the breakpoint, and on";
+  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty());
+}
+
+TEST(LostContinue, IsNotAnInt1ThatCameAgain) {
   TargetSimulation sim;
   sim.AttachHalted();
   sim.Go();
   sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40);
+  sim.Run();
+  sim.stub.lost = {Api::kContinue2};
+  sim.Go();
+  sim.Run(kResetSpan);
+  EXPECT_EQ(sim.Events<rpc::StopEvent>().size(), 2u);
+}
+
+TEST(LostContinue, IsNotOneAfterWhichTheTargetSpoke) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.Go();
+  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
+  sim.Run();
+  sim.stub.on_continue = [&](bool, std::uint64_t) { sim.stub.Print("on its way"); };
+  sim.Go();
+  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
+  sim.Run();
+  EXPECT_EQ(sim.Events<rpc::StopEvent>().size(), 2u);
+}
+
+TEST(LostContinue, LeavesTheBreakpointsThatWerePlantedForIt) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  sim.Go();
+  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
   sim.Run();
   const std::uint64_t near = sim.SetBreakpoint(kCode + 0x44);
   sim.stub.lost = {Api::kContinue2};
@@ -120,6 +189,7 @@ TEST(LostContinue, ATargetThatTakesNoneIsShownWhereItIs) {
   ASSERT_EQ(sim.Events<rpc::StopEvent>().size(), 1u);
   EXPECT_EQ(sim.Events<rpc::StopEvent>()[0].program_counter, kCode + 1);
   EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
+  EXPECT_EQ(sim.stub.Count(Api::kContinue2), 9u);
 }
 
 }  // namespace
