@@ -32,8 +32,7 @@ struct Core : std::enable_shared_from_this<Core> {
         stream(std::move(over)),
         limits(within),
         timer(executor),
-        input(kInputBytes),
-        calm(0) {}
+        input(kInputBytes) {}
 
   Executor executor;
   std::unique_ptr<Stream> stream;
@@ -45,9 +44,9 @@ struct Core : std::enable_shared_from_this<Core> {
   bool reading = false, greeted = false;
   std::size_t hello_bytes = 0;  ///< received before the Welcome
   Clock::time_point last_received, last_sent;
-  int keepalives = 0;              ///< sent since the last other message, up to kCalmAfter
-  bool peer_takes_calm = false;    ///< it says itself when its next keepalive comes
-  std::chrono::milliseconds calm;  ///< what it takes longer than the usual
+  int keepalives = 0;                       ///< sent since the last other message, up to kCalmAfter
+  bool peer_takes_calm = false;             ///< it says itself when its next keepalive comes
+  std::chrono::milliseconds peer_extra{0};  ///< what it takes longer than the usual, being calm
 
   SendQueue queue;
   SendQueue::Batch batch;
@@ -60,7 +59,7 @@ struct Core : std::enable_shared_from_this<Core> {
 
   bool Calm() const { return peer_takes_calm && keepalives >= ChannelLimits::kCalmAfter; }
   std::chrono::milliseconds Interval() const { return Calm() ? limits.calm : limits.keepalive; }
-  std::chrono::milliseconds Patience() const { return limits.silence + calm; }
+  std::chrono::milliseconds Patience() const { return limits.silence + peer_extra; }
   std::size_t Outgoing() const { return queue.bytes() + batch.size(); }
 };
 using CorePointer = std::shared_ptr<Core>;
@@ -190,12 +189,16 @@ Awaitable<Result<void>> Drain(CorePointer core, std::chrono::milliseconds limit)
 // ---- time
 // ------------------------------------------------------------------------------------------------------
 
+Clock::time_point KeepaliveAfter(const Core& core, Clock::time_point sent) {
+  return SharedMoment(sent + core.Interval(), core.limits.keepalive / 4);
+}
+
 /// One timer for both duties. It is not touched when messages pass; it looks at what happened when it
 /// expires.
 void Tick(const CorePointer& core) {
   if (core->closed) return;
   const auto now = Clock::now();
-  auto next = now + core->Interval();
+  auto next = KeepaliveAfter(*core, now);
   auto silent_at = now + core->Patience();
   if (core->reading) {
     if (now - core->last_received >= core->Patience()) {
@@ -206,17 +209,15 @@ void Tick(const CorePointer& core) {
     silent_at = core->last_received + core->Patience();
   }
   if (!core->writing && !core->write_error) {
-    if (now - core->last_sent >= core->Interval()) {
+    if (now >= KeepaliveAfter(*core, core->last_sent)) {
       core->keepalives = std::min(core->keepalives + 1, ChannelLimits::kCalmAfter);
       const rpc::Keepalive keepalive{static_cast<std::uint32_t>(core->Interval().count())};
       (void)Enqueue(core, {0, keepalive, {}}, true);
       core->last_sent = now;
     }
-    next = std::min(next, core->last_sent + core->Interval());
+    next = KeepaliveAfter(*core, core->last_sent);
   }
-  Arm(core,
-      std::min(SharedMoment(next, std::chrono::duration_cast<Clock::duration>(core->limits.keepalive) / 4),
-               silent_at));
+  Arm(core, std::min(next, silent_at));
 }
 
 // ---- receiving
@@ -318,13 +319,13 @@ Awaitable<Result<void>> ReadBulk(Core& core, std::span<std::byte> bulk, std::siz
 void OnKeepalive(Core& core, const rpc::Keepalive& keepalive) {
   const std::chrono::milliseconds next(keepalive.next_ms);
   core.peer_takes_calm = keepalive.next_ms != 0;
-  core.calm =
+  core.peer_extra =
       std::max(std::chrono::milliseconds(0), std::min(next, core.limits.calm) - core.limits.keepalive);
 }
 
 /// Whether a message is the owner's; the others are the channel's own business.
 bool IsForOwner(const CorePointer& core, const Result<rpc::Envelope>& envelope) {
-  core->calm = std::chrono::milliseconds(0);
+  core->peer_extra = std::chrono::milliseconds(0);
   if (envelope) {
     if (std::holds_alternative<rpc::Welcome>(envelope->message)) core->greeted = true;
     const auto* keepalive = std::get_if<rpc::Keepalive>(&envelope->message);
@@ -381,6 +382,7 @@ class Channel final : public RpcChannel {
     return longwire::Drain(core_, limit);
   }
   std::size_t queued_bytes() const noexcept override { return core_->Outgoing(); }
+  std::chrono::milliseconds peer_extra() const noexcept override { return core_->peer_extra; }
   void Close() noexcept override { CloseCore(*core_); }
   const PeerInfo& peer() const noexcept override { return core_->stream->peer(); }
 

@@ -11,11 +11,11 @@ namespace longwire {
 
 struct ChannelLimits {
   std::size_t queued_bytes = 64u << 20;  ///< outgoing; above it Enqueue refuses
-  /// Sent when nothing else was for this long, or a quarter longer.
+  /// Sent when nothing else was for this long, or up to a quarter of it less.
   std::chrono::milliseconds keepalive{1000};
   /// Instead of `keepalive` for an end that has said nothing else for kCalmAfter of them, if its peer knows
-  /// of this.
-  std::chrono::milliseconds calm{2500};
+  /// of this. A peer that announces more is not waited for longer.
+  std::chrono::milliseconds calm{2000};
   /// Nothing received for this long, and PeerInfo::slowness, and what a calm peer takes longer: it is gone.
   std::chrono::milliseconds silence{3000};
   static constexpr int kCalmAfter = 8;
@@ -45,6 +45,8 @@ class RpcChannel {
   /// Waits until everything queued is written, at most `limit`.
   virtual Awaitable<Result<void>> Drain(std::chrono::milliseconds limit) = 0;
   virtual std::size_t queued_bytes() const noexcept = 0;
+  /// How much longer than ChannelLimits::silence the peer may be silent, because it is calm.
+  virtual std::chrono::milliseconds peer_extra() const noexcept = 0;
   virtual void Close() noexcept = 0;
   virtual const PeerInfo& peer() const noexcept = 0;
 };

@@ -32,22 +32,10 @@ const EVP_CIPHER* Cipher() {
   return kCipher;
 }
 
-using MacContext = std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)>;
-
-/// HMAC with SHA-256, without a key.
-const EVP_MAC_CTX* MacPattern() {
-  static const EVP_MAC_CTX* const kPattern = [] {
-    const std::unique_ptr<EVP_MAC, decltype(&EVP_MAC_free)> mac(EVP_MAC_fetch(nullptr, "HMAC", nullptr),
-                                                                EVP_MAC_free);
-    Need(mac != nullptr);
-    MacContext context(EVP_MAC_CTX_new(mac.get()), EVP_MAC_CTX_free);
-    char digest[] = "SHA256";
-    const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
-                                     OSSL_PARAM_construct_end()};
-    Need(context != nullptr && EVP_MAC_CTX_set_params(context.get(), parameters) == 1);
-    return context.release();
-  }();
-  return kPattern;
+EVP_MAC* Hmac() {
+  static EVP_MAC* const kHmac = EVP_MAC_fetch(nullptr, "HMAC", nullptr);
+  Need(kHmac != nullptr);
+  return kHmac;
 }
 
 Bytes Crypt(const Block& key, const Tag& vector, ByteView text, bool encrypt) {
@@ -75,10 +63,14 @@ Block Sha256(ByteView first, ByteView second) {
 }
 
 Tag Authenticate(const Block& key, ByteView first, ByteView second) {
-  const MacContext context(EVP_MAC_CTX_dup(MacPattern()), EVP_MAC_CTX_free);
+  const std::unique_ptr<EVP_MAC_CTX, decltype(&EVP_MAC_CTX_free)> context(EVP_MAC_CTX_new(Hmac()),
+                                                                          EVP_MAC_CTX_free);
+  char digest[] = "SHA256";
+  const OSSL_PARAM parameters[] = {OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, digest, 0),
+                                   OSSL_PARAM_construct_end()};
   Block hash{};
   std::size_t size = 0;
-  Need(context != nullptr && EVP_MAC_init(context.get(), Raw(key), key.size(), nullptr) == 1 &&
+  Need(context != nullptr && EVP_MAC_init(context.get(), Raw(key), key.size(), parameters) == 1 &&
        EVP_MAC_update(context.get(), Raw(first), first.size()) == 1 &&
        EVP_MAC_update(context.get(), Raw(second), second.size()) == 1 &&
        EVP_MAC_final(context.get(), Raw(hash.data()), &size, hash.size()) == 1);

@@ -240,8 +240,8 @@ void KdLink::SetDriver(Member driver, Why why) {
   AfterWork();
 }
 
-void KdLink::LoseDriver(TimePoint kept_until) {
-  driver_->lost = Now();
+void KdLink::LoseDriver(TimePoint lost, TimePoint kept_until) {
+  driver_->lost = lost;
   driver_->kept_until = kept_until;
   TellDriver(Why::kLost);
   target_->SetDriver(Now(), driver_epoch_, false);

@@ -80,7 +80,7 @@ class KdLink : public std::enable_shared_from_this<KdLink> {
   /// are taken out, the target stays as it is. `done` within kReleaseLimit, false: `to` left meanwhile.
   void ChangeDriver(Member to, Why why, std::function<void(bool)> done);
   /// The driver's connection is lost, or back.
-  void LoseDriver(TimePoint kept_until);
+  void LoseDriver(TimePoint lost, TimePoint kept_until);
   void ReturnDriver();
   void Join(Member observer);
   void Part(const Subscriber& observer);

@@ -82,6 +82,9 @@ Awaitable<void> KdSession::Serve(std::shared_ptr<RpcChannel> channel, std::uint6
 
 /// The connection ended without a goodbye: the session waits for the client, if that is agreed and worth it.
 void KdSession::Disconnected(const Error& why) {
+  // A calm client is found out later, but not kept longer for it.
+  const auto now = std::chrono::steady_clock::now();
+  const auto lost = why.code == Errc::kTimedOut ? now - channel_->peer_extra() : now;
   channel_->Close();
   channel_.reset();
   if (identity_.token.empty() || !link_ || !service_.MayKeep()) {
@@ -92,7 +95,7 @@ void KdSession::Disconnected(const Error& why) {
   service_.Log("client " + name() + " lost: " + why.message + " Its session is kept for " +
                std::to_string(identity_.keep_ms / 1000) + " s.");
   kept_until_ = std::chrono::steady_clock::now() + std::chrono::milliseconds(identity_.keep_ms);
-  if (Drives()) link_->LoseDriver(*kept_until_);
+  if (Drives()) link_->LoseDriver(lost, *kept_until_);
   keep_timer_->timer.expires_at(*kept_until_);
   keep_timer_->timer.async_wait([weak = weak_from_this()](boost::system::error_code error) {
     const auto self = weak.lock();

@@ -202,7 +202,9 @@ TEST_F(RpcChannelTest, WhoSaysNothingKeepsAliveMoreRarelyUntilItSaysSomething) {
     EXPECT_GE(usual, ChannelLimits::kCalmAfter - 1);
     EXPECT_EQ(co_await NextSays(*peer), 30u);
     CO_ASSERT_OK(channel->Enqueue(TextEvent("something")));
-    EXPECT_EQ(co_await NextSays(*peer), 10u) << "behind anything else";
+    std::uint32_t next = co_await NextSays(*peer);
+    if (next == 30) next = co_await NextSays(*peer);  // was on its way before
+    EXPECT_EQ(next, 10u) << "behind anything else";
     channel->Close();
   });
 }
@@ -227,6 +229,7 @@ TEST_F(RpcChannelTest, ACalmPeerIsWaitedForWithinTheLimit) {
     const auto begin = std::chrono::steady_clock::now();
     CO_EXPECT_ERROR(co_await channel->Receive(), Errc::kTimedOut);
     EXPECT_GE(std::chrono::steady_clock::now() - begin, milliseconds(420));
+    EXPECT_EQ(channel->peer_extra(), milliseconds(390));
   });
 }
 
