@@ -154,7 +154,7 @@ void KdTarget::OnStateChange(kd::Bytes payload) {
 }
 
 void KdTarget::OnPacket(kd::PacketType type, kd::Bytes payload) {
-  before_.continued.reset();  // only a target that went on has something to say
+  if (!stop_) before_.continued.reset();  // only a target that went on has something to say
   if (type == kd::PacketType::kDebugIo) OnDebugIo(payload);
   if (type == kd::PacketType::kFileIo) OnFileRequest(payload);
   if (type == kd::PacketType::kControlRequest) {

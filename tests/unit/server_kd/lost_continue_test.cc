@@ -130,6 +130,18 @@ TEST(LostContinue, IsNotOneAfterWhichTheTargetSpoke) {
   EXPECT_EQ(sim.Events<rpc::StopEvent>().size(), 2u);
 }
 
+TEST(LostContinue, OfATargetThatSpeaksOutOfTurnIsSentAgainToo) {
+  TargetSimulation sim;
+  sim.AttachHalted();
+  kd::Store(std::span(sim.stub.contexts[0]), 0xF8, kCode);
+  sim.stub.lost = {Api::kContinue2};
+  sim.Go();
+  sim.stub.Print("while it is asked for its registers");
+  sim.Run(kResetSpan);
+  EXPECT_TRUE(sim.stub.running);
+  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty());
+}
+
 TEST(LostContinue, LeavesTheBreakpointsThatWerePlantedForIt) {
   TargetSimulation sim;
   sim.AttachHalted();
