@@ -138,6 +138,7 @@ class KdTarget final : public LinkTarget, private KdLine::Owner {
   // Reports that are sent again (kd_target_repeats.cc).
   ReportBefore& Remember();
   bool IsRepeated() const { return before_.continued && before_.payload == last_state_change_; }
+  bool IsRepeatedTooOften() const;
   ReportBefore::Continued DescribeContinue(std::uint32_t status, bool trace);
   Task<Result<void>> LiftRepeated();
   Task<Result<bool>> WasNeverLeft();

@@ -18,11 +18,15 @@ KdTarget::ReportBefore& KdTarget::Remember() {
   return before_;
 }
 
+bool KdTarget::IsRepeatedTooOften() const {
+  return IsRepeated() && before_.continued->repeats >= kMostRepeats;
+}
+
 /// Whether the target stands where it stood, because the Continue never arrived: a late acknowledge passed
 /// for that of the Continue, or the report itself, sent again, did. A target that went and came back may
 /// report the same bytes, so it takes something that rules this out.
 Task<Result<bool>> KdTarget::WasNeverLeft() {
-  if (!IsRepeated() || before_.continued->repeats >= kMostRepeats) co_return false;
+  if (!IsRepeated() || IsRepeatedTooOften()) co_return false;
   // Asked in any case. A target that never took the Continue awaits the packet id of that, and drops what
   // comes with the next: then this times out, the RESET that follows makes the ids agree, and the report
   // comes once more (1.5).

@@ -160,7 +160,7 @@ Task<Result<void>> KdTarget::HandleException(bool first) {
   const bool at_own = own != nullptr && own->wanted() && code == kd::kExceptionBreakpoint;
   // What the stop is stays true until it is dealt with: a failing line makes the target report it again.
   const bool stepped = (stepping_over_ || before_.stepped_over) && code == kd::kExceptionSingleStep;
-  if (stepped && hits_.empty()) {
+  if (stepped && hits_.empty() && !IsRepeatedTooOften()) {
     Result<void> planted = co_await planter_.PlantMissing({});
     if (!planted) co_return planted;
     Remember().stepped_over = true;

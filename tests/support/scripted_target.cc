@@ -242,7 +242,9 @@ void ScriptedTarget::Receive(kd::ByteView bytes) {
       continue;
     }
     if (Loses(*item)) continue;
-    SendControl(kd::PacketType::kAcknowledge, item->id);
+    if (item->type != kd::PacketType::kStateManipulate ||
+        unacknowledged.erase(static_cast<kd::Api>(kd::Load32(item->payload, 0))) == 0)
+      SendControl(kd::PacketType::kAcknowledge, item->id);
     if (item->id != expect_rx_) continue;
     expect_rx_ = kdnet_ ? expect_rx_ + 2 : expect_rx_ ^ 1;
     if (item->type == kd::PacketType::kStateManipulate) {

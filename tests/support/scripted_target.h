@@ -53,6 +53,7 @@ class ScriptedTarget {
   std::set<kd::Api> mute;                      ///< acknowledged and not answered
   std::set<kd::Api> held;                      ///< acknowledged, carried out by CarryOutHeld()
   std::set<kd::Api> unanswered;                ///< carried out, and the reply is lost
+  std::set<kd::Api> unacknowledged;            ///< the next is carried out, its acknowledge is lost
   std::set<kd::Api> lost;                      ///< the next is not heard; the stop is reported again instead
   std::set<kd::Api> upset;                     ///< the same, but the target resets the link before
   std::uint32_t most_read = 3944;              ///< longer reads are clipped and succeed

@@ -9,199 +9,182 @@ constexpr std::chrono::seconds kResetSpan{12};
 constexpr std::uint64_t kStepped = 0x4000;  ///< Dr6 of a trap
 using kd::Api;
 
-// The Continue does not arrive, and the report of the stop, sent again, passes for its acknowledge.
-TEST(LostContinue, FromAHardCodedBreakpointIsSentAgain) {
-  TargetSimulation sim;
-  sim.AttachHalted();  // stands at the CC of the break-in
-  kd::Store(std::span(sim.stub.contexts[0]), 0xF8, kCode);
-  sim.stub.lost = {Api::kContinue2};
-  EXPECT_NE(sim.Go().as<rpc::Done>(), nullptr);
-  EXPECT_TRUE(sim.stub.lost.empty());
-  sim.Run(kResetSpan);
-  EXPECT_TRUE(sim.stub.running);
-  EXPECT_EQ(sim.target.state(), rpc::TargetState::kRunning);
-  EXPECT_EQ(sim.Events<rpc::Resumed>().size(), 1u);
-  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty()) << "a stop nobody asked for";
-  EXPECT_EQ(kd::Load64(sim.stub.contexts[0], 0xF8), kCode + 1);
-}
+/// The Continue does not arrive, and the report of the stop, sent again, passes for its acknowledge.
+class LostContinue : public testing::Test {
+ protected:
+  LostContinue() { sim_.AttachHalted(); }
 
-TEST(LostContinue, FromATrapIsSentAgainAsItWas) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
-  sim.Run();
-  sim.events.clear();
-  sim.stub.lost = {Api::kContinue2};
-  std::vector<bool> traces;
-  sim.stub.on_continue = [&](bool trace, std::uint64_t) { traces.push_back(trace); };
-  sim.Go();
-  sim.Run(kResetSpan);
-  EXPECT_EQ(traces, std::vector{false});
-  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty());
-}
-
-TEST(LostContinue, FromAnOwnBreakpointIsSentAgainAsItWas) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.SetBreakpoint(kCode + 0x100);
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionBreakpoint, kCode + 0x100);
-  sim.Run();
-  sim.events.clear();
-  sim.stub.lost = {Api::kContinue2};
-  std::vector<bool> traces;
-  sim.stub.on_continue = [&](bool trace, std::uint64_t) {
-    traces.push_back(trace);
-    if (trace) sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x101);
-  };
-  sim.Go();
-  sim.Run(kResetSpan);
-  EXPECT_EQ(traces, (std::vector{true, false})) << "off the breakpoint, and on";
-  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty());
-  EXPECT_EQ(sim.stub.breakpoints.size(), 1u) << "planted again";
-}
-
-TEST(LostContinue, IsFollowedByAnotherThatFails) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.SetBreakpoint(kCode + 0x100);
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionBreakpoint, kCode + 0x100);
-  sim.Run();
-  sim.events.clear();
-  sim.stub.lost = {Api::kContinue2};
-  std::vector<bool> traces;
-  sim.stub.on_continue = [&](bool trace, std::uint64_t) {
-    traces.push_back(trace);
-    if (trace) sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x101, 0, kStepped);
-  };
-  sim.Go();
-  sim.stub.upset = {Api::kContinue2};
-  sim.Run(2 * kResetSpan);
-  EXPECT_TRUE(sim.stub.upset.empty());
-  EXPECT_EQ(traces, (std::vector{true, false}));
-  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty()) << "the silent step is not the user's";
-  EXPECT_EQ(sim.target.state(), rpc::TargetState::kRunning);
-}
-
-TEST(LostContinue, FromATrapAtAnOwnBreakpointIsSentAgainAsItWas) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
-  sim.Run();
-  sim.SetBreakpoint(kCode + 0x40);
-  sim.events.clear();
-  sim.stub.lost = {Api::kContinue2};
-  std::vector<bool> traces;
-  sim.stub.on_continue = [&](bool trace, std::uint64_t) {
-    traces.push_back(trace);
-    if (trace) sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x41, 0, kStepped);
-  };
-  sim.Go();
-  sim.Run(kResetSpan);
-  EXPECT_EQ(traces, (std::vector{true, false})) << "off the breakpoint, and on";
-  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty());
-}
-
-TEST(LostContinue, IsNotAnInt1ThatCameAgain) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40);
-  sim.Run();
-  sim.stub.lost = {Api::kContinue2};
-  sim.Go();
-  sim.Run(kResetSpan);
-  EXPECT_EQ(sim.Events<rpc::StopEvent>().size(), 2u);
-}
-
-TEST(LostContinue, IsNotOneAfterWhichTheTargetSpoke) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
-  sim.Run();
-  sim.stub.on_continue = [&](bool, std::uint64_t) { sim.stub.Print("on its way"); };
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
-  sim.Run();
-  EXPECT_EQ(sim.Events<rpc::StopEvent>().size(), 2u);
-}
-
-TEST(LostContinue, OfATargetThatSpeaksOutOfTurnIsSentAgainToo) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  kd::Store(std::span(sim.stub.contexts[0]), 0xF8, kCode);
-  sim.stub.lost = {Api::kContinue2};
-  sim.Go();
-  sim.stub.Print("while it is asked for its registers");
-  sim.Run(kResetSpan);
-  EXPECT_TRUE(sim.stub.running);
-  EXPECT_TRUE(sim.Events<rpc::StopEvent>().empty());
-}
-
-TEST(LostContinue, LeavesTheBreakpointsThatWerePlantedForIt) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionSingleStep, kCode + 0x40, 0, kStepped);
-  sim.Run();
-  const std::uint64_t near = sim.SetBreakpoint(kCode + 0x44);
-  sim.stub.lost = {Api::kContinue2};
-  sim.Go();
-  sim.Run(kResetSpan);
-  ASSERT_TRUE(sim.stub.running);
-  EXPECT_EQ(sim.stub.breakpoints.size(), 1u);
-  sim.stub.Stop(kd::kExceptionAccessViolation, kCode + 0x200);
-  sim.Run();
-  sim.Ask(rpc::ClearBreakpoint{near});
-  EXPECT_TRUE(sim.stub.breakpoints.empty()) << "one that nobody knows of";
-}
-
-TEST(LostContinue, IsNotOneThatCameBackToItsBreakpoint) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.stub.Poke(kCode + 0x300, {std::byte{0xCC}});
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionBreakpoint, kCode + 0x300);
-  sim.Run();
-  ASSERT_EQ(sim.Events<rpc::StopEvent>().size(), 1u);
-  sim.stub.on_continue = [&](bool, std::uint64_t) { sim.stub.Stop(kd::kExceptionBreakpoint, kCode + 0x300); };
-  sim.Go();
-  EXPECT_EQ(sim.Events<rpc::StopEvent>().size(), 2u) << "the same bytes are another hit";
-}
-
-TEST(LostContinue, ThatCannotBeToldFromAnotherHitLeavesNothingBehindEither) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  sim.Go();
-  sim.stub.Stop(kd::kExceptionAccessViolation, kCode + 0x40);
-  sim.Run();
-  const std::uint64_t near = sim.SetBreakpoint(kCode + 0x44);
-  sim.stub.lost = {Api::kContinue2};
-  sim.Go();
-  sim.Run(kResetSpan);
-  ASSERT_EQ(sim.Events<rpc::StopEvent>().size(), 2u);
-  sim.Ask(rpc::ClearBreakpoint{near});
-  EXPECT_TRUE(sim.stub.breakpoints.empty()) << "one that nobody knows of";
-}
-
-TEST(LostContinue, ATargetThatTakesNoneIsShownWhereItIs) {
-  TargetSimulation sim;
-  sim.AttachHalted();
-  kd::Store(std::span(sim.stub.contexts[0]), 0xF8, kCode);
-  sim.stub.mute = {Api::kContinue2};
-  sim.Go();
-  for (int i = 0; i < 20 && sim.Events<rpc::StopEvent>().empty(); ++i) {
-    sim.stub.ReportAgain();
-    sim.Run();
+  void RunToStop(std::uint32_t code, std::uint64_t at, std::uint64_t dr6 = 0) {
+    sim_.Go();
+    sim_.stub.Stop(code, at, 0, dr6);
+    sim_.Run();
   }
-  ASSERT_EQ(sim.Events<rpc::StopEvent>().size(), 1u);
-  EXPECT_EQ(sim.Events<rpc::StopEvent>()[0].program_counter, kCode + 1);
-  EXPECT_EQ(sim.target.state(), rpc::TargetState::kHalted);
-  EXPECT_EQ(sim.stub.Count(Api::kContinue2), 9u);
+  /// From here on it counts what is continued, and a step ends at `trap_`.
+  void LoseTheNext() {
+    sim_.events.clear();
+    sim_.stub.lost = {Api::kContinue2};
+    sim_.stub.on_continue = [this](bool trace, std::uint64_t) {
+      traces_.push_back(trace);
+      if (trace) sim_.stub.Stop(kd::kExceptionSingleStep, trap_, 0, kStepped);
+    };
+  }
+
+  TargetSimulation sim_;
+  std::vector<bool> traces_;
+  std::uint64_t trap_ = 0;
+};
+
+TEST_F(LostContinue, FromAHardCodedBreakpointIsSentAgain) {
+  // It stands at the CC of the break-in.
+  kd::Store(std::span(sim_.stub.contexts[0]), 0xF8, kCode);
+  sim_.stub.lost = {Api::kContinue2};
+  EXPECT_NE(sim_.Go().as<rpc::Done>(), nullptr);
+  EXPECT_TRUE(sim_.stub.lost.empty());
+  sim_.Run(kResetSpan);
+  EXPECT_TRUE(sim_.stub.running);
+  EXPECT_EQ(sim_.target.state(), rpc::TargetState::kRunning);
+  EXPECT_EQ(sim_.Events<rpc::Resumed>().size(), 1u);
+  EXPECT_TRUE(sim_.Events<rpc::StopEvent>().empty()) << "a stop nobody asked for";
+  EXPECT_EQ(kd::Load64(sim_.stub.contexts[0], 0xF8), kCode + 1);
+}
+
+TEST_F(LostContinue, FromATrapIsSentAgainAsItWas) {
+  RunToStop(kd::kExceptionSingleStep, kCode + 0x40, kStepped);
+  LoseTheNext();
+  sim_.Go();
+  sim_.Run(kResetSpan);
+  EXPECT_EQ(traces_, std::vector{false});
+  EXPECT_TRUE(sim_.Events<rpc::StopEvent>().empty());
+}
+
+TEST_F(LostContinue, FromAnOwnBreakpointIsSentAgainAsItWas) {
+  sim_.SetBreakpoint(kCode + 0x100);
+  RunToStop(kd::kExceptionBreakpoint, kCode + 0x100);
+  LoseTheNext();
+  trap_ = kCode + 0x101;
+  sim_.Go();
+  sim_.Run(kResetSpan);
+  EXPECT_EQ(traces_, (std::vector{true, false})) << "off the breakpoint, and on";
+  EXPECT_TRUE(sim_.Events<rpc::StopEvent>().empty());
+  EXPECT_EQ(sim_.stub.breakpoints.size(), 1u) << "planted again";
+}
+
+TEST_F(LostContinue, IsFollowedByAnotherThatFails) {
+  sim_.SetBreakpoint(kCode + 0x100);
+  RunToStop(kd::kExceptionBreakpoint, kCode + 0x100);
+  LoseTheNext();
+  trap_ = kCode + 0x101;
+  sim_.Go();
+  sim_.stub.upset = {Api::kContinue2};
+  sim_.Run(2 * kResetSpan);
+  EXPECT_TRUE(sim_.stub.upset.empty());
+  EXPECT_EQ(traces_, (std::vector{true, false}));
+  EXPECT_TRUE(sim_.Events<rpc::StopEvent>().empty()) << "the silent step is not the user's";
+  EXPECT_EQ(sim_.target.state(), rpc::TargetState::kRunning);
+}
+
+TEST_F(LostContinue, FromATrapAtAnOwnBreakpointIsSentAgainAsItWas) {
+  RunToStop(kd::kExceptionSingleStep, kCode + 0x40, kStepped);
+  sim_.SetBreakpoint(kCode + 0x40);
+  LoseTheNext();
+  trap_ = kCode + 0x41;
+  sim_.Go();
+  sim_.Run(kResetSpan);
+  EXPECT_EQ(traces_, (std::vector{true, false})) << "off the breakpoint, and on";
+  EXPECT_TRUE(sim_.Events<rpc::StopEvent>().empty());
+}
+
+TEST_F(LostContinue, IsNotAnInt1ThatCameAgain) {
+  RunToStop(kd::kExceptionSingleStep, kCode + 0x40);
+  sim_.stub.lost = {Api::kContinue2};
+  sim_.Go();
+  sim_.Run(kResetSpan);
+  EXPECT_EQ(sim_.Events<rpc::StopEvent>().size(), 2u);
+}
+
+TEST_F(LostContinue, IsNotOneAfterWhichTheTargetSpoke) {
+  RunToStop(kd::kExceptionSingleStep, kCode + 0x40, kStepped);
+  sim_.stub.unacknowledged = {Api::kContinue2};
+  sim_.stub.on_continue = [&](bool, std::uint64_t) { sim_.stub.Print("on its way"); };
+  RunToStop(kd::kExceptionSingleStep, kCode + 0x40, kStepped);
+  EXPECT_EQ(sim_.Events<rpc::StopEvent>().size(), 2u);
+}
+
+TEST_F(LostContinue, OfATargetThatSpeaksOutOfTurnIsSentAgainToo) {
+  kd::Store(std::span(sim_.stub.contexts[0]), 0xF8, kCode);
+  sim_.stub.lost = {Api::kContinue2};
+  sim_.Go();
+  sim_.stub.Print("while it is asked for its registers");
+  sim_.Run(kResetSpan);
+  EXPECT_TRUE(sim_.stub.running);
+  EXPECT_TRUE(sim_.Events<rpc::StopEvent>().empty());
+}
+
+TEST_F(LostContinue, LeavesTheBreakpointsThatWerePlantedForIt) {
+  RunToStop(kd::kExceptionSingleStep, kCode + 0x40, kStepped);
+  const std::uint64_t near = sim_.SetBreakpoint(kCode + 0x44);
+  sim_.stub.lost = {Api::kContinue2};
+  sim_.Go();
+  sim_.Run(kResetSpan);
+  ASSERT_TRUE(sim_.stub.running);
+  EXPECT_EQ(sim_.stub.breakpoints.size(), 1u);
+  sim_.stub.Stop(kd::kExceptionAccessViolation, kCode + 0x200);
+  sim_.Run();
+  sim_.Ask(rpc::ClearBreakpoint{near});
+  EXPECT_TRUE(sim_.stub.breakpoints.empty()) << "one that nobody knows of";
+}
+
+TEST_F(LostContinue, IsNotOneThatCameBackToItsBreakpoint) {
+  sim_.stub.Poke(kCode + 0x300, {std::byte{0xCC}});
+  RunToStop(kd::kExceptionBreakpoint, kCode + 0x300);
+  ASSERT_EQ(sim_.Events<rpc::StopEvent>().size(), 1u);
+  sim_.stub.on_continue = [&](bool, std::uint64_t) {
+    sim_.stub.Stop(kd::kExceptionBreakpoint, kCode + 0x300);
+  };
+  sim_.Go();
+  EXPECT_EQ(sim_.Events<rpc::StopEvent>().size(), 2u) << "the same bytes are another hit";
+}
+
+TEST_F(LostContinue, ThatCannotBeToldFromAnotherHitLeavesNothingBehindEither) {
+  RunToStop(kd::kExceptionAccessViolation, kCode + 0x40);
+  const std::uint64_t near = sim_.SetBreakpoint(kCode + 0x44);
+  sim_.stub.lost = {Api::kContinue2};
+  sim_.Go();
+  sim_.Run(kResetSpan);
+  ASSERT_EQ(sim_.Events<rpc::StopEvent>().size(), 2u);
+  sim_.Ask(rpc::ClearBreakpoint{near});
+  EXPECT_TRUE(sim_.stub.breakpoints.empty()) << "one that nobody knows of";
+}
+
+TEST_F(LostContinue, ATargetThatTakesNoneAfterASilentStepIsShownToo) {
+  sim_.SetBreakpoint(kCode + 0x100);
+  RunToStop(kd::kExceptionBreakpoint, kCode + 0x100);
+  sim_.events.clear();
+  // The silent step is taken, and nothing behind it.
+  sim_.stub.on_continue = [&](bool trace, std::uint64_t) {
+    sim_.stub.Stop(kd::kExceptionSingleStep, kCode + 0x101, 0, kStepped);
+    if (trace) sim_.stub.unacknowledged = {Api::kContinue2};
+  };
+  sim_.Go();
+  for (int i = 0; i < 40 && sim_.Events<rpc::StopEvent>().empty(); ++i) {
+    sim_.stub.unacknowledged = {Api::kContinue2};
+    sim_.Run();
+  }
+  EXPECT_EQ(sim_.Events<rpc::StopEvent>().size(), 1u);
+}
+
+TEST_F(LostContinue, ATargetThatTakesNoneIsShownWhereItIs) {
+  kd::Store(std::span(sim_.stub.contexts[0]), 0xF8, kCode);
+  sim_.stub.mute = {Api::kContinue2};
+  sim_.Go();
+  for (int i = 0; i < 20 && sim_.Events<rpc::StopEvent>().empty(); ++i) {
+    sim_.stub.ReportAgain();
+    sim_.Run();
+  }
+  ASSERT_EQ(sim_.Events<rpc::StopEvent>().size(), 1u);
+  EXPECT_EQ(sim_.Events<rpc::StopEvent>()[0].program_counter, kCode + 1);
+  EXPECT_EQ(sim_.target.state(), rpc::TargetState::kHalted);
+  EXPECT_EQ(sim_.stub.Count(Api::kContinue2), 9u);
 }
 
 }  // namespace
