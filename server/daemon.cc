@@ -2,11 +2,13 @@
 
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <cstdlib>
@@ -69,6 +71,14 @@ Result<PidFile> PidFile::Write(const std::string& path) {
 
 PidFile::~PidFile() {
   if (!path_.empty()) ::unlink(path_.c_str());
+}
+
+void MakeRoomForDescriptors() {
+  constexpr rlim_t kDescriptors = 4096;
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kDescriptors) return;
+  limit.rlim_cur = std::min(kDescriptors, limit.rlim_max);
+  ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void NotifySupervisor(const std::string& state) {

@@ -37,6 +37,11 @@ class PidFile {
   std::string path_;
 };
 
+/// Raises the soft limit on descriptors to what a crowd at the door and all the clients take (CandidateLimits
+/// twice, KdService::kMaxSessions, the links), or as far as the hard limit lets. Short of it the newest
+/// connections wait in the system until others have gone.
+void MakeRoomForDescriptors();
+
 /// Readiness notification: sends `state` ("READY=1") as one datagram to $NOTIFY_SOCKET; nothing when it is
 /// unset.
 void NotifySupervisor(const std::string& state);

@@ -84,7 +84,10 @@ Awaitable<Result<rpc::Hello>> GreetClient(RpcChannel& channel, rpc::Welcome welc
            hello->capabilities.end();
   });
   hello->capabilities = welcome.capabilities;
-  complete(*hello, welcome);
+  if (const auto completed = complete(*hello, welcome); !completed) {
+    co_await SendReject(channel, completed.error());
+    co_return completed.error();
+  }
   if (const auto queued = channel.Enqueue({0, std::move(welcome), {}}); !queued) co_return queued.error();
   co_return std::move(*hello);
 }

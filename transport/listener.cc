@@ -41,7 +41,7 @@ struct Core {
         wake(executor),
         turn_timer(executor),
         turns(options.handshakes),
-        candidates(options.unauthenticated_peers, options.unauthenticated_per_address) {
+        candidates(options.candidates) {
     wake.expires_at(Clock::time_point::max());
   }
 
@@ -123,7 +123,7 @@ void GiveTurns(const CorePointer& core) {
 /// Those who were pushed out, or whose time is over, do not wait on.
 void DropFromTurns(Core& core) {
   std::erase_if(core.turn_waiters, [&core](const auto& entry) {
-    if (entry.second.place->stream && !core.closed) return false;
+    if (entry.second.place->open() && !core.closed) return false;
     core.turns.Leave(entry.first);
     entry.second.wake->cancel();
     return true;
@@ -133,30 +133,29 @@ void DropFromTurns(Core& core) {
 /// For a peer whose hello is there. Not one whose first byte came: those who talk rubbish would push out the
 /// ones that prove themselves.
 Awaitable<Result<void>> AwaitTurn(CorePointer core, Candidates::Place place) {
-  if (!place->stream) co_return Error{Errc::kCancelled, "Its connection was closed before its turn."};
+  if (!place->open()) co_return Error{Errc::kCancelled, "Its connection was closed before its turn."};
   core->candidates.Spoke(place);
   DropFromTurns(*core);
   boost::asio::steady_timer wake(core->executor, Clock::time_point::max());
-  const auto ticket = core->turns.Join(place->host);
+  const auto ticket = core->turns.Join(place->host());
   core->turn_waiters.insert({ticket, {&wake, place}});
   GiveTurns(core);
   if (core->turn_waiters.contains(ticket)) {
-    TellTurns(*core, place->host);
+    TellTurns(*core, place->host());
     co_await wake.async_wait(kWait);
   }
-  if (place->stream) co_return Result<void>();
+  if (place->open()) co_return Result<void>();
   co_return Error{Errc::kCancelled, "Its connection was closed before its turn."};
 }
 
 Awaitable<void> Authenticate(CorePointer core, std::unique_ptr<Stream> stream) {
   const PeerInfo peer = stream->peer();
-  const auto place = core->candidates.Add(stream.get(), HostOf(peer));
+  const auto place = core->candidates.Add([below = stream.get()] { below->Close(); }, HostOf(peer));
   Result<std::unique_ptr<Stream>> proved = Error{};
   {
     // The place in the list is what may close the stream; it is emptied before the stream can go.
     ScopedDeadline deadline(core->executor, kHandshakeLimit, [core, place] {
-      if (place->stream) place->stream->Close();
-      place->stream = nullptr;
+      core->candidates.Close(place);
       DropFromTurns(*core);
     });
     ServerSecurity::Hooks hooks;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "transport/candidates.h"
 #include "transport/endpoint.h"
 #include "transport/handshake_turns.h"
 #include "transport/stream.h"
@@ -25,8 +26,7 @@ struct ListenOptions {
   bool open = false;  ///< -open: unauthenticated tcp may listen beyond loopback
   /// Of those that did not say hello yet, and again of those that are proving themselves; at a limit the
   /// oldest is dropped for the newest. The address of IPv6 is the /64 network.
-  std::size_t unauthenticated_peers = 64;
-  std::size_t unauthenticated_per_address = 32;
+  CandidateLimits candidates;
   HandshakeLimits handshakes;  ///< above it they wait
   std::function<void(const std::string& line)>
       warn;  ///< refused peers, passing errors; never holds a secret; may be empty

@@ -19,6 +19,8 @@ using Clock = std::chrono::steady_clock;
 
 /// One read should get a whole small frame, and often several.
 constexpr std::size_t kInputBytes = 64u << 10;
+/// Until the hello was exchanged: there may be hundreds of peers that never say one.
+constexpr std::size_t kFirstInputBytes = 1u << 10;
 /// Urgent frames are few and small; a full queue must not keep a cancel or a goodbye from leaving.
 constexpr std::size_t kUrgentSlackBytes = 1u << 20;
 
@@ -32,7 +34,7 @@ struct Core : std::enable_shared_from_this<Core> {
         stream(std::move(over)),
         limits(within),
         timer(executor),
-        input(kInputBytes) {}
+        input(kFirstInputBytes) {}
 
   Executor executor;
   std::unique_ptr<Stream> stream;
@@ -257,6 +259,7 @@ Result<std::size_t> EndReading(Core& core, Result<std::size_t> count, bool insid
 
 /// Room in the input for a frame's head of `wanted` bytes.
 void MakeRoom(Core& core, std::size_t wanted) {
+  if (core.greeted && core.input.size() < kInputBytes) core.input.resize(kInputBytes);
   if (core.begin + wanted <= core.input.size()) return;
   std::memmove(core.input.data(), core.input.data() + core.begin, core.end - core.begin);
   core.end -= core.begin;

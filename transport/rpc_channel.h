@@ -55,11 +55,12 @@ class RpcChannel {
 /// (kVersionMismatch, kAuthentication, ...). Deadline 10 s.
 Awaitable<Result<rpc::Welcome>> GreetServer(RpcChannel& channel, rpc::Hello hello);
 /// What a server adds to its Welcome once it knows the Hello, whose capabilities are those both sides have.
-using WelcomeCompletion = std::function<void(const rpc::Hello& hello, rpc::Welcome& welcome)>;
+/// An error refuses the client, which is told.
+using WelcomeCompletion = std::function<Result<void>(const rpc::Hello& hello, rpc::Welcome& welcome)>;
 /// Server side: receives a Hello, answers Welcome (version chosen, capabilities intersected) or Reject. The
 /// Hello returned holds the capabilities both sides have. Deadline 10 s.
 Awaitable<Result<rpc::Hello>> GreetClient(
     RpcChannel& channel, rpc::Welcome welcome,
-    WelcomeCompletion complete = [](const rpc::Hello&, rpc::Welcome&) {});
+    WelcomeCompletion complete = [](const rpc::Hello&, rpc::Welcome&) { return Result<void>(); });
 
 }  // namespace longwire

@@ -8,10 +8,12 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <utility>
 
+#include "transport/candidates.h"
+#include "transport/server_security.h"
+
 namespace longwire {
 namespace {
 
-constexpr std::chrono::milliseconds kRefusalLimit{100};
 constexpr std::size_t kTokenBytes = 32;
 constexpr std::size_t kEndedKept = 64;
 constexpr std::size_t kNameBytes = 64;
@@ -46,21 +48,21 @@ bool Has(const std::vector<std::string>& capabilities, std::string_view one) {
 
 }  // namespace
 
-/// Connections whose Hello has not come, oldest first.
+/// Connections whose Hello has not come.
 struct KdService::Greetings {
-  std::vector<RpcChannel*> channels;
+  Candidates candidates;
   bool over = false;  ///< the service is gone
 };
 
+/// One of them, for as long as this lives.
 struct KdService::GreetingPlace {
   GreetingPlace(std::shared_ptr<Greetings> all, RpcChannel& channel)
-      : greetings(std::move(all)), mine(&channel) {
-    greetings->channels.push_back(mine);
-  }
+      : greetings(std::move(all)),
+        place(greetings->candidates.Add([&channel] { channel.Close(); }, HostOf(channel.peer()))) {}
   GreetingPlace(const GreetingPlace&) = delete;
-  ~GreetingPlace() { std::erase(greetings->channels, mine); }
+  ~GreetingPlace() { greetings->candidates.Remove(place); }
   std::shared_ptr<Greetings> greetings;
-  RpcChannel* mine;
+  Candidates::Place place;
 };
 
 KdService::KdService(Executor executor, KdServiceOptions options)
@@ -80,31 +82,11 @@ KdService::~KdService() {
 
 // ---- clients
 
-Awaitable<void> KdService::RefuseFull(std::shared_ptr<RpcChannel> channel) {
-  rpc::Envelope refusal{0, rpc::Reject{Errc::kBusy, "the server has too many clients; try again later"}, {}};
-  if (channel->Enqueue(std::move(refusal))) {
-    Result<void> drained = co_await channel->Drain(kRefusalLimit);
-    static_cast<void>(drained);
-  }
-}
-
 Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
   // Whoever connects and says nothing must not keep others out.
   const std::shared_ptr<Greetings> greetings = greetings_;
-  if (greetings->channels.size() >= kMaxGreeting) {
-    RpcChannel* const oldest = greetings->channels.front();
-    greetings->channels.erase(greetings->channels.begin());  // its place is free at once
-    oldest->Close();
-  }
   const std::shared_ptr<RpcChannel> channel =
       RpcChannel::Make(executor_, std::move(stream), options_.channel);
-  const auto connected = std::count_if(sessions_.begin(), sessions_.end(),
-                                       [](const auto& session) { return session->connected(); });
-  if (static_cast<std::size_t>(connected) + greetings->channels.size() >= kMaxSessions) {
-    Log("client " + channel->peer().address + " refused: too many clients");
-    co_await RefuseFull(channel);
-    co_return;
-  }
   std::shared_ptr<KdSession> session;
   std::uint64_t seen = 0;
   {
@@ -115,11 +97,14 @@ Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
                             rpc::kDiagnoseCapability,    rpc::kStepProcessorCapability,
                             rpc::kPacketTraceCapability, rpc::kLineSpeedCapability};
     if (options_.keep.count() > 0) welcome.capabilities.push_back(rpc::kResumeCapability);
-    const Result<rpc::Hello> hello =
-        co_await GreetClient(*channel, std::move(welcome), [&](const rpc::Hello& said, rpc::Welcome& answer) {
-          if (!greetings->over) session = Admit(said, channel->peer(), answer);
-          seen = said.last_event;
-        });
+    WelcomeCompletion admit = [&](const rpc::Hello& said, rpc::Welcome& answer) -> Result<void> {
+      if (greetings->over) return Error{Errc::kClosed, "the server ended"};
+      if (IsFull()) return Error{Errc::kBusy, "the server has too many clients; try again later"};
+      session = Admit(said, channel->peer(), answer);
+      seen = said.last_event;
+      return {};
+    };
+    const Result<rpc::Hello> hello = co_await GreetClient(*channel, std::move(welcome), std::move(admit));
     if (greetings->over) co_return;
     if (!hello) {
       Log("client " + channel->peer().address + " refused: " + hello.error().message);
@@ -131,6 +116,12 @@ Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
   Log("client " + session->name() + (known ? " came back from " : " connected from ") +
       channel->peer().address);
   co_await session->Serve(channel, seen);
+}
+
+bool KdService::IsFull() const {
+  const auto connected = std::count_if(sessions_.begin(), sessions_.end(),
+                                       [](const auto& session) { return session->connected(); });
+  return static_cast<std::size_t>(connected) >= kMaxSessions;
 }
 
 /// The session of a Hello, new or an earlier one, and what the Welcome says of it.
@@ -311,7 +302,7 @@ Awaitable<void> KdService::Shutdown(std::chrono::milliseconds limit) {
   options_.on_lost = Parting::kResume;
   for (const auto& session : sessions)
     session->Stop(Error{Errc::kClosed, "the server is ending"}, KdLink::Why::kLeft);
-  for (RpcChannel* const channel : std::exchange(greetings_->channels, {})) channel->Close();
+  greetings_->candidates.CloseAll();
   for (const auto& [device, loan] : *loans_) loan.peer->Close();
   const auto links = links_;
   for (const auto& [device, link] : links) {

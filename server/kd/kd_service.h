@@ -53,9 +53,8 @@ class KdService {
   ~KdService();
 
   static constexpr std::size_t kMaxSessions = 256;
-  static constexpr std::size_t kMaxLost = 64;      ///< sessions without a connection
-  static constexpr std::size_t kMaxWaiting = 32;   ///< clients in line for one link
-  static constexpr std::size_t kMaxGreeting = 64;  ///< without a Hello; at the limit the oldest is dropped
+  static constexpr std::size_t kMaxLost = 64;     ///< sessions without a connection
+  static constexpr std::size_t kMaxWaiting = 32;  ///< clients in line for one link
 
   /// Takes back the links of a server that was killed, as its journals have them, and keeps journals from now
   /// on. `server`: where it listens, which tells it from others. Before the first Serve().
@@ -104,7 +103,7 @@ class KdService {
   // Sessions (kd_service.cc).
   std::shared_ptr<KdSession> Admit(const rpc::Hello& hello, const PeerInfo& peer, rpc::Welcome& welcome);
   std::shared_ptr<KdSession> FindLost(const rpc::Hello& hello, const PeerInfo& peer, std::string& notice);
-  Awaitable<void> RefuseFull(std::shared_ptr<RpcChannel> channel);
+  bool IsFull() const;
   bool MayKeep() const;
   /// A kept session is over: its time has passed, or somebody else asked for its link.
   void EndLost(KdSession& session, const std::string& why);

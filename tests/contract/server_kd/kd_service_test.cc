@@ -1,4 +1,5 @@
 #include "tests/contract/server_kd/service_bench.h"
+#include "transport/candidates.h"
 
 namespace longwire::test {
 namespace {
@@ -95,7 +96,7 @@ TEST(KdService, SilentPeersKeepNobodyOut) {
   Bench bench;
   RunTest(bench.context, [&]() -> asio::awaitable<void> {
     std::vector<std::unique_ptr<Client>> silent;
-    for (std::size_t i = 0; i < KdService::kMaxSessions + 10; ++i) {
+    for (std::size_t i = 0; i < CandidateLimits{}.total + 10; ++i) {
       silent.push_back(std::make_unique<Client>(bench.context, *bench.service));
     }
     const auto dropped = co_await silent.front()->channel->Receive();
@@ -103,6 +104,25 @@ TEST(KdService, SilentPeersKeepNobodyOut) {
     Client alice(bench.context, *bench.service);
     co_await alice.Greet("alice");
     co_await OpenHalted(alice);
+  });
+}
+
+TEST(KdService, MoreClientsThanItServesAreToldToComeLater) {
+  Bench bench;
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    std::vector<std::unique_ptr<Client>> clients;
+    for (std::size_t i = 0; i < KdService::kMaxSessions; ++i) {
+      clients.push_back(std::make_unique<Client>(bench.context, *bench.service));
+      co_await clients.back()->Greet("client " + std::to_string(i), rpc::Role::kObserver);
+    }
+    Client late(bench.context, *bench.service);
+    rpc::Hello hello;
+    hello.user = "late";
+    CO_EXPECT_ERROR(co_await GreetServer(*late.channel, hello), Errc::kBusy);
+    clients.pop_back();
+    Client next(bench.context, *bench.service);
+    co_await next.Greet("next");
+    co_await OpenHalted(next);
   });
 }
 

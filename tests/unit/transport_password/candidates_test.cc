@@ -2,34 +2,23 @@
 
 #include <gtest/gtest.h>
 
-#include <deque>
+#include <string>
+#include <vector>
 
 namespace longwire {
 namespace {
 
-/// Only knows whether it was closed.
-class Peer final : public Stream {
- public:
-  Awaitable<Result<std::size_t>> ReadSome(std::span<std::byte>) override { co_return std::size_t{0}; }
-  Awaitable<Result<void>> WriteAll(std::span<const std::byte>, std::span<const std::byte>) override {
-    co_return Result<void>();
-  }
-  Awaitable<Result<void>> ShutdownWrite() override { co_return Result<void>(); }
-  void Close() noexcept override { closed = true; }
-  const PeerInfo& peer() const noexcept override { return info_; }
-  bool closed = false;
-
- private:
-  PeerInfo info_;
-};
-
 class CandidatesTest : public testing::Test {
  protected:
-  Candidates::Place Add(const std::string& host) { return candidates_.Add(&peers_.emplace_back(), host); }
-  bool Closed(std::size_t index) const { return peers_[index].closed; }
+  Candidates::Place Add(const std::string& host) {
+    const std::size_t index = closed_.size();
+    closed_.push_back(0);
+    return candidates_.Add([this, index] { ++closed_[index]; }, host);
+  }
+  bool Closed(std::size_t index) const { return closed_[index] == 1; }
 
-  std::deque<Peer> peers_;
-  Candidates candidates_{4, 2};
+  std::vector<int> closed_;  ///< how often
+  Candidates candidates_{{4, 2}};
 };
 
 TEST_F(CandidatesTest, OldestOfAFullHostGoesAndTheNewestStays) {
@@ -83,6 +72,33 @@ TEST_F(CandidatesTest, RemovedPeersCountNoMore) {
   candidates_.Remove(first);
   Add("a");
   EXPECT_FALSE(Closed(1));
+  EXPECT_EQ(candidates_.size(), 2u);
+}
+
+TEST_F(CandidatesTest, ThoseThatWereClosedCountNoMoreThoughTheyStay) {
+  const auto first = Add("a");
+  Add("a");
+  candidates_.Close(first);
+  EXPECT_FALSE(first->open());
+  Add("a");
+  EXPECT_FALSE(Closed(1));
+  candidates_.Spoke(first);
+  candidates_.CloseAll();
+  EXPECT_EQ(closed_, (std::vector<int>{1, 1, 1}));
+  candidates_.Remove(first);
+  EXPECT_EQ(candidates_.size(), 2u);
+}
+
+TEST_F(CandidatesTest, AHostThatLeftAndCameBackIsCountedAnew) {
+  for (int i = 0; i < 3; ++i) {
+    const auto first = Add("a"), second = Add("a");
+    candidates_.Spoke(second);
+    candidates_.Remove(first);
+    candidates_.Remove(second);
+  }
+  Add("a");
+  Add("a");
+  for (std::size_t i = 0; i < closed_.size(); ++i) EXPECT_FALSE(Closed(i)) << i;
   EXPECT_EQ(candidates_.size(), 2u);
 }
 
