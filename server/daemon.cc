@@ -73,12 +73,15 @@ PidFile::~PidFile() {
   if (!path_.empty()) ::unlink(path_.c_str());
 }
 
-void MakeRoomForDescriptors() {
+std::optional<std::string> RaiseDescriptorLimit() {
   constexpr rlim_t kDescriptors = 4096;
   rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kDescriptors) return;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= kDescriptors) return std::nullopt;
   limit.rlim_cur = std::min(kDescriptors, limit.rlim_max);
   ::setrlimit(RLIMIT_NOFILE, &limit);
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur >= kDescriptors) return std::nullopt;
+  return "only " + std::to_string(limit.rlim_cur) + " files may be open (ulimit -Hn): so many connections, " +
+         "strangers' too, and no further client or link gets in; allow " + std::to_string(kDescriptors) + ".";
 }
 
 void NotifySupervisor(const std::string& state) {

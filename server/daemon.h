@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -37,10 +38,10 @@ class PidFile {
   std::string path_;
 };
 
-/// Raises the soft limit on descriptors to what a crowd at the door and all the clients take (CandidateLimits
-/// twice, KdService::kMaxSessions, the links), or as far as the hard limit lets. Short of it the newest
-/// connections wait in the system until others have gone.
-void MakeRoomForDescriptors();
+/// Raises the soft limit on descriptors to what a crowd at the door and all the clients may take
+/// (CandidateLimits at the listener and at the service, KdService::kMaxSessions, the links). Where the hard
+/// limit is lower: what that means, for the user.
+std::optional<std::string> RaiseDescriptorLimit();
 
 /// Readiness notification: sends `state` ("READY=1") as one datagram to $NOTIFY_SOCKET; nothing when it is
 /// unset.

@@ -72,7 +72,7 @@ Result<Doors> OpenDoors(const longwire::Executor& executor, longwire::KdService&
 }
 
 int Serve(const longwire::KdsrvOptions& options, longwire::Background background) {
-  longwire::MakeRoomForDescriptors();
+  if (const auto scarce = longwire::RaiseDescriptorLimit()) std::cerr << "kdsrv: " << *scarce << std::endl;
   asio::io_context context(1);  // one thread: nothing in the service locks
   auto logger = MakeLogger(options);
   longwire::KdServiceOptions service_options;

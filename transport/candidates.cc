@@ -5,62 +5,67 @@
 
 namespace longwire {
 
+void Candidates::CountIn(Entry& entry, State state) {
+  entry.state = state;
+  ++open_[state];
+  ++entry.host->second.open[state];
+}
+
 void Candidates::CountOut(const Entry& entry) {
-  --open_[entry.spoke_];
-  --entry.host_->second.open[entry.spoke_];
+  --open_[entry.state];
+  --entry.host->second.open[entry.state];
 }
 
-/// For one more of `host`. A crowd calls this for each of its connections: nothing here may allocate.
-void Candidates::MakeRoom(Hosts::const_iterator host, bool spoke) {
-  const bool host_is_full = host->second.open[spoke] >= limits_.per_host;
-  if (!host_is_full && open_[spoke] < limits_.total) return;
+void Candidates::Close(Entry& entry) {
+  if (!entry.close) return;
+  CountOut(entry);
+  std::exchange(entry.close, nullptr)();
+}
+
+/// Who has to go for one more of the host, if anybody. A crowd calls this for each of its connections:
+/// nothing here may allocate.
+void Candidates::PushOut(Hosts::const_iterator newcomer, State state) {
+  const CandidateLimits::Crowd& limit = state == kSilent ? limits_.silent : limits_.exchanging;
+  const bool host_is_full = newcomer->second.open[state] >= limit.per_host;
+  if (!host_is_full && open_[state] < limit.total) return;
   std::size_t largest = 0;
-  for (const auto& [name, crowd] : hosts_) largest = std::max(largest, crowd.open[spoke]);
+  for (const auto& [name, host] : hosts_) largest = std::max(largest, host.open[state]);
   const auto oldest = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
-    return entry.open() && entry.spoke_ == spoke &&
-           (host_is_full ? entry.host_ == host : entry.host_->second.open[spoke] == largest);
+    return entry.close && entry.state == state &&
+           (host_is_full ? entry.host == newcomer : entry.host->second.open[state] == largest);
   });
-  if (oldest != entries_.end()) Close(oldest);
-}
-
-Candidates::Place Candidates::Add(std::function<void()> close, const std::string& host) {
-  const auto at = hosts_.try_emplace(host).first;
-  MakeRoom(at, false);
-  const Place place = entries_.emplace(entries_.end());
-  place->close_ = std::move(close);
-  place->host_ = at;
-  ++at->second.entries;
-  ++at->second.open[false];
-  ++open_[false];
-  return place;
-}
-
-void Candidates::Spoke(Place place) {
-  if (place->spoke_ || !place->open()) return;
-  MakeRoom(place->host_, true);
-  CountOut(*place);
-  place->spoke_ = true;
-  ++open_[true];
-  ++place->host_->second.open[true];
-  // By the time it spoke, as the others in the exchange.
-  entries_.splice(entries_.end(), entries_, place);
-}
-
-void Candidates::Close(Place place) {
-  if (!place->open()) return;
-  CountOut(*place);
-  std::exchange(place->close_, nullptr)();
-}
-
-void Candidates::Remove(Place place) {
-  if (place->open()) CountOut(*place);
-  const auto host = place->host_;
-  entries_.erase(place);
-  if (--host->second.entries == 0) hosts_.erase(host);
+  if (oldest != entries_.end()) Close(*oldest);
 }
 
 void Candidates::CloseAll() {
-  for (Place place = entries_.begin(); place != entries_.end(); ++place) Close(place);
+  for (Entry& entry : entries_) Close(entry);
 }
+
+Candidates::Place::Place(Candidates& candidates, std::function<void()> close, const std::string& host)
+    : candidates_(candidates) {
+  const auto at = candidates.hosts_.try_emplace(host).first;
+  candidates.PushOut(at, kSilent);
+  entry_ = candidates.entries_.insert(candidates.entries_.end(), {std::move(close), at});
+  ++at->second.entries;
+  candidates.CountIn(*entry_, kSilent);
+}
+
+Candidates::Place::~Place() {
+  if (open()) candidates_.CountOut(*entry_);
+  const auto host = entry_->host;
+  candidates_.entries_.erase(entry_);
+  if (--host->second.entries == 0) candidates_.hosts_.erase(host);
+}
+
+void Candidates::Place::Spoke() {
+  if (entry_->state == kExchanging || !open()) return;
+  candidates_.PushOut(entry_->host, kExchanging);
+  candidates_.CountOut(*entry_);
+  candidates_.CountIn(*entry_, kExchanging);
+  // By the time it spoke, as the others in the exchange.
+  candidates_.entries_.splice(candidates_.entries_.end(), candidates_.entries_, entry_);
+}
+
+void Candidates::Place::Close() { candidates_.Close(*entry_); }
 
 }  // namespace longwire

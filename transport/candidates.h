@@ -9,62 +9,74 @@
 
 namespace longwire {
 
-/// How many peers may be unproved at a time. From its connection to its hello a client has as long as a crowd
-/// takes for this many connections: on one machine some 30 microseconds each, while a busy scheduler may keep
-/// a client from its first byte for ten milliseconds.
+/// How many peers may be at the door. From its connection to its first word a client has as long as a crowd
+/// takes for `silent` connections: on one machine some 30 microseconds each, while a busy scheduler may keep
+/// a client from its first word for ten milliseconds. A silent peer costs some 10 KiB, one in TLS ten times
+/// that.
 struct CandidateLimits {
-  std::size_t total = 512;
-  std::size_t per_host = 256;
+  struct Crowd {
+    std::size_t total, per_host;
+  };
+  Crowd silent{1024, 512};
+  Crowd exchanging{64, 32};
 };
 
 /// Peers that have not proved themselves, oldest first, and the limits on how many there may be. Those that
 /// did not say hello yet and those in the exchange are limited each for itself, so that a crowd of silent
 /// peers does not push out one that is proving itself, and one that dawdles does not keep newcomers out.
 class Candidates {
+  enum State { kSilent, kExchanging };
+  using Counts = std::array<std::size_t, 2>;  ///< by state, of those that are open
   struct Host {
-    std::array<std::size_t, 2> open{};  ///< the silent, and those that said hello
-    std::size_t entries = 0;            ///< with those that were closed and have not left
+    Counts open{};
+    std::size_t entries = 0;  ///< with those that were closed and have not left
   };
   using Hosts = std::map<std::string, Host>;
+  struct Entry {
+    std::function<void()> close;  ///< empty once it was called
+    Hosts::iterator host;
+    State state = kSilent;
+  };
+  using Entries = std::list<Entry>;
 
  public:
-  class Entry {
+  /// A peer's place in the list, for as long as this lives; the list must outlive it.
+  class Place {
    public:
+    /// `close` ends the connection, and with it the handshake; it is called at most once. At a limit the
+    /// oldest connection of the host, or of the host with the most, is closed for this one.
+    Place(Candidates& candidates, std::function<void()> close, const std::string& host);
+    Place(const Place&) = delete;
+    ~Place();
+    /// The peer said hello. Closes another at a limit, as the constructor does.
+    void Spoke();
+    /// Closes the connection unless that was done.
+    void Close();
     /// Neither pushed out nor closed in another way.
-    bool open() const { return static_cast<bool>(close_); }
-    const std::string& host() const { return host_->first; }
+    bool open() const { return static_cast<bool>(entry_->close); }
+    const std::string& host() const { return entry_->host->first; }
 
    private:
-    friend class Candidates;
-    std::function<void()> close_;
-    Hosts::iterator host_;
-    bool spoke_ = false;
+    Candidates& candidates_;
+    Entries::iterator entry_;
   };
-  using Place = std::list<Entry>::iterator;
 
   explicit Candidates(CandidateLimits limits = {}) : limits_(limits) {}
   Candidates(const Candidates&) = delete;
 
-  /// `close` ends the connection, and with it the handshake; it is called at most once, and not after
-  /// Remove(). At a limit the oldest connection of the host, or of the host with the most, is closed; it
-  /// leaves the list then or later.
-  Place Add(std::function<void()> close, const std::string& host);
-  /// The peer said hello. Closes another at a limit, as Add() does.
-  void Spoke(Place place);
-  /// Closes the connection unless that was done.
-  void Close(Place place);
-  void Remove(Place place);
   void CloseAll();
   std::size_t size() const { return entries_.size(); }
 
  private:
-  void MakeRoom(Hosts::const_iterator host, bool spoke);
+  void PushOut(Hosts::const_iterator newcomer, State state);
+  void CountIn(Entry& entry, State state);
   void CountOut(const Entry& entry);
+  void Close(Entry& entry);
 
   CandidateLimits limits_;
   Hosts hosts_;
-  std::array<std::size_t, 2> open_{};  ///< over all hosts
-  std::list<Entry> entries_;
+  Counts open_{};  ///< over all hosts
+  Entries entries_;
 };
 
 }  // namespace longwire

@@ -60,7 +60,7 @@ struct Core {
   HandshakeTurns turns;
   struct TurnWaiter {
     boost::asio::steady_timer* wake;  ///< never expires; cancelled when the turn came, or the peer has to go
-    Candidates::Place place;
+    const Candidates::Place* place;
   };
   std::map<HandshakeTurns::Ticket, TurnWaiter> turn_waiters;
   std::optional<Clock::time_point> turns_told;
@@ -80,8 +80,16 @@ void HandOut(Core& core, std::unique_ptr<Stream> stream) {
   core.wake.cancel();
 }
 
-/// A wrong password is always told: guessing is slowed, so these lines are few. Other lines would fill the
-/// disk of a server that somebody connects to in a loop.
+/// What would fill the disk of a server that somebody connects to in a loop.
+void WarnRarely(Core& core, std::string line) {
+  const auto skipped = core.lines.Take(Clock::now());
+  if (!skipped) return;
+  if (*skipped > 0)
+    line += " " + std::to_string(*skipped) + " more such lines were left out before this one.";
+  core.Warn(line);
+}
+
+/// A wrong password is always told: guessing is slowed, so these lines are few.
 void NoteRefusal(Core& core, const PeerInfo& peer, const Error& error) {
   std::string line = "Refused " + peer.address + ": " + error.message;
   if (error.code == Errc::kAuthentication) {
@@ -89,10 +97,7 @@ void NoteRefusal(Core& core, const PeerInfo& peer, const Error& error) {
     if (failures > 0) line += " Failures of this address within a minute: " + std::to_string(failures) + ".";
     return core.Warn(line);
   }
-  const auto skipped = core.lines.Take(Clock::now());
-  if (!skipped) return;
-  if (*skipped > 0) line += " " + std::to_string(*skipped) + " more were refused before this one.";
-  core.Warn(line);
+  WarnRarely(core, std::move(line));
 }
 
 void TellTurns(Core& core, const std::string& host) {
@@ -130,39 +135,56 @@ void DropFromTurns(Core& core) {
   });
 }
 
+/// A peer's place in the line, which it leaves at the end whatever that is.
+class TurnInLine {
+ public:
+  TurnInLine(Core& core, boost::asio::steady_timer* wake, const Candidates::Place& place)
+      : core_(core), ticket_(core.turns.Join(place.host())) {
+    core_.turn_waiters.insert({ticket_, {wake, &place}});
+  }
+  TurnInLine(const TurnInLine&) = delete;
+  ~TurnInLine() {
+    if (core_.turn_waiters.erase(ticket_) > 0) core_.turns.Leave(ticket_);
+  }
+  bool waits() const { return core_.turn_waiters.contains(ticket_); }
+
+ private:
+  Core& core_;
+  HandshakeTurns::Ticket ticket_;
+};
+
 /// For a peer whose hello is there. Not one whose first byte came: those who talk rubbish would push out the
 /// ones that prove themselves.
-Awaitable<Result<void>> AwaitTurn(CorePointer core, Candidates::Place place) {
-  if (!place->open()) co_return Error{Errc::kCancelled, "Its connection was closed before its turn."};
-  core->candidates.Spoke(place);
+Awaitable<Result<void>> AwaitTurn(CorePointer core, Candidates::Place& place) {
+  if (!place.open()) co_return Error{Errc::kCancelled, "Its connection was closed before its turn."};
+  place.Spoke();
   DropFromTurns(*core);
   boost::asio::steady_timer wake(core->executor, Clock::time_point::max());
-  const auto ticket = core->turns.Join(place->host());
-  core->turn_waiters.insert({ticket, {&wake, place}});
+  const TurnInLine turn(*core, &wake, place);
   GiveTurns(core);
-  if (core->turn_waiters.contains(ticket)) {
-    TellTurns(*core, place->host());
+  if (turn.waits()) {
+    TellTurns(*core, place.host());
     co_await wake.async_wait(kWait);
   }
-  if (place->open()) co_return Result<void>();
+  if (place.open()) co_return Result<void>();
   co_return Error{Errc::kCancelled, "Its connection was closed before its turn."};
 }
 
 Awaitable<void> Authenticate(CorePointer core, std::unique_ptr<Stream> stream) {
   const PeerInfo peer = stream->peer();
-  const auto place = core->candidates.Add([below = stream.get()] { below->Close(); }, HostOf(peer));
   Result<std::unique_ptr<Stream>> proved = Error{};
   {
-    // The place in the list is what may close the stream; it is emptied before the stream can go.
-    ScopedDeadline deadline(core->executor, kHandshakeLimit, [core, place] {
-      core->candidates.Close(place);
+    Candidates::Place place(
+        core->candidates, [below = stream.get()] { below->Close(); }, HostOf(peer));
+    ScopedDeadline deadline(core->executor, kHandshakeLimit, [core, &place] {
+      place.Close();
       DropFromTurns(*core);
     });
     ServerSecurity::Hooks hooks;
-    hooks.turn = [core, place] { return AwaitTurn(core, place); };
+    hooks.turn = [core, &place] { return AwaitTurn(core, place); };
+    // A stream that was refused is gone with this call: the place must not outlive this turn.
     proved = co_await core->security.Secure(core->executor, std::move(stream), deadline, std::move(hooks));
   }
-  core->candidates.Remove(place);
   if (proved) {
     if (core->security.authenticates()) core->turns.Proved(HostOf(peer));
     HandOut(*core, std::move(*proved));
@@ -185,7 +207,7 @@ Awaitable<void> AcceptLoop(CorePointer core, std::size_t index) {
     auto stream = co_await core->acceptors[index]->Accept();
     if (core->closed) break;
     if (!stream) {
-      core->Warn(stream.error().message);
+      WarnRarely(*core, stream.error().message);
       boost::asio::steady_timer pause(core->executor, kAcceptPause);
       co_await pause.async_wait(kWait);
       continue;

@@ -24,8 +24,7 @@ struct ReverseTiming {
 
 struct ListenOptions {
   bool open = false;  ///< -open: unauthenticated tcp may listen beyond loopback
-  /// Of those that did not say hello yet, and again of those that are proving themselves; at a limit the
-  /// oldest is dropped for the newest. The address of IPv6 is the /64 network.
+  /// At a limit the oldest is dropped for the newest. The host of an IPv6 address is its /64 network.
   CandidateLimits candidates;
   HandshakeLimits handshakes;  ///< above it they wait
   std::function<void(const std::string& line)>

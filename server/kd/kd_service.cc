@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "transport/candidates.h"
+#include "transport/line_limit.h"
 #include "transport/server_security.h"
 
 namespace longwire {
@@ -48,21 +49,11 @@ bool Has(const std::vector<std::string>& capabilities, std::string_view one) {
 
 }  // namespace
 
-/// Connections whose Hello has not come.
+/// Connections whose Hello has not come. They are all `silent`: what there was to prove was proved before.
 struct KdService::Greetings {
   Candidates candidates;
+  LineLimit refusals;
   bool over = false;  ///< the service is gone
-};
-
-/// One of them, for as long as this lives.
-struct KdService::GreetingPlace {
-  GreetingPlace(std::shared_ptr<Greetings> all, RpcChannel& channel)
-      : greetings(std::move(all)),
-        place(greetings->candidates.Add([&channel] { channel.Close(); }, HostOf(channel.peer()))) {}
-  GreetingPlace(const GreetingPlace&) = delete;
-  ~GreetingPlace() { greetings->candidates.Remove(place); }
-  std::shared_ptr<Greetings> greetings;
-  Candidates::Place place;
 };
 
 KdService::KdService(Executor executor, KdServiceOptions options)
@@ -83,14 +74,14 @@ KdService::~KdService() {
 // ---- clients
 
 Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
-  // Whoever connects and says nothing must not keep others out.
   const std::shared_ptr<Greetings> greetings = greetings_;
   const std::shared_ptr<RpcChannel> channel =
       RpcChannel::Make(executor_, std::move(stream), options_.channel);
   std::shared_ptr<KdSession> session;
   std::uint64_t seen = 0;
   {
-    const GreetingPlace place(greetings, *channel);
+    const Candidates::Place place(
+        greetings->candidates, [&channel = *channel] { channel.Close(); }, HostOf(channel->peer()));
     rpc::Welcome welcome;
     welcome.software = options_.software;
     welcome.capabilities = {rpc::kRolesCapability,       rpc::kScrollBackCapability,
@@ -99,15 +90,20 @@ Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
     if (options_.keep.count() > 0) welcome.capabilities.push_back(rpc::kResumeCapability);
     WelcomeCompletion admit = [&](const rpc::Hello& said, rpc::Welcome& answer) -> Result<void> {
       if (greetings->over) return Error{Errc::kClosed, "the server ended"};
-      if (IsFull()) return Error{Errc::kBusy, "the server has too many clients; try again later"};
-      session = Admit(said, channel->peer(), answer);
+      auto admitted = Admit(said, channel->peer(), answer);
+      if (!admitted) return admitted.error();
+      session = std::move(*admitted);
       seen = said.last_event;
       return {};
     };
     const Result<rpc::Hello> hello = co_await GreetClient(*channel, std::move(welcome), std::move(admit));
     if (greetings->over) co_return;
     if (!hello) {
-      Log("client " + channel->peer().address + " refused: " + hello.error().message);
+      if (const auto skipped = greetings->refusals.Take(std::chrono::steady_clock::now())) {
+        Log("client " + channel->peer().address +
+            " refused: " + (place.open() ? hello.error().message : "it said nothing, and newer ones came") +
+            (*skipped > 0 ? " (" + std::to_string(*skipped) + " more such lines were left out)" : ""));
+      }
       co_return;
     }
   }
@@ -125,8 +121,8 @@ bool KdService::IsFull() const {
 }
 
 /// The session of a Hello, new or an earlier one, and what the Welcome says of it.
-std::shared_ptr<KdSession> KdService::Admit(const rpc::Hello& hello, const PeerInfo& peer,
-                                            rpc::Welcome& welcome) {
+Result<std::shared_ptr<KdSession>> KdService::Admit(const rpc::Hello& hello, const PeerInfo& peer,
+                                                    rpc::Welcome& welcome) {
   const bool keeps = Has(hello.capabilities, rpc::kResumeCapability);
   if (keeps && !hello.resume_token.empty()) {
     if (const auto session = FindLost(hello, peer, welcome.notice)) {
@@ -138,6 +134,7 @@ std::shared_ptr<KdSession> KdService::Admit(const rpc::Hello& hello, const PeerI
       return session;
     }
   }
+  if (IsFull()) return Error{Errc::kBusy, "the server has too many clients; try again later"};
   KdSession::Identity identity;
   identity.id = ++last_client_;
   identity.name = (hello.user.empty() ? std::string("unknown") : Printable(hello.user)) + "@" +

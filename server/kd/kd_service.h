@@ -52,6 +52,7 @@ class KdService {
   KdService(Executor executor, KdServiceOptions options);
   ~KdService();
 
+  /// With a connection; newcomers above it are refused in answer to their Hello, those who come back are not.
   static constexpr std::size_t kMaxSessions = 256;
   static constexpr std::size_t kMaxLost = 64;     ///< sessions without a connection
   static constexpr std::size_t kMaxWaiting = 32;  ///< clients in line for one link
@@ -89,7 +90,6 @@ class KdService {
     bool joined = false;  ///< the link has the client already
   };
   struct Greetings;
-  struct GreetingPlace;
   using Lines = std::map<std::string, std::deque<std::uint64_t>>;
   struct LinePlace;
   /// A line that PassThrough() lent.
@@ -101,7 +101,8 @@ class KdService {
   using Loans = std::map<std::string, Loan>;
 
   // Sessions (kd_service.cc).
-  std::shared_ptr<KdSession> Admit(const rpc::Hello& hello, const PeerInfo& peer, rpc::Welcome& welcome);
+  Result<std::shared_ptr<KdSession>> Admit(const rpc::Hello& hello, const PeerInfo& peer,
+                                           rpc::Welcome& welcome);
   std::shared_ptr<KdSession> FindLost(const rpc::Hello& hello, const PeerInfo& peer, std::string& notice);
   bool IsFull() const;
   bool MayKeep() const;

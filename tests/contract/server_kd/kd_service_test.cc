@@ -96,7 +96,7 @@ TEST(KdService, SilentPeersKeepNobodyOut) {
   Bench bench;
   RunTest(bench.context, [&]() -> asio::awaitable<void> {
     std::vector<std::unique_ptr<Client>> silent;
-    for (std::size_t i = 0; i < CandidateLimits{}.total + 10; ++i) {
+    for (std::size_t i = 0; i < CandidateLimits{}.silent.per_host + 10; ++i) {
       silent.push_back(std::make_unique<Client>(bench.context, *bench.service));
     }
     const auto dropped = co_await silent.front()->channel->Receive();

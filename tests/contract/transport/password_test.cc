@@ -256,7 +256,7 @@ TEST_F(PasswordTest, MachineInTheMiddleIsRefusedThoughBothSidesKnowThePassword) 
 TEST_F(PasswordTest, SilentPeersAreDroppedOldestFirst) {
   Run([this]() -> Awaitable<void> {
     ListenOptions options;
-    options.candidates.total = 2;
+    options.candidates.silent.total = 2;
     const auto listener = MustListen(kPassword, options);
     const auto port = listener->endpoint().port.first;
     std::vector<std::unique_ptr<Stream>> silent;

@@ -317,6 +317,42 @@ TEST_F(RpcChannelTest, VersionMismatchIsRejectedWithBothRanges) {
   });
 }
 
+TEST_F(RpcChannelTest, LongHelloAndWhatStandsBehindItArrive) {
+  Run([this]() -> Awaitable<void> {
+    const auto [client, server] = MakeChannels();
+    rpc::Hello hello;
+    hello.software = std::string(3'000, 's');
+    CO_ASSERT_OK(client->Enqueue({0, hello, {}}));
+    CO_ASSERT_OK(client->Enqueue({6, rpc::Request(rpc::BreakIn{}), std::vector<std::byte>(100'000)}));
+    rpc::Welcome welcome;
+    const auto said = co_await GreetClient(*server, std::move(welcome));
+    CO_ASSERT_OK(said);
+    EXPECT_EQ(said->software, hello.software);
+    const auto request = co_await server->Receive();
+    CO_ASSERT_OK(request);
+    EXPECT_EQ(request->id, 6u);
+    EXPECT_EQ(request->bulk.size(), 100'000u);
+  });
+}
+
+TEST_F(RpcChannelTest, ClientThatTheServerDoesNotTakeHearsWhy) {
+  Run([this]() -> Awaitable<void> {
+    const auto [client, server] = MakeChannels();
+    rpc::Hello hello;
+    rpc::Welcome welcome;
+    WelcomeCompletion refuse = [](const rpc::Hello&, rpc::Welcome&) -> Result<void> {
+      return Error{Errc::kBusy, "come later"};
+    };
+    const auto [at_client, at_server] =
+        co_await (GreetServer(*client, std::move(hello)) &&
+                  GreetClient(*server, std::move(welcome), std::move(refuse)));
+    CO_EXPECT_ERROR(at_server, Errc::kBusy);
+    CO_ASSERT_TRUE(!at_client);
+    EXPECT_EQ(at_client.error().code, Errc::kBusy);
+    EXPECT_EQ(at_client.error().message, "come later");
+  });
+}
+
 TEST_F(RpcChannelTest, NewerClientThatStillSpeaksOursIsWelcome) {
   Run([this]() -> Awaitable<void> {
     const auto [client, server] = MakeChannels();

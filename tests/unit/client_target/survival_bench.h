@@ -36,16 +36,18 @@ class ScriptedServer : public std::enable_shared_from_this<ScriptedServer> {
     channel_ = channel.get();
     rpc::Welcome base;
     base.capabilities = {rpc::kResumeCapability, rpc::kRolesCapability};
-    auto hello = co_await GreetClient(*channel, base, [this](const rpc::Hello& said, rpc::Welcome& welcome) {
-      const bool known = !said.resume_token.empty() && knows_token;
-      welcome.resumed = known;
-      welcome.next_event = known ? said.last_event + 1 + missing_events : 0;
-      next_event_ = known ? welcome.next_event : 1;
-      welcome.resume_token = {std::byte{7}};
-      if (!known) opened_ = false;
-      last_seen = said.last_event;
-      said_role = said.role;
-    });
+    auto hello = co_await GreetClient(*channel, base,
+                                      [this](const rpc::Hello& said, rpc::Welcome& welcome) -> Result<void> {
+                                        const bool known = !said.resume_token.empty() && knows_token;
+                                        welcome.resumed = known;
+                                        welcome.next_event = known ? said.last_event + 1 + missing_events : 0;
+                                        next_event_ = known ? welcome.next_event : 1;
+                                        welcome.resume_token = {std::byte{7}};
+                                        if (!known) opened_ = false;
+                                        last_seen = said.last_event;
+                                        said_role = said.role;
+                                        return {};
+                                      });
     if (!hello) co_return;
     ++greetings;
     for (const rpc::Event& event : missed) Tell(event);
