@@ -32,6 +32,24 @@ TEST(Survival, ALostDriverFindsStateBreakpointsAndMissedEvents) {
   });
 }
 
+TEST(Survival, WhoComesBackIsLetInThoughTheServerIsFull) {
+  Bench bench(Keeping());
+  RunTest(bench.context, [&]() -> asio::awaitable<void> {
+    Client alice(bench.context, *bench.service), again(bench.context, *bench.service);
+    co_await DriveAndLose(bench, alice);
+    std::vector<std::unique_ptr<Client>> others;
+    for (std::size_t i = 0; i < KdService::kMaxSessions; ++i) {
+      others.push_back(std::make_unique<Client>(bench.context, *bench.service));
+      co_await others.back()->Greet("other", rpc::Role::kObserver);
+    }
+    Client late(bench.context, *bench.service);
+    rpc::Hello hello;
+    CO_EXPECT_ERROR(co_await GreetServer(*late.channel, hello), Errc::kBusy);
+    co_await again.GreetFully("alice", rpc::Role::kDriver, &alice);
+    EXPECT_TRUE(again.welcome.resumed);
+  });
+}
+
 TEST(Survival, ARequestUnderWayAnswersOnTheNewConnectionAndNoneRunsTwice) {
   Bench bench(Keeping());
   RunTest(bench.context, [&]() -> asio::awaitable<void> {
