@@ -11,8 +11,8 @@ namespace longwire {
 
 /// How many peers may be at the door. From its connection to its first word a client has as long as a crowd
 /// takes for `silent` connections: on one machine some 30 microseconds each, while a busy scheduler may keep
-/// a client from its first word for ten milliseconds. A silent peer costs some 10 KiB, one in TLS ten times
-/// that.
+/// a client from its first word for ten milliseconds. A silent peer costs 10 to 15 KiB, one in TLS ten
+/// times that.
 struct CandidateLimits {
   struct Crowd {
     std::size_t total, per_host;

@@ -65,7 +65,7 @@ struct Core {
   std::map<HandshakeTurns::Ticket, TurnWaiter> turn_waiters;
   std::optional<Clock::time_point> turns_told;
   Candidates candidates;
-  LineLimit lines;
+  LineLimit refusals, accept_errors;
   bool closed = false;
 };
 using CorePointer = std::shared_ptr<Core>;
@@ -81,23 +81,22 @@ void HandOut(Core& core, std::unique_ptr<Stream> stream) {
 }
 
 /// What would fill the disk of a server that somebody connects to in a loop.
-void WarnRarely(Core& core, std::string line) {
-  const auto skipped = core.lines.Take(Clock::now());
+void WarnRarely(Core& core, LineLimit& limit, std::string line) {
+  const auto skipped = limit.Take(Clock::now());
   if (!skipped) return;
   if (*skipped > 0)
     line += " " + std::to_string(*skipped) + " more such lines were left out before this one.";
   core.Warn(line);
 }
 
-/// A wrong password is always told: guessing is slowed, so these lines are few.
+/// Of an address that guessed wrong everything is told: guessing is slowed, so these lines are few.
 void NoteRefusal(Core& core, const PeerInfo& peer, const Error& error) {
   std::string line = "Refused " + peer.address + ": " + error.message;
-  if (error.code == Errc::kAuthentication) {
-    const std::size_t failures = core.security.failures(peer);
-    if (failures > 0) line += " Failures of this address within a minute: " + std::to_string(failures) + ".";
-    return core.Warn(line);
+  const std::size_t failures = error.code == Errc::kAuthentication ? core.security.failures(peer) : 0;
+  if (failures > 0) {
+    return core.Warn(line + " Failures of this address within a minute: " + std::to_string(failures) + ".");
   }
-  WarnRarely(core, std::move(line));
+  WarnRarely(core, core.refusals, std::move(line));
 }
 
 void TellTurns(Core& core, const std::string& host) {
@@ -207,7 +206,7 @@ Awaitable<void> AcceptLoop(CorePointer core, std::size_t index) {
     auto stream = co_await core->acceptors[index]->Accept();
     if (core->closed) break;
     if (!stream) {
-      WarnRarely(*core, stream.error().message);
+      WarnRarely(*core, core->accept_errors, stream.error().message);
       boost::asio::steady_timer pause(core->executor, kAcceptPause);
       co_await pause.async_wait(kWait);
       continue;

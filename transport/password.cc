@@ -75,14 +75,24 @@ Error Unexpected() {
 
 Error Refused(std::string text) { return {Errc::kAuthentication, std::move(text)}; }
 
-/// The next message if it is a T; a refusal is an error of its own.
 template <class T>
-Result<T> Expect(Result<PasswordMessage> message) {
+Result<T> ExpectOfClient(Result<PasswordMessage> message) {
   if (!message) return message.error();
   if (const T* wanted = std::get_if<T>(&*message)) return *wanted;
-  if (const auto* refused = std::get_if<PasswordRefused>(&*message))
-    return Error{refused->later ? Errc::kBusy : Errc::kAuthentication, refused->text};
   return Unexpected();
+}
+
+/// A refusal is an error of its own. Its text is that of somebody who proved nothing, for a terminal.
+template <class T>
+Result<T> ExpectOfServer(Result<PasswordMessage> message) {
+  if (message && std::holds_alternative<PasswordRefused>(*message)) {
+    auto& refused = std::get<PasswordRefused>(*message);
+    for (char& c : refused.text) {
+      if (c < 0x20 || c > 0x7E) c = '?';
+    }
+    return Error{refused.later ? Errc::kBusy : Errc::kAuthentication, std::move(refused.text)};
+  }
+  return ExpectOfClient<T>(std::move(message));
 }
 
 }  // namespace
@@ -113,12 +123,12 @@ Awaitable<Result<void>> ProvePassword(TlsStream& stream, PasswordKey key,
     on_hold(std::get<PasswordHold>(*heard).time);
     heard = co_await conversation.Hear();
   }
-  const auto share = Expect<PasswordShare>(std::move(heard));
+  const auto share = ExpectOfServer<PasswordShare>(std::move(heard));
   if (!share) co_return share.error();
   const auto keys = exchange->Finish(share->point);
   if (!keys) co_return keys.error();
   if (const auto said = co_await conversation.Say(PasswordConfirm{keys->a}); !said) co_return said.error();
-  const auto confirm = Expect<PasswordConfirm>(co_await conversation.Hear());
+  const auto confirm = ExpectOfServer<PasswordConfirm>(co_await conversation.Hear());
   if (!confirm) co_return confirm.error();
   if (!EqualConfirmations(confirm->tag, keys->b)) {
     co_return Refused(
@@ -129,7 +139,7 @@ Awaitable<Result<void>> ProvePassword(TlsStream& stream, PasswordKey key,
 
 Awaitable<Result<Spake2::Share>> HearGuess(TlsStream& stream) {
   Conversation conversation(stream);
-  const auto share = Expect<PasswordShare>(co_await conversation.Hear());
+  const auto share = ExpectOfClient<PasswordShare>(co_await conversation.Hear());
   if (!share) co_return share.error();
   co_return share->point;
 }
@@ -148,7 +158,7 @@ Awaitable<Result<void>> JudgeGuess(Executor executor, TlsStream& stream, Passwor
   if (!keys) co_return keys.error();
   if (const auto said = co_await conversation.Say(PasswordShare{exchange->share()}); !said)
     co_return said.error();
-  const auto confirm = Expect<PasswordConfirm>(co_await conversation.Hear());
+  const auto confirm = ExpectOfClient<PasswordConfirm>(co_await conversation.Hear());
   if (!confirm) co_return confirm.error();
   if (!EqualConfirmations(confirm->tag, keys->a)) {
     (void)co_await RefusePassword(stream, std::string(kWrongPassword), false);

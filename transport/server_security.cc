@@ -3,6 +3,7 @@
 #include <arpa/inet.h>
 
 #include <algorithm>
+#include <array>
 
 #include "proto/rpc/frame.h"
 #include "transport/tls_stream.h"
@@ -14,21 +15,26 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::size_t kHandshakeBytes = 32u << 10;
 constexpr std::byte kTlsHandshakeRecord{0x16}, kTlsClientHello{0x01};
-/// RFC 8446 5.1: type, version, length; 2^14 bytes at most.
-constexpr std::size_t kRecordHead = 5, kLargestRecord = 1u << 14;
+/// RFC 8446 5.1: type, version, length. It allows 2^14 bytes, but hellos have some 500, with post-quantum key
+/// shares 2000, and a thousand strangers may each have begun one.
+constexpr std::size_t kRecordHead = 5, kLargestHello = 4u << 10;
+
+std::size_t BodyBytes(const std::vector<std::byte>& record) {
+  return std::to_integer<std::size_t>(record[3]) << 8 | std::to_integer<std::size_t>(record[4]);
+}
+
+/// As far as the first byte behind the head tells.
+bool IsHello(const std::vector<std::byte>& record) {
+  return record.size() > kRecordHead && record[1] == std::byte{3} && record[kRecordHead] == kTlsClientHello &&
+         BodyBytes(record) <= kLargestHello;
+}
 
 /// How much the first record has, as far as what came of it tells.
 std::size_t WantedBytes(const std::vector<std::byte>& record) {
   if (record.empty()) return 1;
   if (record[0] != kTlsHandshakeRecord) return record.size();
   if (record.size() <= kRecordHead) return kRecordHead + 1;
-  const auto length = std::to_integer<std::size_t>(record[3]) << 8 | std::to_integer<std::size_t>(record[4]);
-  return record[kRecordHead] == kTlsClientHello && length <= kLargestRecord ? kRecordHead + length
-                                                                            : record.size();
-}
-
-bool IsHello(const std::vector<std::byte>& record) {
-  return record.size() > kRecordHead && record[1] == std::byte{3} && record[kRecordHead] == kTlsClientHello;
+  return IsHello(record) ? kRecordHead + BodyBytes(record) : record.size();
 }
 
 /// Says why in the frames that the peer seems to speak, and lets it read that.
@@ -95,7 +101,8 @@ Awaitable<Error> ServerSecurity::RefusePlain(std::unique_ptr<Stream> stream) con
 
 /// Complete, so that nobody is given a turn for a byte; what does not begin like TLS as far as it came.
 Awaitable<Result<std::vector<std::byte>>> ServerSecurity::ReadFirstRecord(Stream& stream) {
-  std::vector<std::byte> record, more(4096);
+  std::vector<std::byte> record;
+  std::array<std::byte, 1024> more;
   while (record.size() < WantedBytes(record)) {
     const auto count = co_await stream.ReadSome(more);
     if (!count) co_return count.error();
@@ -115,13 +122,15 @@ Awaitable<Result<std::unique_ptr<Stream>>> ServerSecurity::Secure(Executor execu
   auto first = co_await ReadFirstRecord(*stream);
   if (!first) co_return first.error();
   if (first->front() != kTlsHandshakeRecord) co_return co_await RefusePlain(std::move(stream));
-  if (!IsHello(*first)) co_return Error{Errc::kMalformed, "TLS began with something else than a hello."};
+  if (!IsHello(*first))
+    co_return Error{Errc::kMalformed, "TLS began with something else than a hello of at most 4 KiB."};
   if (hooks.turn) {
     const auto turn = co_await hooks.turn();
     if (!turn) co_return turn.error();
   }
   // Named, not a temporary: gcc 12 destroys temporary aggregates of a co_await expression twice.
-  TlsStream::Start start{TlsStream::Side::kServer, std::move(*first), kHandshakeBytes};
+  const std::size_t left = kHandshakeBytes - first->size();
+  TlsStream::Start start{TlsStream::Side::kServer, std::move(*first), left};
   auto tls = co_await TlsStream::Handshake(executor, std::move(stream), tls_, std::move(start));
   if (!tls) co_return tls.error();
   if (!key_) {

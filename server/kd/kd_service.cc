@@ -100,8 +100,9 @@ Awaitable<void> KdService::Serve(std::unique_ptr<Stream> stream) {
     if (greetings->over) co_return;
     if (!hello) {
       if (const auto skipped = greetings->refusals.Take(std::chrono::steady_clock::now())) {
+        const bool pushed_out = hello.error().code == Errc::kCancelled && !stopping_;
         Log("client " + channel->peer().address +
-            " refused: " + (place.open() ? hello.error().message : "it said nothing, and newer ones came") +
+            " refused: " + (pushed_out ? "it said nothing, and newer ones came" : hello.error().message) +
             (*skipped > 0 ? " (" + std::to_string(*skipped) + " more such lines were left out)" : ""));
       }
       co_return;

@@ -104,6 +104,7 @@ TEST(KdService, SilentPeersKeepNobodyOut) {
     Client alice(bench.context, *bench.service);
     co_await alice.Greet("alice");
     co_await OpenHalted(alice);
+    EXPECT_GE(bench.Logged("it said nothing, and newer ones came"), 1u) << "not by its own deadline";
   });
 }
 

@@ -18,7 +18,9 @@
 #include "tests/support/coro_test.h"
 #include "transport/acceptor.h"
 #include "transport/dial_socket.h"
+#include "transport/line_limit.h"
 #include "transport/listener.h"
+#include "transport/password_message.h"
 #include "transport/rpc_channel.h"
 
 namespace longwire {
@@ -257,6 +259,7 @@ TEST_F(PasswordTest, SilentPeersAreDroppedOldestFirst) {
   Run([this]() -> Awaitable<void> {
     ListenOptions options;
     options.candidates.silent.total = 2;
+    const auto begin = std::chrono::steady_clock::now();
     const auto listener = MustListen(kPassword, options);
     const auto port = listener->endpoint().port.first;
     std::vector<std::unique_ptr<Stream>> silent;
@@ -268,8 +271,37 @@ TEST_F(PasswordTest, SilentPeersAreDroppedOldestFirst) {
     std::array<std::byte, 1> byte{};
     const auto end = co_await silent.front()->ReadSome(byte);
     EXPECT_TRUE(!end || *end == 0) << "the first was dropped for the third";
+    EXPECT_LT(std::chrono::steady_clock::now() - begin, milliseconds(5'000)) << "not by its own deadline";
     const auto client = co_await Dial(executor(), ClientOf(port, kPassword));
     CO_ASSERT_OK(client);
+  });
+}
+
+TEST_F(PasswordTest, StrangersPutNoTextIntoTheLogAndDoNotFillIt) {
+  Run([this]() -> Awaitable<void> {
+    const auto listener = MustListen(kPassword);
+    const auto port = listener->endpoint().port.first;
+    const auto context = MakeUnverifiedClientContext();
+    const auto refusal = EncodePasswordMessage(PasswordRefused{"first\nsecond\x1b[2J"});
+    for (std::size_t i = 0; i < LineLimit::kLines + 8; ++i) {
+      auto raw = co_await DialTcp(executor(), "127.0.0.1", port, 4, milliseconds(1000));
+      CO_ASSERT_OK(raw);
+      TlsStream::Start start;
+      auto tls = co_await TlsStream::Handshake(executor(), std::move(*raw), *context, std::move(start));
+      CO_ASSERT_OK(tls);
+      CO_ASSERT_OK(co_await (*tls)->WriteAll(refusal, {}));
+      std::array<std::byte, 256> bytes{};
+      for (bool over = false; !over;) {
+        const auto count = co_await (*tls)->ReadSome(bytes);
+        over = !count || *count == 0;
+      }
+    }
+    EXPECT_EQ(warnings_.find("[2J"), std::string::npos) << warnings_;
+    const std::string line = "Refused 127.0.0.1:";
+    std::size_t lines = 0;
+    for (std::size_t at = 0; (at = warnings_.find(line, at)) != std::string::npos; ++at) ++lines;
+    EXPECT_GE(lines, LineLimit::kLines);
+    EXPECT_LT(lines, LineLimit::kLines + 8);
   });
 }
 
