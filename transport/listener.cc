@@ -91,7 +91,10 @@ void WarnRarely(Core& core, LineLimit& limit, std::string line) {
 
 /// Of an address that guessed wrong everything is told: guessing is slowed, so these lines are few.
 void NoteRefusal(Core& core, const PeerInfo& peer, const Error& error) {
-  std::string line = "Refused " + peer.address + ": " + error.message;
+  const bool by_us = error.code == Errc::kCancelled;
+  std::string line =
+      "Refused " + peer.address + ": " +
+      (by_us ? "It took longer than 10 s to prove itself, or newer ones came." : error.message);
   const std::size_t failures = error.code == Errc::kAuthentication ? core.security.failures(peer) : 0;
   if (failures > 0) {
     return core.Warn(line + " Failures of this address within a minute: " + std::to_string(failures) + ".");
