@@ -2,6 +2,8 @@
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <cerrno>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -16,7 +18,14 @@ struct Bridge {
   std::shared_ptr<Stream> peer;
   std::shared_ptr<Stream> line;  ///< null: not open (yet)
   bool peer_left = false;
+  std::optional<Error> line_failed;  ///< in writing to it
 };
+
+/// A socket whose owner died with bytes unread says so as a reset, or at the next write.
+Error LineError(Error error) {
+  if (error.os_error != ECONNRESET && error.os_error != EPIPE) return error;
+  return {Errc::kLinkFailed, "the other side of the line is gone", 0, error.os_error};
+}
 
 Awaitable<void> CarryToLine(std::shared_ptr<Bridge> bridge) {
   std::vector<std::byte> buffer(kBuffer);
@@ -26,9 +35,12 @@ Awaitable<void> CarryToLine(std::shared_ptr<Bridge> bridge) {
     const std::shared_ptr<Stream> line = bridge->line;
     if (!line) continue;
     const Result<void> written = co_await line->WriteAll(std::span(buffer).first(*size));
-    if (!written) break;
+    if (!written) {
+      bridge->line_failed = LineError(written.error());
+      break;
+    }
   }
-  bridge->peer_left = true;
+  bridge->peer_left = !bridge->line_failed;
   bridge->port->Cancel();
   if (bridge->line) bridge->line->Close();
 }
@@ -37,7 +49,7 @@ Awaitable<void> CarryToLine(std::shared_ptr<Bridge> bridge) {
 
 Awaitable<Result<void>> BridgeLink(Executor executor, std::unique_ptr<LinkPort> port,
                                    std::shared_ptr<Stream> peer) {
-  const auto bridge = std::make_shared<Bridge>(Bridge{std::move(port), peer, nullptr, false});
+  const auto bridge = std::make_shared<Bridge>(Bridge{std::move(port), peer, nullptr, false, std::nullopt});
   boost::asio::co_spawn(executor, CarryToLine(bridge), boost::asio::detached);
   Result<void> outcome;
   Result<std::unique_ptr<Stream>> opened = co_await bridge->port->Open();
@@ -49,7 +61,8 @@ Awaitable<Result<void>> BridgeLink(Executor executor, std::unique_ptr<LinkPort> 
     for (;;) {
       const Result<std::size_t> size = co_await bridge->line->ReadSome(buffer);
       if (!size || *size == 0) {
-        outcome = size ? Error{Errc::kLinkFailed, "the other side of the line is gone"} : size.error();
+        outcome = size ? Error{Errc::kLinkFailed, "the other side of the line is gone"}
+                       : bridge->line_failed.value_or(LineError(size.error()));
         break;
       }
       const Result<void> written = co_await peer->WriteAll(std::span(buffer).first(*size));

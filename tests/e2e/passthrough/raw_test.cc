@@ -1,5 +1,8 @@
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <thread>
+
 #include "tests/e2e/passthrough/offered_link.h"
 
 namespace longwire::test {
@@ -57,6 +60,16 @@ TEST_F(Raw, EndsWithTheMachine) {
   const auto kd = StartKd(ThroughRawPort());
   ASSERT_TRUE(kd->WaitFor("kd> ", kLimit)) << kd->both();
   machine_->Kill();
+  EXPECT_TRUE(server_->WaitFor("the other side of the line is gone", kLimit)) << server_->error();
+}
+
+TEST_F(Raw, EndsWithAMachineThatLeftBytesUnread) {
+  const auto kd = StartKd(ThroughRawPort());
+  ASSERT_TRUE(kd->WaitFor("kd> ", kLimit)) << kd->both();
+  machine_->Pause();
+  kd->Write("g\n");
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  machine_->Kill();  // its socket is reset, which reads as an error
   EXPECT_TRUE(server_->WaitFor("the other side of the line is gone", kLimit)) << server_->error();
 }
 
