@@ -277,6 +277,22 @@ TEST_F(PasswordTest, SilentPeersAreDroppedOldestFirst) {
   });
 }
 
+TEST_F(PasswordTest, HelloThatAnnouncesTooMuchIsRefusedBeforeItComes) {
+  Run([this]() -> Awaitable<void> {
+    const auto listener = MustListen(kPassword);
+    auto stream =
+        co_await DialTcp(executor(), "127.0.0.1", listener->endpoint().port.first, 4, milliseconds(1000));
+    CO_ASSERT_OK(stream);
+    // A handshake record of 8 KiB that begins with a ClientHello.
+    const std::array<unsigned char, 6> head{0x16, 3, 1, 0x20, 0, 1};
+    CO_ASSERT_OK(co_await (*stream)->WriteAll(std::as_bytes(std::span(head)), {}));
+    std::array<std::byte, 1> byte{};
+    const auto end = co_await (*stream)->ReadSome(byte);
+    EXPECT_TRUE(!end || *end == 0);
+    EXPECT_NE(warnings_.find("a hello of at most 4 KiB"), std::string::npos) << warnings_;
+  });
+}
+
 TEST_F(PasswordTest, StrangersPutNoTextIntoTheLogAndDoNotFillIt) {
   Run([this]() -> Awaitable<void> {
     const auto listener = MustListen(kPassword);
